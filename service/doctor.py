@@ -1,0 +1,65 @@
+"""`energy doctor`: what there is, and what is wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+
+from service.db import describe_url, inspect_server
+from service.embedded import run_embedded
+from service.errors import StartupError
+from service.migrate import check_applied, known_migrations
+from service.settings import Settings
+
+
+def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
+    """Look at settings and database, changing nothing.
+
+    Returns:
+        Facts, as pairs of name and value, and faults, each a sentence that says what to do.
+    """
+    facts = [("setting", f"{name.upper()}={_shown(value)}") for name, value in dataclasses.asdict(settings).items()]
+    faults: list[str] = []
+    try:
+        known = known_migrations()
+    except StartupError as error:
+        return facts, [str(error)]
+    try:
+        if settings.database_url:
+            facts.insert(0, ("database", f"server at {describe_url(settings.database_url)}"))
+            server = asyncio.run(inspect_server(settings.database_url))
+        elif not (settings.data_dir / "pgdata").exists():
+            facts.insert(
+                0, ("database", f"embedded, not yet made (in {settings.data_dir} by the first `energy serve`)")
+            )
+            return facts, faults
+        else:
+            facts.insert(0, ("database", f"embedded, in {settings.data_dir}"))
+            with run_embedded(settings.data_dir) as embedded:
+                server = asyncio.run(inspect_server(embedded.url))
+    except StartupError as error:
+        return facts, [str(error)]
+
+    applied = server.migrations or {}
+    facts[1:1] = [
+        ("PostgreSQL", server.postgresql),
+        ("TimescaleDB", f"{server.timescaledb or 'none'} ({server.edition})"),
+        (
+            "migrations",
+            f"{len(applied.keys() & known.keys())} of {len(known)} applied, newest {max(applied, default='none')}",
+        ),
+    ]
+    if fault := server.fault():
+        faults.append(fault)
+    try:
+        if pending := check_applied(known, applied):
+            faults.append(f"{len(pending)} migrations are not applied, from {pending[0]} on: run `energy migrate`")
+    except StartupError as error:
+        faults.append(str(error))
+    return facts, faults
+
+
+def _shown(value: object) -> str:
+    """A setting without the password it may hold."""
+    return "" if value is None else re.sub(r"(//[^:/@]*:)[^@]*@", r"\1***@", str(value))

@@ -1,0 +1,123 @@
+"""The embedded TimescaleDB: for trying the engine out and for tests, when no `DATABASE_URL` is given.
+
+It is PostgreSQL with TimescaleDB as WebAssembly in a Node process of our own, on a Unix socket nobody else can reach.
+It has one session: every connection shares it, role included, and transactions of two connections must not interleave.
+It survives the death of its process but not that of the machine, as it does not flush to disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+from service.embedded.install import LAUNCHER, ensure_installed
+from service.errors import StartupError
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 15.0
+LOCK_TIMEOUT_S = 10.0
+
+
+class EmbeddedDatabase:
+    """A running embedded database.
+
+    Attributes:
+        url: where it listens; the password is a formality.
+        process: the Node process.
+        log: the file with what it prints.
+    """
+
+    def __init__(self, url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.url = url
+        self.process = process
+        self.log = log
+
+
+@contextlib.contextmanager
+def run_embedded(data_dir: Path) -> Iterator[EmbeddedDatabase]:
+    """Run the embedded database on the files in `data_dir` (made if absent) until the block ends.
+
+    Raises:
+        StartupError: another process uses these files, or the database does not start.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    log = data_dir / "database.log"
+    socket_dir = Path(tempfile.mkdtemp(prefix="energy-"))  # mode 0700, and short: a socket's path is limited
+    try:
+        node = ensure_installed()
+        with _locked(data_dir / "lock") as lock, log.open("wb") as log_file:
+            process = subprocess.Popen(
+                [node, LAUNCHER, data_dir.resolve() / "pgdata", socket_dir / ".s.PGSQL.5432"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log_file,
+                # the lock lasts until both processes are gone; a Ctrl-C in the terminal is ours to pass on
+                pass_fds=[lock.fileno()],
+                start_new_session=True,
+            )
+            try:
+                _wait_until_ready(process, log)
+                url = f"postgresql://postgres:embedded@/postgres?host={quote(str(socket_dir))}&sslmode=disable"
+                yield EmbeddedDatabase(url, process, log)
+            finally:
+                _stop(process)
+    finally:
+        shutil.rmtree(socket_dir, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[IO[str]]:
+    """Hold the lock of a data folder; a predecessor that was just killed gets a moment to go."""
+    with path.open("w") as lock:
+        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StartupError(
+                        f"the embedded database in {path.parent} is in use by another process: "
+                        "stop that one, or set ENERGY_DATA_DIR to another folder"
+                    ) from None
+                time.sleep(0.1)
+        yield lock
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait for the launcher's `ready`; what else it prints belongs to the log."""
+    assert process.stdout is not None  # noqa: S101
+    killer_at = time.monotonic() + START_TIMEOUT_S
+    with log.open("ab") as log_file:
+        import select  # noqa: PLC0415
+
+        while select.select([process.stdout], [], [], max(0.0, killer_at - time.monotonic()))[0]:
+            line = process.stdout.readline()
+            if line == b"ready\n":
+                return
+            if not line:
+                break
+            log_file.write(line)
+    raise StartupError(f"the embedded database did not start: see {log}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Let the database shut down in order; kill it if it does not."""
+    assert process.stdin is not None  # noqa: S101
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

@@ -1,0 +1,149 @@
+"""Everything that can go wrong on the wire: one table of codes, and how exceptions become RFC 9457 problem details."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import ExceptionHandlersMap
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+OUTCOMES: dict[str, int] = {
+    "stored": 201,
+    "duplicate": 200,
+    "conflict": 409,
+    "id_invalid": 422,
+    "value_out_of_range": 422,
+    "value_not_finite": 422,
+    "timestamp_in_future": 422,
+    "timestamp_too_old": 422,
+    "field_missing": 422,
+    "field_unknown": 422,
+    "field_duplicate": 422,
+    "field_type_invalid": 422,
+    "timestamp_invalid": 422,
+    "kind_unknown": 422,
+}
+"""What can become of a reading -> the status of the request that brought it alone."""
+
+PROBLEMS: dict[str, int] = {
+    "body_malformed": 400,
+    "http_invalid": 400,
+    "route_unknown": 404,
+    "meter_unknown": 404,
+    "vehicle_unknown": 404,
+    "method_not_allowed": 405,
+    "body_too_large": 413,
+    "media_type_unsupported": 415,
+    "parameter_invalid": 422,
+    "window_invalid": 422,
+    "internal_error": 500,
+    "database_unavailable": 503,
+    "schema_behind": 503,
+}
+"""What can become of any other request -> its status."""
+
+SQLSTATES: dict[str, str] = {
+    "IE001": "vehicle_unknown",
+    "IE002": "meter_unknown",
+    "IE003": "window_invalid",
+    "22021": "parameter_invalid",  # a NUL, which PostgreSQL's text cannot hold
+}
+"""SQLSTATE raised by the functions of schema api -> code. Class IE is ours."""
+
+_RETRYABLE_CLASSES = ("08", "25", "40", "53", "55", "57")
+"""SQLSTATE classes that a retry may cure: connection, read-only replica or failover, serialization, resources, locks,
+operator intervention."""
+
+_HTTP_CODES = {404: "route_unknown", 405: "method_not_allowed", 413: "body_too_large"}
+
+RETRY_AFTER_S = 1
+
+
+class StartupError(Exception):
+    """The service or a command cannot start; the message is one line that says what to do."""
+
+
+class Problem(Exception):  # noqa: N818 - the word RFC 9457 uses
+    """A request that cannot be answered as asked.
+
+    Attributes:
+        code: stable, from `OUTCOMES` or `PROBLEMS`.
+        detail: for people; names the field and the limit.
+    """
+
+    def __init__(self, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+        self.status = OUTCOMES[code] if code in OUTCOMES else PROBLEMS[code]
+        self.headers = headers or ({"Retry-After": str(RETRY_AFTER_S)} if self.status == 503 else {})
+
+    def to_response(self) -> Response[bytes]:
+        """The problem as an answer, `application/problem+json`."""
+        body = ProblemDetails(title=self.code.replace("_", " "), status=self.status, code=self.code, detail=self.detail)
+        return Response(
+            msgspec.json.encode(body), status_code=self.status, headers=self.headers, media_type=PROBLEM_MEDIA_TYPE
+        )
+
+
+class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """RFC 9457 problem details; `code` is stable, `detail` is for people."""
+
+    title: str
+    status: int
+    code: str
+    detail: str
+
+
+def exception_handlers(max_body_bytes: int) -> ExceptionHandlersMap:
+    """Litestar's exception handlers: every error leaves as problem details."""
+
+    def answer(translate: Callable[[Any], Problem]) -> Callable[[Request[Any, Any, Any], Any], Response[bytes]]:
+        return lambda request, error: translate(error).to_response()
+
+    return {
+        Problem: answer(lambda problem: problem),
+        HTTPException: answer(lambda error: from_http_exception(error, max_body_bytes)),
+        Exception: answer(from_exception),
+    }
+
+
+def from_http_exception(error: HTTPException, max_body_bytes: int) -> Problem:
+    """The problem behind an error that Litestar raised itself."""
+    if isinstance(error, ValidationException):
+        wrong = error.extra if isinstance(error.extra, list) else []
+        detail = "; ".join(f"{item.get('key')}: {item.get('message')}" for item in wrong if isinstance(item, dict))
+        return Problem("parameter_invalid", detail or error.detail)
+    code = _HTTP_CODES.get(error.status_code)
+    if code == "body_too_large":
+        return Problem(code, f"the body is longer than {max_body_bytes} bytes")
+    if code:
+        return Problem(code, error.detail or "there is no such resource", dict(error.headers or {}))
+    if error.status_code < 500:
+        return Problem("http_invalid", error.detail)
+    return from_exception(error)
+
+
+def from_exception(error: Exception) -> Problem:
+    """The problem behind any other error: what the database said, its absence, or a bug."""
+    if isinstance(error, asyncpg.PostgresError):
+        sqlstate = getattr(error, "sqlstate", None) or ""
+        if code := SQLSTATES.get(sqlstate):
+            return Problem(code, str(error.args[0]))
+        if sqlstate[:2] in _RETRYABLE_CLASSES:
+            logger.warning("the database refused: %s %s", sqlstate, error)
+            return Problem("database_unavailable", "the database cannot answer now, please retry")
+    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError):
+        logger.warning("the database is away: %r", error)
+        return Problem("database_unavailable", "the database cannot be reached now, please retry")
+    logger.error("unexpected error", exc_info=error)
+    return Problem("internal_error", "an unexpected error; it has been logged")

@@ -1,0 +1,174 @@
+"""Brings a database to this version's schema: migrations once, code always, one migrator at a time.
+
+yoyo-migrations finds, orders and records the migrations. Around it stand the guarantees it does not give: a migration
+and its record commit together, a killed migrator blocks nobody, and a migration edited after it landed is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from yoyo import read_migrations
+from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+from yoyo.connections import parse_uri
+
+from service.db import Server, describe_url
+from service.errors import StartupError
+
+SQL_DIR = Path(__file__).parent.parent / "sql"
+CODE_SCHEMAS = ("telemetry", "bi", "ops", "api")
+
+_LOCK_KEY = 0x656E65726779  # "energy"
+_PATIENCE = "10min"
+"""How long to wait for another migrator."""
+_LOCK_TIMEOUT = "30s"
+"""How long a statement may wait for a table, with every reading queued behind it, before the migration gives up."""
+
+
+def known_migrations(sql_dir: Path = SQL_DIR) -> dict[str, str]:
+    """The migrations of this version, id -> SHA-256 of the file, in order.
+
+    Raises:
+        StartupError: a file is not what `SHA256SUMS` says, or is not in it.
+    """
+    folder = sql_dir / "migrations"
+    found = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.sql"))}
+    lines = (line.split() for line in (folder / "SHA256SUMS").read_text().splitlines())
+    frozen = {name.removesuffix(".sql"): digest for digest, name in lines}
+    for migration_id in sorted(found.keys() | frozen.keys()):
+        if found.get(migration_id) != frozen.get(migration_id):
+            raise StartupError(
+                f"migration {migration_id} is not as it landed (sql/migrations/SHA256SUMS): "
+                "restore the file and put the change into a new migration"
+            )
+    return found
+
+
+def check_applied(known: Mapping[str, str], applied: Mapping[str, str]) -> list[str]:
+    """The migrations that `applied` lacks.
+
+    Raises:
+        StartupError: the database has a migration that this version does not know, or knows otherwise.
+    """
+    for migration_id, digest in applied.items():
+        if migration_id not in known:
+            raise StartupError(
+                f"the database has migration {migration_id}, which this version does not know: use the newer version"
+            )
+        if known[migration_id] != digest:
+            raise StartupError(
+                f"migration {migration_id} was edited after this database had applied it: "
+                "restore the file and put the change into a new migration"
+            )
+    return [migration_id for migration_id in known if migration_id not in applied]
+
+
+def migrate(url: str, server: Server, sql_dir: Path = SQL_DIR) -> list[str]:
+    """Bring the database behind `url`, found to be `server`, to this version's schema.
+
+    Safe to run at any time and from several places at once: one works, the others wait and find nothing to do.
+
+    Returns:
+        The migrations that were applied, in order.
+
+    Raises:
+        StartupError: the server cannot carry the engine, a migration was edited, or the database refused a statement.
+    """
+    known = known_migrations(sql_dir)
+    if fault := server.fault():
+        raise StartupError(fault)
+    try:
+        with _locked_backend(url) as backend:
+            pending = check_applied(known, _applied(backend.connection))
+            migrations = {migration.id: migration for migration in read_migrations(str(sql_dir / "migrations"))}
+            for migration_id in pending:
+                _apply(backend, migrations[migration_id], known[migration_id])
+            _apply_code(backend.connection, sql_dir)
+            return pending
+    except psycopg.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise StartupError(f"the database at {describe_url(url)} refused to migrate: {reason}") from error
+
+
+@contextlib.contextmanager
+def _locked_backend(url: str) -> Iterator[PostgresqlPsycopgBackend]:
+    """A yoyo backend on one connection that holds the migration lock.
+
+    yoyo's own lock is a row, which a killed migrator leaves behind. The advisory lock ends with its connection; whoever
+    holds it may clear that row.
+    """
+    scheme_less = url.partition("://")[2]
+    separator = "&" if "?" in scheme_less else "?"
+    uri = parse_uri(f"postgresql+psycopg://{scheme_less}{separator}schema=yoyo")
+    backend = PostgresqlPsycopgBackend(uri, "_yoyo_migration")
+    with backend:
+        backend.execute(f"SET lock_timeout = '{_PATIENCE}'")
+        backend.execute(f"SELECT pg_catalog.pg_advisory_lock({_LOCK_KEY})")
+        backend.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
+        try:
+            backend.execute("CREATE SCHEMA IF NOT EXISTS yoyo")
+            if backend.lock_table not in backend.list_tables():
+                backend.create_lock_table()
+            backend.break_lock()
+            with backend.lock():
+                backend.ensure_internal_schema_updated()
+                yield backend
+        finally:
+            if not backend.connection.closed:
+                backend.execute(f"SELECT pg_catalog.pg_advisory_unlock({_LOCK_KEY})")
+
+
+def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    exists = connection.execute("SELECT to_regclass('ops.migration') IS NOT NULL").fetchone()
+    if exists is None or not exists[0]:
+        return {}
+    return dict(connection.execute("SELECT migration_id, sha256 FROM ops.migration ORDER BY migration_id").fetchall())
+
+
+def _apply(backend: PostgresqlPsycopgBackend, migration: Any, digest: str) -> None:
+    """Apply one migration and record it, in one transaction."""
+    with backend.transaction():
+        with contextlib.redirect_stdout(io.StringIO()):  # yoyo prints the rows of every SELECT
+            migration.process_steps(backend, "apply")
+        backend.execute("RESET ROLE")
+        backend.mark_one(migration)
+        backend.execute(
+            "INSERT INTO ops.migration (migration_id, sha256) VALUES (:id, :sha256)",
+            {"id": migration.id, "sha256": digest},
+        )
+
+
+def _apply_code(connection: psycopg.Connection[Any], sql_dir: Path) -> None:
+    """Run every code file, in one transaction, as the owner of the objects.
+
+    No order is kept by hand: a file that needs what another defines is tried again after the others.
+    """
+    waiting = [path for schema in CODE_SCHEMAS for path in sorted((sql_dir / schema).glob("*.sql"))]
+    with connection.transaction():
+        connection.execute("SET LOCAL ROLE energy_owner")
+        while waiting:
+            failed: dict[Path, psycopg.Error] = {}
+            for path in waiting:
+                try:
+                    with connection.transaction():
+                        connection.execute(path.read_bytes())
+                except (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedTable) as error:
+                    failed[path] = error
+                except psycopg.Error as error:
+                    raise _in_file(path, error) from error
+            if len(failed) == len(waiting):
+                path, reason = next(iter(failed.items()))
+                raise _in_file(path, reason) from reason
+            waiting = list(failed)
+
+
+def _in_file(path: Path, error: psycopg.Error) -> StartupError:
+    where = re.sub(r"^.*/sql/", "sql/", path.as_posix())
+    return StartupError(f"{where}: {str(error).strip().splitlines()[0]}")

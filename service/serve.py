@@ -1,0 +1,135 @@
+"""Runs the service: takes the port, brings up the database, serves until told to stop, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+
+import uvicorn
+
+from service.app import create_app
+from service.db import describe_url, inspect_server, open_database
+from service.embedded import EmbeddedDatabase, run_embedded
+from service.errors import StartupError
+from service.migrate import check_applied, known_migrations, migrate
+from service.settings import Settings
+
+DRAIN_TIMEOUT_S = 10
+BACKLOG = 2048
+CONNECTIONS = 10
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve(settings: Settings, *, migrate_first: bool) -> None:
+    """Serve until SIGINT or SIGTERM; `migrate_first` brings the schema up to date before.
+
+    The embedded database, which nobody else could migrate, always is.
+
+    Raises:
+        StartupError: something is missing; the message says what to do.
+    """
+    with _listen(settings.host, settings.port) as listener:
+        if settings.database_url:
+            server = asyncio.run(inspect_server(settings.database_url))
+            if fault := server.fault():
+                raise StartupError(fault)
+            if migrate_first:
+                migrate(settings.database_url, server)
+            else:
+                _require_schema(server.migrations)
+            name = f"TimescaleDB {server.timescaledb} ({server.edition}) at {describe_url(settings.database_url)}"
+            asyncio.run(_run(settings, settings.database_url, name, listener, None))
+        else:
+            with run_embedded(settings.data_dir) as embedded:
+                server = asyncio.run(inspect_server(embedded.url))
+                migrate(embedded.url, server)
+                name = f"embedded TimescaleDB {server.timescaledb} in {settings.data_dir}, for trying out"
+                asyncio.run(_run(settings, embedded.url, name, listener, embedded))
+
+
+def _require_schema(applied: dict[str, str] | None) -> None:
+    """Refuse a schema that this version does not know; one that is ahead of it will do (a rolling deploy)."""
+    known = known_migrations()
+    pending = check_applied(known, {id_: digest for id_, digest in (applied or {}).items() if id_ in known})
+    if pending:
+        raise StartupError(f"the database lacks migration {pending[0]}: run `energy migrate` first")
+
+
+@contextlib.contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    """Take the port first: everything after it takes longer."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+            if host not in LOOPBACK:
+                print(
+                    f"warning: {host} may be reached by others, and this version has no authentication", file=sys.stderr
+                )
+            yield listener
+    except OSError as error:
+        raise StartupError(
+            f"cannot listen on {host}:{port} ({error.strerror}): "
+            "stop what uses it, or set HOST and PORT to something else"
+        ) from error
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that says where it is, and leaves the signals to us (its own would end the process at once)."""
+
+    def __init__(self, config: uvicorn.Config, announcement: str) -> None:
+        super().__init__(config)
+        self.announcement = announcement
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(self.announcement, flush=True)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _run(
+    settings: Settings, url: str, name: str, listener: socket.socket, embedded: EmbeddedDatabase | None
+) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host}:{settings.port}"
+    connections = 1 if embedded else CONNECTIONS
+    async with open_database(url, read_url=settings.database_read_url, connections=connections) as database:
+        config = uvicorn.Config(
+            create_app(database, settings),
+            lifespan="off",
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_TIMEOUT_S,
+        )
+        server = _Server(config, f"database  {name}\nserving   {address}\ndocs      {address}/docs")
+        for signal_number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(signal_number, setattr, server, "should_exit", True)
+        if embedded is None:
+            await server.serve(sockets=[listener])
+            return
+        watching = asyncio.create_task(_watch(embedded, server))
+        await server.serve(sockets=[listener])
+        if watching.done():
+            watching.result()
+        watching.cancel()
+
+
+async def _watch(embedded: EmbeddedDatabase, server: uvicorn.Server) -> None:
+    """End the service when its own database ends: nothing could bring that back."""
+    while embedded.process.poll() is None:  # noqa: ASYNC110 - a process has no event
+        await asyncio.sleep(0.5)
+    server.should_exit = True
+    raise StartupError(f"the embedded database ended (exit {embedded.process.returncode}): see {embedded.log}")

@@ -1,0 +1,85 @@
+"""Settings: read once from the environment, checked, and frozen. `.env.example` documents every one."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from service.errors import StartupError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says, every value checked."""
+
+    database_url: str | None = None
+    """TimescaleDB to use; None for the embedded one."""
+    database_read_url: str | None = None
+    """A replica that answers the reads; None for `database_url`."""
+    host: str = "127.0.0.1"
+    port: int = 3000
+    data_dir: Path = Path(".energy")
+    """Where the embedded database keeps its files."""
+    max_body_bytes: int = 4 * 1024 * 1024
+    """Longest request body, bytes."""
+    log_level: str = "warning"
+
+
+def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from `environ`; an empty value counts as unset.
+
+    Raises:
+        StartupError: a value does not parse; the message names the variable and what it takes.
+    """
+    given = {name: value.strip() for name, value in environ.items() if value.strip()}
+    default = Settings()
+    settings = Settings(
+        database_url=_url(given, "DATABASE_URL"),
+        database_read_url=_url(given, "DATABASE_READ_URL"),
+        host=given.get("HOST", default.host),
+        port=_whole_number(given, "PORT", default.port, 1, 65_535),
+        data_dir=Path(given.get("ENERGY_DATA_DIR", default.data_dir)).expanduser(),
+        max_body_bytes=_whole_number(given, "ENERGY_MAX_BODY_BYTES", default.max_body_bytes, 1_024, 1_073_741_824),
+        log_level=_one_of(given, "ENERGY_LOG_LEVEL", default.log_level, ("debug", "info", "warning", "error")),
+    )
+    if settings.database_read_url and not settings.database_url:
+        raise StartupError("DATABASE_READ_URL is set without DATABASE_URL: a replica needs its primary")
+    return settings
+
+
+def configure_logging(level: str) -> None:
+    """Log to standard error from `level` on, one line an event."""
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def _whole_number(given: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = given.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):
+        raise StartupError(f"{name} must be a whole number from {low} to {high}, not {text!r}")
+    return int(text)
+
+
+def _one_of(given: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
+    text = given.get(name, default).lower()
+    if text not in choices:
+        raise StartupError(f"{name} must be one of {', '.join(choices)}, not {text!r}")
+    return text
+
+
+def _url(given: Mapping[str, str], name: str) -> str | None:
+    text = given.get(name)
+    if text is None:
+        return None
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in {"postgres", "postgresql"} and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid:
+        # the value is not repeated: it may hold a password
+        raise StartupError(f"{name} must look like postgresql://user:password@host:5432/database")
+    return text

@@ -1,0 +1,84 @@
+-- A vehicle's energy balance over a window. Each piece of the window is read with its bounds as constants (no generic
+-- plan), so that the planner opens only the chunks of that time: the cost follows the window, not the history.
+
+CREATE OR REPLACE FUNCTION api.get_vehicle_performance(
+    p_vehicle_id text,
+    p_start timestamptz DEFAULT NULL,
+    p_end timestamptz DEFAULT NULL,
+    p_hours double precision DEFAULT NULL
+) RETURNS TABLE (
+    vehicle_id text,
+    period_start timestamptz,
+    period_end timestamptz,
+    total_energy_consumed_ac double precision,
+    total_energy_delivered_dc double precision,
+    efficiency_ratio double precision,
+    efficiency_status text,
+    avg_battery_temp double precision,
+    meter_ids text [],
+    meter_readings bigint,
+    vehicle_readings bigint
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, telemetry, pg_temp
+SET plan_cache_mode = force_custom_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_segment record;
+    v_kwh double precision;
+    v_readings bigint;
+BEGIN
+    SELECT w.window_start, w.window_end INTO period_start, period_end
+    FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w;
+
+    IF NOT EXISTS (SELECT FROM telemetry.vehicle_current_status AS s WHERE s.vehicle_id = p_vehicle_id)
+        AND NOT EXISTS (SELECT FROM telemetry.vehicle_meter_link AS l WHERE l.vehicle_id = p_vehicle_id)
+    THEN
+        RAISE EXCEPTION 'vehicle % has neither sent a reading nor been linked to a meter', p_vehicle_id
+            USING ERRCODE = 'IE001';
+    END IF;
+
+    SELECT sum(h.kwh_delivered_dc), round(avg(h.battery_temp)::numeric, 2)::double precision, count(*)
+    INTO total_energy_delivered_dc, avg_battery_temp, vehicle_readings
+    FROM telemetry.vehicle_telemetry_history AS h
+    WHERE h.vehicle_id = p_vehicle_id AND h.recorded_at >= period_start AND h.recorded_at < period_end;
+
+    vehicle_id := p_vehicle_id;
+    meter_ids := '{}';
+    meter_readings := 0;
+    FOR v_segment IN
+        SELECT s.meter_id, s.segment_start, s.segment_end
+        FROM telemetry.meter_segments(p_vehicle_id, period_start, period_end) AS s
+    LOOP
+        SELECT sum(h.kwh_consumed_ac), count(*)
+        INTO v_kwh, v_readings
+        FROM telemetry.meter_telemetry_history AS h
+        WHERE
+            h.meter_id = v_segment.meter_id
+            AND h.recorded_at >= v_segment.segment_start
+            AND h.recorded_at < v_segment.segment_end;
+
+        IF v_readings > 0 THEN
+            total_energy_consumed_ac := coalesce(total_energy_consumed_ac, 0) + v_kwh;
+            meter_readings := meter_readings + v_readings;
+        END IF;
+        IF v_segment.meter_id <> ALL (meter_ids) THEN
+            meter_ids := meter_ids || v_segment.meter_id;
+        END IF;
+    END LOOP;
+
+    efficiency_ratio := telemetry.efficiency_ratio(total_energy_consumed_ac, total_energy_delivered_dc);
+    efficiency_status := telemetry.efficiency_status(total_energy_consumed_ac, total_energy_delivered_dc);
+    -- nine decimals (a microwatt-hour) hide the last bits of the sums and nothing that a meter measures
+    total_energy_consumed_ac := round(total_energy_consumed_ac::numeric, 9)::double precision;
+    total_energy_delivered_dc := round(total_energy_delivered_dc::numeric, 9)::double precision;
+    RETURN NEXT;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION api.get_vehicle_performance (text, timestamptz, timestamptz, double precision) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.get_vehicle_performance (text, timestamptz, timestamptz, double precision) TO energy_service;
+
+COMMENT ON FUNCTION api.get_vehicle_performance (text, timestamptz, timestamptz, double precision) IS
+'A vehicle''s energy balance over [period_start, period_end): AC consumed by its meters and DC delivered to it (kWh; NULL without a reading on that side), their ratio to 4 decimals, its status (normal, low, impossible, unknown), mean battery temperature (degrees Celsius), the meters that fed it and the readings counted. The window: start and end, or one of them with hours, or the last 24 hours. Raises IE001 for an unknown vehicle, IE003 for an impossible window';

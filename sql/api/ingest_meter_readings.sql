@@ -1,0 +1,64 @@
+-- The write path of the smart meters: validates, stores the history and the current status in one statement, and says of
+-- each reading what became of it. Bad data never raises, so one bad device cannot fail its neighbours.
+-- Both writes go in the order of the key, whatever the order of arrival: concurrent batches lock in one order and
+-- cannot deadlock. The status takes a reading only if it was stored and is newer, so a late one changes nothing there.
+
+CREATE OR REPLACE FUNCTION api.ingest_meter_readings(p_readings api.meter_reading [])
+RETURNS TABLE (outcome text, detail text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_retention CONSTANT interval := telemetry.raw_retention();
+    v_stored bigint[];
+BEGIN
+    WITH candidate AS (
+        -- of two readings with one key in one batch, the first speaks
+        SELECT DISTINCT ON (r.meter_id, r.recorded_at)
+            r.position, r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage
+        FROM unnest(p_readings) WITH ORDINALITY
+            AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
+        WHERE telemetry.refuse_meter_reading(
+            r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage, now(), v_retention
+        ) IS NULL
+        ORDER BY r.meter_id, r.recorded_at, r.position
+    ),
+    stored AS (
+        INSERT INTO telemetry.meter_telemetry_history (meter_id, recorded_at, kwh_consumed_ac, voltage)
+        SELECT meter_id, recorded_at, kwh_consumed_ac, voltage
+        FROM candidate
+        ORDER BY meter_id, recorded_at
+        ON CONFLICT DO NOTHING
+        RETURNING meter_id, recorded_at, received_at, kwh_consumed_ac, voltage
+    ),
+    latest AS (
+        INSERT INTO telemetry.meter_current_status AS status
+            (meter_id, recorded_at, received_at, kwh_consumed_ac, voltage)
+        SELECT DISTINCT ON (meter_id) meter_id, recorded_at, received_at, kwh_consumed_ac, voltage
+        FROM stored
+        ORDER BY meter_id, recorded_at DESC
+        ON CONFLICT (meter_id) DO UPDATE SET
+            recorded_at = excluded.recorded_at,
+            received_at = excluded.received_at,
+            kwh_consumed_ac = excluded.kwh_consumed_ac,
+            voltage = excluded.voltage
+        WHERE status.recorded_at < excluded.recorded_at
+    )
+    SELECT array_agg(candidate.position) INTO v_stored
+    FROM candidate
+    JOIN stored USING (meter_id, recorded_at);
+
+    IF cardinality(v_stored) = cardinality(p_readings) THEN
+        RETURN QUERY SELECT 'stored', NULL::text FROM unnest(v_stored);
+    ELSE
+        RETURN QUERY SELECT j.outcome, j.detail FROM telemetry.judge_meter_readings(p_readings, v_stored) AS j;
+    END IF;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION api.ingest_meter_readings (api.meter_reading []) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.ingest_meter_readings (api.meter_reading []) TO energy_service;
+
+COMMENT ON FUNCTION api.ingest_meter_readings (api.meter_reading []) IS
+'Stores an array of readings of smart meters in history and current status, in one transaction, and answers one row per reading in input order: outcome (stored, duplicate, conflict, or a reject code) and, unless stored or duplicate, the detail in words. Refused readings and conflicts go to telemetry.rejected_reading';

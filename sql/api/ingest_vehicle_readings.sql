@@ -1,0 +1,65 @@
+-- The write path of the vehicles: validates, stores the history and the current status in one statement, and says of
+-- each reading what became of it. Bad data never raises, so one bad device cannot fail its neighbours.
+-- Both writes go in the order of the key, whatever the order of arrival: concurrent batches lock in one order and
+-- cannot deadlock. The status takes a reading only if it was stored and is newer, so a late one changes nothing there.
+
+CREATE OR REPLACE FUNCTION api.ingest_vehicle_readings(p_readings api.vehicle_reading [])
+RETURNS TABLE (outcome text, detail text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_retention CONSTANT interval := telemetry.raw_retention();
+    v_stored bigint[];
+BEGIN
+    WITH candidate AS (
+        -- of two readings with one key in one batch, the first speaks
+        SELECT DISTINCT ON (r.vehicle_id, r.recorded_at)
+            r.position, r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp
+        FROM unnest(p_readings) WITH ORDINALITY
+            AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
+        WHERE telemetry.refuse_vehicle_reading(
+            r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, now(), v_retention
+        ) IS NULL
+        ORDER BY r.vehicle_id, r.recorded_at, r.position
+    ),
+    stored AS (
+        INSERT INTO telemetry.vehicle_telemetry_history (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp)
+        SELECT vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp
+        FROM candidate
+        ORDER BY vehicle_id, recorded_at
+        ON CONFLICT DO NOTHING
+        RETURNING vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp
+    ),
+    latest AS (
+        INSERT INTO telemetry.vehicle_current_status AS status
+            (vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp)
+        SELECT DISTINCT ON (vehicle_id) vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp
+        FROM stored
+        ORDER BY vehicle_id, recorded_at DESC
+        ON CONFLICT (vehicle_id) DO UPDATE SET
+            recorded_at = excluded.recorded_at,
+            received_at = excluded.received_at,
+            soc = excluded.soc,
+            kwh_delivered_dc = excluded.kwh_delivered_dc,
+            battery_temp = excluded.battery_temp
+        WHERE status.recorded_at < excluded.recorded_at
+    )
+    SELECT array_agg(candidate.position) INTO v_stored
+    FROM candidate
+    JOIN stored USING (vehicle_id, recorded_at);
+
+    IF cardinality(v_stored) = cardinality(p_readings) THEN
+        RETURN QUERY SELECT 'stored', NULL::text FROM unnest(v_stored);
+    ELSE
+        RETURN QUERY SELECT j.outcome, j.detail FROM telemetry.judge_vehicle_readings(p_readings, v_stored) AS j;
+    END IF;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading []) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading []) TO energy_service;
+
+COMMENT ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading []) IS
+'Stores an array of readings of vehicles in history and current status, in one transaction, and answers one row per reading in input order: outcome (stored, duplicate, conflict, or a reject code) and, unless stored or duplicate, the detail in words. Refused readings and conflicts go to telemetry.rejected_reading';

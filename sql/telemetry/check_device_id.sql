@@ -1,0 +1,17 @@
+-- A body of one expression, bound when it is created (RETURN): the planner inlines it into the ingest functions,
+-- where it runs once per reading, and it depends on no search_path.
+
+CREATE OR REPLACE FUNCTION telemetry.check_device_id(p_field text, p_id text) RETURNS telemetry.refusal
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE
+    WHEN p_id ~ '^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$' THEN NULL
+    ELSE ROW(
+        'id_invalid',
+        p_field || ' must be 1 to 64 characters of A-Z a-z 0-9 . _ : - and begin with a letter or a digit'
+    )::telemetry.refusal
+END;
+
+REVOKE EXECUTE ON FUNCTION telemetry.check_device_id (text, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.check_device_id (text, text) IS
+'NULL for a valid device id, else the refusal id_invalid; p_field is the wire name for the text';

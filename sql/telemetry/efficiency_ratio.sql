@@ -1,0 +1,14 @@
+-- The ratio every answer, view and status shares, so that they cannot disagree in the fourth decimal.
+
+CREATE OR REPLACE FUNCTION telemetry.efficiency_ratio(p_kwh_ac double precision, p_kwh_dc double precision)
+RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN p_kwh_ac > 0 THEN round((p_kwh_dc / p_kwh_ac)::numeric, 4)::double precision END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION telemetry.efficiency_ratio (double precision, double precision) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.efficiency_ratio (double precision, double precision) IS
+'DC delivered / AC consumed (both kWh), rounded to 4 decimals; NULL where either is NULL or no AC was consumed';

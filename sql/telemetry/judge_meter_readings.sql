@@ -1,0 +1,85 @@
+-- The rarer half of api.ingest_meter_readings: says what became of a batch that was not stored whole, and keeps what was
+-- refused. It is a function of its own for two reasons: a statement that runs after the insert sees what a concurrent
+-- batch has committed meanwhile, which the inserting statement does not; and it is planned with the batch's own time
+-- bounds, so that it looks into the chunks of these times only.
+
+CREATE OR REPLACE FUNCTION telemetry.judge_meter_readings(p_readings api.meter_reading [], p_stored bigint [])
+RETURNS TABLE (outcome text, detail text)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, telemetry, pg_temp
+SET plan_cache_mode = force_custom_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_retention CONSTANT interval := telemetry.raw_retention();
+    v_from timestamptz;
+    v_to timestamptz;
+BEGIN
+    SELECT
+        greatest(min(r.recorded_at), now() - v_retention),
+        least(max(r.recorded_at), now() + INTERVAL '5 minutes')
+    INTO v_from, v_to
+    FROM unnest(p_readings) AS r;
+
+    RETURN QUERY
+    WITH reading AS (
+        SELECT
+            r.*,
+            telemetry.refuse_meter_reading(
+                r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage, now(), v_retention
+            ) AS refusal
+        FROM unnest(p_readings) WITH ORDINALITY
+            AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
+    ),
+    judged AS MATERIALIZED (
+        SELECT
+            r.*,
+            CASE
+                WHEN r.position = ANY (p_stored) THEN 'stored'
+                WHEN (r.refusal).code IS NOT NULL THEN (r.refusal).code
+                WHEN (h.kwh_consumed_ac, h.voltage) = (r.kwh_consumed_ac, r.voltage) THEN 'duplicate'
+                WHEN h.meter_id IS NOT NULL THEN 'conflict'
+                ELSE 'timestamp_too_old' -- it was there, and retention has just dropped it
+            END AS outcome,
+            CASE
+                WHEN r.position = ANY (p_stored) THEN NULL
+                WHEN (r.refusal).code IS NOT NULL THEN (r.refusal).detail
+                WHEN (h.kwh_consumed_ac, h.voltage) = (r.kwh_consumed_ac, r.voltage) THEN NULL
+                WHEN h.meter_id IS NOT NULL
+                    THEN format(
+                        'meterId %s has a reading of %s with other values, which is kept: kwhConsumedAc %s, voltage %s',
+                        h.meter_id, telemetry.format_utc(h.recorded_at), h.kwh_consumed_ac, h.voltage
+                    )
+                ELSE format('timestamp %s has just left the retention', telemetry.format_utc(r.recorded_at))
+            END AS detail
+        FROM reading AS r
+        LEFT JOIN telemetry.meter_telemetry_history AS h
+            ON
+                r.meter_id = h.meter_id
+                AND r.recorded_at = h.recorded_at
+                AND h.recorded_at BETWEEN v_from AND v_to
+    ),
+    recorded AS (
+        INSERT INTO telemetry.rejected_reading (stream, code, detail, payload, source)
+        SELECT
+            'meter', j.outcome, j.detail,
+            json_build_object(
+                'meterId', j.meter_id,
+                'kwhConsumedAc', j.kwh_consumed_ac,
+                'voltage', j.voltage,
+                'timestamp', telemetry.format_utc(j.recorded_at)
+            )::text,
+            j.source
+        FROM judged AS j
+        WHERE j.outcome NOT IN ('stored', 'duplicate')
+    )
+    SELECT j.outcome, j.detail
+    FROM judged AS j
+    ORDER BY j.position;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION telemetry.judge_meter_readings (api.meter_reading [], bigint []) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.judge_meter_readings (api.meter_reading [], bigint []) IS
+'Outcome and detail of every reading of a batch, in input order, after p_stored (positions from 1) were stored; keeps refused readings and conflicts in telemetry.rejected_reading';

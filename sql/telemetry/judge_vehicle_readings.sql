@@ -1,0 +1,89 @@
+-- The rarer half of api.ingest_vehicle_readings: says what became of a batch that was not stored whole, and keeps what was
+-- refused. It is a function of its own for two reasons: a statement that runs after the insert sees what a concurrent
+-- batch has committed meanwhile, which the inserting statement does not; and it is planned with the batch's own time
+-- bounds, so that it looks into the chunks of these times only.
+
+CREATE OR REPLACE FUNCTION telemetry.judge_vehicle_readings(p_readings api.vehicle_reading [], p_stored bigint [])
+RETURNS TABLE (outcome text, detail text)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, telemetry, pg_temp
+SET plan_cache_mode = force_custom_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_retention CONSTANT interval := telemetry.raw_retention();
+    v_from timestamptz;
+    v_to timestamptz;
+BEGIN
+    SELECT
+        greatest(min(r.recorded_at), now() - v_retention),
+        least(max(r.recorded_at), now() + INTERVAL '5 minutes')
+    INTO v_from, v_to
+    FROM unnest(p_readings) AS r;
+
+    RETURN QUERY
+    WITH reading AS (
+        SELECT
+            r.*,
+            telemetry.refuse_vehicle_reading(
+                r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, now(), v_retention
+            ) AS refusal
+        FROM unnest(p_readings) WITH ORDINALITY
+            AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
+    ),
+    judged AS MATERIALIZED (
+        SELECT
+            r.*,
+            CASE
+                WHEN r.position = ANY (p_stored) THEN 'stored'
+                WHEN (r.refusal).code IS NOT NULL THEN (r.refusal).code
+                WHEN (h.soc, h.kwh_delivered_dc, h.battery_temp)
+                    = (r.soc, r.kwh_delivered_dc, r.battery_temp) THEN 'duplicate'
+                WHEN h.vehicle_id IS NOT NULL THEN 'conflict'
+                ELSE 'timestamp_too_old' -- it was there, and retention has just dropped it
+            END AS outcome,
+            CASE
+                WHEN r.position = ANY (p_stored) THEN NULL
+                WHEN (r.refusal).code IS NOT NULL THEN (r.refusal).detail
+                WHEN (h.soc, h.kwh_delivered_dc, h.battery_temp)
+                    = (r.soc, r.kwh_delivered_dc, r.battery_temp) THEN NULL
+                WHEN h.vehicle_id IS NOT NULL
+                    THEN format(
+                        'vehicleId %s has a reading of %s with other values, which is kept: '
+                        'soc %s, kwhDeliveredDc %s, batteryTemp %s',
+                        h.vehicle_id, telemetry.format_utc(h.recorded_at), h.soc, h.kwh_delivered_dc, h.battery_temp
+                    )
+                ELSE format('timestamp %s has just left the retention', telemetry.format_utc(r.recorded_at))
+            END AS detail
+        FROM reading AS r
+        LEFT JOIN telemetry.vehicle_telemetry_history AS h
+            ON
+                r.vehicle_id = h.vehicle_id
+                AND r.recorded_at = h.recorded_at
+                AND h.recorded_at BETWEEN v_from AND v_to
+    ),
+    recorded AS (
+        INSERT INTO telemetry.rejected_reading (stream, code, detail, payload, source)
+        SELECT
+            'vehicle', j.outcome, j.detail,
+            json_build_object(
+                'vehicleId', j.vehicle_id,
+                'soc', j.soc,
+                'kwhDeliveredDc', j.kwh_delivered_dc,
+                'batteryTemp', j.battery_temp,
+                'timestamp', telemetry.format_utc(j.recorded_at)
+            )::text,
+            j.source
+        FROM judged AS j
+        WHERE j.outcome NOT IN ('stored', 'duplicate')
+    )
+    SELECT j.outcome, j.detail
+    FROM judged AS j
+    ORDER BY j.position;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION telemetry.judge_vehicle_readings (api.vehicle_reading [], bigint []) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.judge_vehicle_readings (api.vehicle_reading [], bigint []) IS
+'Outcome and detail of every reading of a batch, in input order, after p_stored (positions from 1) were stored; keeps refused readings and conflicts in telemetry.rejected_reading';

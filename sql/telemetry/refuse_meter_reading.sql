@@ -1,0 +1,25 @@
+-- The limits of a meter reading, stated once: the ingest function and the judgement of what it did not store share them.
+
+CREATE OR REPLACE FUNCTION telemetry.refuse_meter_reading(
+    p_meter_id text,
+    p_recorded_at timestamptz,
+    p_kwh_consumed_ac double precision,
+    p_voltage double precision,
+    p_now timestamptz,
+    p_retention interval
+) RETURNS telemetry.refusal
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN COALESCE(
+    telemetry.check_device_id('meterId', p_meter_id),
+    telemetry.check_recorded_at(p_recorded_at, p_now, p_retention),
+    telemetry.check_value('kwhConsumedAc', p_kwh_consumed_ac, 0, 1e7, 'kWh'),
+    telemetry.check_value('voltage', p_voltage, 0, 1500, 'V')
+);
+
+REVOKE EXECUTE ON FUNCTION telemetry.refuse_meter_reading (
+    text, timestamptz, double precision, double precision, timestamptz, interval
+) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.refuse_meter_reading (
+    text, timestamptz, double precision, double precision, timestamptz, interval
+) IS 'Why a meter reading is refused (the first reason), or NULL: id, time, energy 0 to 1e7 kWh, voltage 0 to 1500 V';

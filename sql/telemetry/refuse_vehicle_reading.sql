@@ -1,0 +1,27 @@
+-- The limits of a vehicle reading, stated once: the ingest function and the judgement of what it did not store share them.
+
+CREATE OR REPLACE FUNCTION telemetry.refuse_vehicle_reading(
+    p_vehicle_id text,
+    p_recorded_at timestamptz,
+    p_soc double precision,
+    p_kwh_delivered_dc double precision,
+    p_battery_temp double precision,
+    p_now timestamptz,
+    p_retention interval
+) RETURNS telemetry.refusal
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN COALESCE(
+    telemetry.check_device_id('vehicleId', p_vehicle_id),
+    telemetry.check_recorded_at(p_recorded_at, p_now, p_retention),
+    telemetry.check_value('soc', p_soc, 0, 100, '%'),
+    telemetry.check_value('kwhDeliveredDc', p_kwh_delivered_dc, 0, 1e7, 'kWh'),
+    telemetry.check_value('batteryTemp', p_battery_temp, -60, 120, '°C')
+);
+
+REVOKE EXECUTE ON FUNCTION telemetry.refuse_vehicle_reading (
+    text, timestamptz, double precision, double precision, double precision, timestamptz, interval
+) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.refuse_vehicle_reading (
+    text, timestamptz, double precision, double precision, double precision, timestamptz, interval
+) IS 'Why a vehicle reading is refused (the first reason), or NULL: id, time, soc 0 to 100 %, energy 0 to 1e7 kWh, battery -60 to 120 degrees Celsius';

@@ -1,0 +1,79 @@
+"""One place decides which database the tests use: TEST_DATABASE_URL, else Docker, else the embedded one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import httpx
+import pytest
+import uvicorn
+
+from service.app import create_app
+from service.db import Database, inspect_server, open_database
+from service.migrate import migrate
+from service.settings import Settings
+from tests.support import Api, Owner, Pair, TestDatabase, new_pair, run_test_database
+
+
+def pytest_report_header() -> str:
+    return "database: TEST_DATABASE_URL, else Docker, else embedded (tests marked 'concurrent' skip there)"
+
+
+@pytest.fixture(scope="session")
+def test_database() -> Iterator[TestDatabase]:
+    """The database of this run, migrated; its jobs run only when a test runs them."""
+    with run_test_database() as database:
+        migrate(database.url, asyncio.run(inspect_server(database.url)))
+        yield database
+
+
+@pytest.fixture(autouse=True)
+def _skip_concurrent(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("concurrent"):
+        database: TestDatabase = request.getfixturevalue("test_database")
+        if database.is_embedded:
+            pytest.skip("needs several connections at once; the embedded database has one (set TEST_DATABASE_URL)")
+
+
+@pytest.fixture(scope="session")
+async def database(test_database: TestDatabase) -> AsyncIterator[Database]:
+    """The pools as the service opens them."""
+    async with open_database(test_database.url, connections=1 if test_database.is_embedded else 4) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+async def owner(test_database: TestDatabase, database: Database) -> AsyncIterator[Owner]:
+    """SQL with every right."""
+    connection = None if test_database.is_embedded else await asyncpg.connect(test_database.url)
+    owner = Owner(database, connection)
+    await owner.execute(
+        "SELECT public.alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs WHERE job_id >= 1000"
+    )
+    yield owner
+    if connection is not None:
+        connection.terminate()
+
+
+@pytest.fixture(scope="session")
+async def api(database: Database, owner: Owner) -> AsyncIterator[Api]:
+    """The service itself, on a socket, as `energy serve` runs it."""
+    app = create_app(database, Settings())
+    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, http="httptools")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server._serve())
+    while not server.started:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        yield Api(client)
+    server.should_exit = True
+    await serving
+
+
+@pytest.fixture
+def pair() -> Pair:
+    """A vehicle and its default meter that no other test uses."""
+    return new_pair()

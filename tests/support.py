@@ -1,0 +1,197 @@
+"""What tests share: the test database, readings with defaults, and a way to run SQL as the owner of the database."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import subprocess
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+
+from service.db import Database
+from service.embedded import run_embedded
+
+ROOT = Path(__file__).parent.parent
+COMPOSE_IMAGE_LINE = "image: timescale/timescaledb:"
+
+
+@dataclass(frozen=True)
+class TestDatabase:
+    """An empty database that the tests may do with as they like."""
+
+    __test__ = False
+    kind: str
+    url: str
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.kind == "embedded"
+
+
+@contextlib.contextmanager
+def run_test_database() -> Iterator[TestDatabase]:
+    """TEST_DATABASE_URL, else Docker through testcontainers, else the embedded one; always a fresh database."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        with fresh_database(url) as fresh:
+            yield TestDatabase("server", fresh)
+    elif docker_works():
+        from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415 - only where Docker is
+
+        with PostgresContainer(compose_image(), driver=None) as container:
+            yield TestDatabase("docker", container.get_connection_url())
+    else:
+        with tempfile.TemporaryDirectory() as folder, run_embedded(Path(folder)) as embedded:
+            yield TestDatabase("embedded", embedded.url)
+
+
+@contextlib.contextmanager
+def fresh_database(server_url: str) -> Iterator[str]:
+    """A new database on a server, dropped afterwards."""
+    import psycopg  # noqa: PLC0415
+
+    name = f"energy_test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    base, _, query = server_url.partition("?")
+    head, _, path = base.partition("://")
+    try:
+        yield f"{head}://{path.partition('/')[0]}/{name}" + (f"?{query}" if query else "")
+    finally:
+        with psycopg.connect(server_url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def docker_works() -> bool:
+    """Whether a Docker engine answers (a client alone does not help)."""
+    try:
+        return subprocess.run(["docker", "info"], capture_output=True, timeout=10, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def compose_image() -> str:
+    """The database image of docker-compose.yml, so that the tests run on the one that is deployed."""
+    lines = (ROOT / "docker-compose.yml").read_text().splitlines()
+    return next(line.split("image:")[1].strip() for line in lines if COMPOSE_IMAGE_LINE in line)
+
+
+class Owner:
+    """Runs SQL with every right: on a connection of its own, or on the embedded database's only one."""
+
+    def __init__(self, database: Database, connection: asyncpg.Connection | None) -> None:
+        self._database = database
+        self._connection = connection
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        if self._connection is not None:
+            yield self._connection
+            return
+        async with self._database.write.acquire() as shared:
+            await shared.execute("RESET ROLE")
+            try:
+                yield shared
+            finally:
+                await shared.execute("SET ROLE energy_service")
+
+    async def execute(self, query: str, *arguments: Any) -> str:
+        async with self.connection() as connection:
+            return await connection.execute(query, *arguments)
+
+    async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        async with self.connection() as connection:
+            return await connection.fetch(query, *arguments)
+
+    async def fetchval(self, query: str, *arguments: Any) -> Any:
+        async with self.connection() as connection:
+            return await connection.fetchval(query, *arguments)
+
+
+_numbers = itertools.count(1)
+_RUN = uuid.uuid4().hex[:6]
+
+NOW = datetime.now(UTC).replace(second=0, microsecond=0)
+YESTERDAY = NOW - timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A vehicle and the meter that feeds it by default, used by one test only."""
+
+    vehicle: str
+    meter: str
+
+
+def new_pair() -> Pair:
+    name = f"{_RUN}-{next(_numbers)}"
+    return Pair(f"V{name}", f"M{name}")
+
+
+def rfc3339(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def meter_reading(meter_id: str, time: datetime | str = YESTERDAY, **changed: Any) -> dict[str, Any]:
+    """A valid meter reading as JSON, with `changed` fields; a field changed to ... is left out."""
+    timestamp = time if isinstance(time, str) else rfc3339(time)
+    return _changed({"meterId": meter_id, "kwhConsumedAc": 0.1, "voltage": 230.0, "timestamp": timestamp}, changed)
+
+
+def vehicle_reading(vehicle_id: str, time: datetime | str = YESTERDAY, **changed: Any) -> dict[str, Any]:
+    """A valid vehicle reading as JSON, with `changed` fields; a field changed to ... is left out."""
+    timestamp = time if isinstance(time, str) else rfc3339(time)
+    reading = {
+        "vehicleId": vehicle_id,
+        "soc": 50.0,
+        "kwhDeliveredDc": 0.09,
+        "batteryTemp": 30.0,
+        "timestamp": timestamp,
+    }
+    return _changed(reading, changed)
+
+
+def _changed(reading: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in {**reading, **changed}.items() if value is not ...}
+
+
+class Api:
+    """The service over HTTP."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.http = client
+
+    async def post(self, path: str, body: Any) -> httpx.Response:
+        """POST a JSON value, or bytes as they are."""
+        content = {"content": body} if isinstance(body, bytes) else {"json": body}
+        return await self.http.post(path, headers={"content-type": "application/json"}, **content)
+
+    async def post_meter(self, *arguments: Any, **changed: Any) -> httpx.Response:
+        return await self.post("/v1/ingest/meter", meter_reading(*arguments, **changed))
+
+    async def post_vehicle(self, *arguments: Any, **changed: Any) -> httpx.Response:
+        return await self.post("/v1/ingest/vehicle", vehicle_reading(*arguments, **changed))
+
+    async def performance(self, vehicle_id: str, **window: Any) -> dict[str, Any]:
+        params = {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in window.items()}
+        response = await self.http.get(f"/v1/analytics/performance/{vehicle_id}", params=params)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+
+def assert_problem(response: httpx.Response, status: int, code: str, *words: str) -> None:
+    """The answer is problem details with this status and code, and its detail has these words."""
+    assert response.headers["content-type"] == "application/problem+json", response.text
+    problem = response.json()
+    assert (response.status_code, problem["status"], problem["code"]) == (status, status, code), response.text
+    assert problem["title"]
+    for word in words:
+        assert word in problem["detail"], problem["detail"]
