@@ -13,7 +13,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct
 
-from service.db import Database
+from service.db import Database, storable_time
 from service.errors import Problem
 from service.openapi import problems
 
@@ -82,7 +82,7 @@ def parse_time(name: str, text: str | None) -> datetime | None:
             "parameter_invalid",
             f"{name} must be an ISO 8601 time with an offset, as 2026-02-08T18:01:00Z, not {text!r}",
         ) from None
-    return time
+    return storable_time(time)
 
 
 def parse_hours(text: str | None) -> float | None:

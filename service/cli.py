@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 import click
@@ -13,7 +14,7 @@ from service.db import inspect_server
 from service.doctor import examine
 from service.embedded import run_embedded
 from service.errors import StartupError
-from service.migrate import migrate
+from service.migrate import make_service_login, migrate
 from service.serve import serve
 from service.settings import configure_logging, load_settings
 
@@ -34,12 +35,22 @@ def serve_command(migrate_first: bool) -> None:
 
 
 @cli.command("migrate")
-def migrate_command() -> None:
+@click.option(
+    "--service-login",
+    metavar="NAME",
+    help="Also make the login NAME for the service, with the password in ENERGY_SERVICE_PASSWORD.",
+)
+def migrate_command(service_login: str | None) -> None:
     """Bring the database to this version's schema; safe to repeat, and to run from several places at once."""
     settings = load_settings()
     configure_logging(settings.log_level)
+    password = os.environ.get("ENERGY_SERVICE_PASSWORD")
+    if service_login and not (settings.database_url and password):
+        raise StartupError("--service-login needs DATABASE_URL and ENERGY_SERVICE_PASSWORD")
     if settings.database_url:
         applied = migrate(settings.database_url, asyncio.run(inspect_server(settings.database_url)))
+        if service_login and password:
+            make_service_login(settings.database_url, service_login, password)
     else:
         with run_embedded(settings.data_dir) as embedded:
             applied = migrate(embedded.url, asyncio.run(inspect_server(embedded.url)))

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
@@ -38,6 +39,20 @@ class Connection(_Connection):
 async def set_up(connection: _Connection) -> None:
     """Give up every right but those of the service. A statement, as the embedded database ignores start-up options."""
     await connection.execute("SET ROLE energy_service; SET jit = off; SET TimeZone = 'UTC'")
+
+
+_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+
+
+def storable_time(time: datetime) -> datetime:
+    """The time within what asyncpg can convert; SQL refuses what lies beyond as it does the nearest it gets."""
+    return min(max(time, _EARLIEST), _LATEST)
+
+
+def storable_text(text: str) -> str:
+    """The text with NUL, which PostgreSQL cannot hold, as a character that no valid id has either."""
+    return text.replace("\x00", "\ufffd")
 
 
 class Database:
@@ -105,8 +120,10 @@ class Server:
     """Version of the extension that is installed, or could be; None without TimescaleDB."""
     license: str | None
     """`timescale` (Community) or `apache`; None without TimescaleDB or before the extension is created."""
-    migrations: dict[str, str] | None
-    """Applied migrations, id -> SHA-256; None in a database that has never been migrated."""
+    schema_version: str | None
+    """The newest applied migration; None in a database that has never been migrated."""
+    migrations: dict[str, str]
+    """Applied migrations, id -> SHA-256; empty too for a login that may not see them, as the service's."""
 
     @property
     def edition(self) -> str:
@@ -147,11 +164,17 @@ async def inspect_server(url: str) -> Server:
                 "WHERE name = 'timescaledb'"
             )
             license_ = await connection.fetchval("SELECT current_setting('timescaledb.license', TRUE)")
-            migrations = None
-            if await connection.fetchval("SELECT to_regclass('ops.migration') IS NOT NULL"):
-                rows = await connection.fetch("SELECT * FROM ops.migration ORDER BY migration_id")
+            usable = await connection.fetchval(
+                "SELECT array_agg(nspname) FROM pg_namespace "
+                "WHERE nspname IN ('api', 'ops') AND has_schema_privilege(oid, 'USAGE')"
+            )
+            version, migrations = None, {}
+            if "api" in (usable or []):
+                version = await connection.fetchval("SELECT api.get_schema_version()")
+            if "ops" in (usable or []):
+                rows = await connection.fetch("SELECT migration_id, sha256 FROM ops.migration ORDER BY migration_id")
                 migrations = {row["migration_id"]: row["sha256"] for row in rows}
-            return Server(postgresql.split(" ")[0], timescaledb, license_, migrations)
+            return Server(postgresql.split(" ")[0], timescaledb, license_, version, migrations)
         finally:
             connection.terminate()
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

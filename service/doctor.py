@@ -41,7 +41,7 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
     except StartupError as error:
         return facts, [str(error)]
 
-    applied = server.migrations or {}
+    applied = server.migrations
     facts[1:1] = [
         ("PostgreSQL", server.postgresql),
         ("TimescaleDB", f"{server.timescaledb or 'none'} ({server.edition})"),

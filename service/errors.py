@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, InternalServerException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
 logger = logging.getLogger(__name__)
@@ -128,6 +128,8 @@ def from_http_exception(error: HTTPException, max_body_bytes: int) -> Problem:
         return Problem(code, f"the body is longer than {max_body_bytes} bytes")
     if code:
         return Problem(code, error.detail or "there is no such resource", dict(error.headers or {}))
+    if isinstance(error, InternalServerException):  # the one Litestar raises itself: the client went away
+        return Problem("http_invalid", error.detail)
     if error.status_code < 500:
         return Problem("http_invalid", error.detail)
     return from_exception(error)

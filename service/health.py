@@ -8,12 +8,10 @@ from msgspec import Struct
 
 from service.db import Database
 from service.errors import Problem
-from service.migrate import known_migrations
+from service.migrate import NEWEST_MIGRATION
 from service.openapi import problems
 
 GET_SCHEMA_VERSION = "SELECT api.get_schema_version() AS version"
-
-NEWEST_MIGRATION = max(known_migrations())
 
 
 class Liveness(Struct, frozen=True):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import parse_uri
@@ -23,6 +24,7 @@ from service.db import Server, describe_url
 from service.errors import StartupError
 
 SQL_DIR = Path(__file__).parent.parent / "sql"
+NEWEST_MIGRATION = max(path.stem for path in (SQL_DIR / "migrations").glob("*.sql"))
 CODE_SCHEMAS = ("telemetry", "bi", "ops", "api")
 
 _LOCK_KEY = 0x656E65726779  # "energy"
@@ -95,6 +97,27 @@ def migrate(url: str, server: Server, sql_dir: Path = SQL_DIR) -> list[str]:
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[0]
         raise StartupError(f"the database at {describe_url(url)} refused to migrate: {reason}") from error
+
+
+def make_service_login(url: str, name: str, password: str) -> None:
+    """Make (or give a new password to) the login `name`, a member of energy_service and of nothing else.
+
+    Raises:
+        StartupError: the database refused.
+    """
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            exists = connection.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = %s", [name]).rowcount
+            # hashed here, so that the password itself never stands in a statement or a log
+            verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
+            connection.execute(
+                sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
+                    sql.SQL("ALTER" if exists else "CREATE"), sql.Identifier(name), sql.Literal(verifier)
+                )
+            )
+            connection.execute(sql.SQL("GRANT energy_service TO {}").format(sql.Identifier(name)))
+    except psycopg.Error as error:
+        raise StartupError(f"cannot make the login {name}: {str(error).strip().splitlines()[0]}") from error
 
 
 @contextlib.contextmanager

@@ -7,21 +7,19 @@ to say what is wrong with it. The limits of the values are not here: they stand 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from service.db import storable_text, storable_time
 from service.errors import Problem
 
 DeviceId = Annotated[str, Meta(description="1 to 64 characters of A-Z a-z 0-9 . _ : -, the first a letter or digit")]
 Timestamp = Annotated[
     datetime, Meta(tz=True, description="the device's own time, ISO 8601 with an offset; the end of the interval")
 ]
-
-_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
-_LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 class MeterReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -34,7 +32,7 @@ class MeterReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=Tr
 
     def to_row(self, source: str | None) -> tuple[Any, ...]:
         """The reading as an `api.meter_reading`."""
-        return (_storable_id(self.meter_id), _storable_time(self.timestamp), self.kwh_consumed_ac, self.voltage, source)
+        return (storable_text(self.meter_id), storable_time(self.timestamp), self.kwh_consumed_ac, self.voltage, source)
 
 
 class VehicleReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -49,23 +47,13 @@ class VehicleReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=
     def to_row(self, source: str | None) -> tuple[Any, ...]:
         """The reading as an `api.vehicle_reading`."""
         return (
-            _storable_id(self.vehicle_id),
-            _storable_time(self.timestamp),
+            storable_text(self.vehicle_id),
+            storable_time(self.timestamp),
             self.soc,
             self.kwh_delivered_dc,
             self.battery_temp,
             source,
         )
-
-
-def _storable_id(device_id: str) -> str:
-    """The id with NUL, which PostgreSQL's text cannot hold, as a character that no valid id has either."""
-    return device_id.replace("\x00", "\ufffd")
-
-
-def _storable_time(timestamp: datetime) -> datetime:
-    """The time within what the client can convert; beyond, it is refused as too old or in the future all the same."""
-    return min(max(timestamp, _EARLIEST), _LATEST)
 
 
 class Stream:

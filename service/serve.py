@@ -15,7 +15,7 @@ from service.app import create_app
 from service.db import describe_url, inspect_server, open_database
 from service.embedded import EmbeddedDatabase, run_embedded
 from service.errors import StartupError
-from service.migrate import check_applied, known_migrations, migrate
+from service.migrate import NEWEST_MIGRATION, migrate
 from service.settings import Settings
 
 DRAIN_TIMEOUT_S = 10
@@ -40,7 +40,7 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
             if migrate_first:
                 migrate(settings.database_url, server)
             else:
-                _require_schema(server.migrations)
+                _require_schema(server.schema_version)
             name = f"TimescaleDB {server.timescaledb} ({server.edition}) at {describe_url(settings.database_url)}"
             asyncio.run(_run(settings, settings.database_url, name, listener, None))
         else:
@@ -51,12 +51,14 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
                 asyncio.run(_run(settings, embedded.url, name, listener, embedded))
 
 
-def _require_schema(applied: dict[str, str] | None) -> None:
-    """Refuse a schema that this version does not know; one that is ahead of it will do (a rolling deploy)."""
-    known = known_migrations()
-    pending = check_applied(known, {id_: digest for id_, digest in (applied or {}).items() if id_ in known})
-    if pending:
-        raise StartupError(f"the database lacks migration {pending[0]}: run `energy migrate` first")
+def _require_schema(found: str | None) -> None:
+    """Refuse a schema that is behind this version; one that is ahead of it will do (a rolling deploy)."""
+    if found is None:
+        raise StartupError("the database has not been migrated, or not for this login: run `energy migrate` first")
+    if found < NEWEST_MIGRATION:
+        raise StartupError(
+            f"the schema is at {found}, this version needs {NEWEST_MIGRATION}: run `energy migrate` first"
+        )
 
 
 @contextlib.contextmanager

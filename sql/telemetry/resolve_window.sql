@@ -21,8 +21,8 @@ BEGIN
     END IF;
     -- beyond these a client's own time type may overflow
     IF NOT (
-        coalesce(p_start, now()) BETWEEN '1970-01-01Z' AND '9999-12-30Z'
-        AND coalesce(p_end, now()) BETWEEN '1973-01-01Z' AND '9999-12-30Z'
+        coalesce(p_start, now()) BETWEEN '1970-01-01Z' AND '9999-01-01Z'
+        AND coalesce(p_end, now()) BETWEEN '1973-01-01Z' AND '9999-01-01Z'
     ) THEN
         RAISE EXCEPTION 'start must lie from 1970 to 9999, and end from 1973 to 9999' USING ERRCODE = 'IE003';
     END IF;

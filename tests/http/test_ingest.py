@@ -1,0 +1,247 @@
+"""POST /v1/ingest...: every outcome and its status, and what must never be stored."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from tests.support import NOW, YESTERDAY, Api, Owner, Pair, assert_problem, meter_reading, rfc3339, vehicle_reading
+
+
+async def stored_rows(owner: Owner, pair: Pair) -> int:
+    return await owner.fetchval(
+        "SELECT (SELECT count(*) FROM telemetry.meter_telemetry_history WHERE meter_id = $1)"
+        " + (SELECT count(*) FROM telemetry.vehicle_telemetry_history WHERE vehicle_id = $2)",
+        pair.meter,
+        pair.vehicle,
+    )
+
+
+async def test_a_reading_is_stored_in_history_and_in_current_status(api: Api, owner: Owner, pair: Pair) -> None:
+    reading = meter_reading(pair.meter, YESTERDAY, kwhConsumedAc=1.25, voltage=229.5)
+    response = await api.post("/v1/ingest/meter", reading)
+    assert (response.status_code, response.json()) == (201, {"outcome": "stored"})
+    for table in ("meter_telemetry_history", "meter_current_status"):
+        [row] = await owner.fetch(f"SELECT * FROM telemetry.{table} WHERE meter_id = $1", pair.meter)
+        assert (row["recorded_at"], row["kwh_consumed_ac"], row["voltage"]) == (YESTERDAY, 1.25, 229.5)
+        assert row["received_at"] >= NOW
+
+
+async def test_a_retried_reading_is_a_duplicate_and_counted_once(api: Api, owner: Owner, pair: Pair) -> None:
+    for status, outcome in ((201, "stored"), (200, "duplicate"), (200, "duplicate")):
+        response = await api.post_vehicle(pair.vehicle)
+        assert (response.status_code, response.json()) == (status, {"outcome": outcome})
+    assert await stored_rows(owner, pair) == 1
+
+
+async def test_the_same_time_in_another_offset_is_a_duplicate(api: Api, pair: Pair) -> None:
+    await api.post_meter(pair.meter, "2026-11-01T12:00:00Z")
+    again = await api.post_meter(pair.meter, "2026-11-01T17:30:00+05:30")
+    assert again.json() == {"outcome": "duplicate"}
+
+
+async def test_the_same_time_with_other_values_is_a_conflict_and_the_first_is_kept(
+    api: Api, owner: Owner, pair: Pair
+) -> None:
+    await api.post_meter(pair.meter, kwhConsumedAc=1.0)
+    conflict = await api.post_meter(pair.meter, kwhConsumedAc=2.0)
+    assert_problem(conflict, 409, "conflict", pair.meter, "kwhConsumedAc 1", rfc3339(YESTERDAY)[:16])
+    assert await owner.fetchval(
+        "SELECT array_agg(kwh_consumed_ac) FROM telemetry.meter_telemetry_history WHERE meter_id = $1", pair.meter
+    ) == [1.0]
+
+
+@pytest.mark.parametrize("make", [meter_reading, vehicle_reading])
+async def test_the_polymorphic_route_tells_the_kind_by_the_id(api: Api, owner: Owner, pair: Pair, make) -> None:
+    device = pair.meter if make is meter_reading else pair.vehicle
+    response = await api.post("/v1/ingest", make(device))
+    assert (response.status_code, response.json()) == (201, {"outcome": "stored"})
+    assert await stored_rows(owner, pair) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"voltage": 1}, {**meter_reading("M1"), "vehicleId": "V1"}, {"meterid": "M1"}], ids=str
+)
+async def test_the_polymorphic_route_refuses_what_is_neither_or_both(api: Api, body: dict) -> None:
+    assert_problem(await api.post("/v1/ingest", body), 422, "kind_unknown", "meterId", "vehicleId")
+
+
+REFUSED_METER = [
+    ({"voltage": 20000}, "value_out_of_range", ("voltage 20000", "0 to 1500 V")),
+    ({"voltage": 9999}, "value_out_of_range", ("voltage 9999",)),
+    ({"voltage": -0.001}, "value_out_of_range", ("voltage",)),
+    ({"kwhConsumedAc": 1e9}, "value_out_of_range", ("kwhConsumedAc", "0 to 10000000 kWh")),
+    ({"kwhConsumedAc": -1}, "value_out_of_range", ("kwhConsumedAc",)),
+    ({"kwhConsumedAc": "1.5"}, "field_type_invalid", ("kwhConsumedAc", "a string")),
+    ({"kwhConsumedAc": None}, "field_type_invalid", ("kwhConsumedAc", "null")),
+    ({"kwhConsumedAc": True}, "field_type_invalid", ("kwhConsumedAc", "a boolean")),
+    ({"kwhConsumedAc": [1]}, "field_type_invalid", ("kwhConsumedAc", "an array")),
+    ({"kwhConsumedAc": {"value": 1}}, "field_type_invalid", ("kwhConsumedAc", "an object")),
+    ({"meterId": 5}, "field_type_invalid", ("meterId", "a number")),
+    ({"meterId": None}, "field_type_invalid", ("meterId", "null")),
+    ({"meterId": ""}, "id_invalid", ("meterId", "1 to 64")),
+    ({"meterId": " "}, "id_invalid", ("meterId",)),
+    ({"meterId": "M 1"}, "id_invalid", ("meterId",)),
+    ({"meterId": "-M1"}, "id_invalid", ("meterId",)),
+    ({"meterId": "M" * 65}, "id_invalid", ("meterId",)),
+    ({"meterId": "M" * 150}, "id_invalid", ("meterId",)),
+    ({"meterId": "M\x001"}, "id_invalid", ("meterId",)),
+    ({"meterId": "Zähler"}, "id_invalid", ("meterId",)),
+    ({"meterId": "M1\n"}, "id_invalid", ("meterId",)),
+    ({"meterId": "M1'; DROP TABLE x; --"}, "id_invalid", ("meterId",)),
+    ({"timestamp": True}, "timestamp_invalid", ("timestamp", "true")),
+    ({"timestamp": 5}, "timestamp_invalid", ("timestamp",)),
+    ({"timestamp": "1"}, "timestamp_invalid", ("timestamp",)),
+    ({"timestamp": 1770573600}, "timestamp_invalid", ("timestamp",)),
+    ({"timestamp": None}, "timestamp_invalid", ("timestamp", "null")),
+    ({"timestamp": "2026-02-31T00:00:00Z"}, "timestamp_invalid", ("2026-02-31",)),
+    ({"timestamp": "2026-02-08T18:00:00"}, "timestamp_invalid", ("offset",)),
+    ({"timestamp": "2026-02-08"}, "timestamp_invalid", ("timestamp",)),
+    ({"timestamp": "yesterday"}, "timestamp_invalid", ("timestamp",)),
+    ({"timestamp": "2099-01-01T00:00:00Z"}, "timestamp_in_future", ("2099-01-01", "5 minutes")),
+    ({"timestamp": "9999-12-31T23:59:59-23:59"}, "timestamp_in_future", ("5 minutes",)),
+    ({"timestamp": rfc3339(NOW + timedelta(minutes=8))}, "timestamp_in_future", ("5 minutes",)),
+    ({"timestamp": "1999-01-01T00:00:00Z"}, "timestamp_too_old", ("1999-01-01", "2 years")),
+    ({"timestamp": "0001-01-01T00:00:00+23:59"}, "timestamp_too_old", ("2 years",)),
+    ({"voltage": ...}, "field_missing", ("voltage",)),
+    ({"timestamp": ...}, "field_missing", ("timestamp",)),
+    ({"extra": 1}, "field_unknown", ("extra",)),
+    ({"kWhConsumedAc": 1}, "field_unknown", ("kWhConsumedAc",)),
+]
+REFUSED_VEHICLE = [
+    ({"batteryTemp": 1000}, "value_out_of_range", ("batteryTemp 1000", "-60 to 120 °C")),
+    ({"batteryTemp": -500}, "value_out_of_range", ("batteryTemp -500",)),
+    ({"batteryTemp": 120.5}, "value_out_of_range", ("batteryTemp",)),
+    ({"soc": 100.1}, "value_out_of_range", ("soc", "0 to 100 %")),
+    ({"soc": -1}, "value_out_of_range", ("soc",)),
+    ({"kwhDeliveredDc": 1e7 + 1}, "value_out_of_range", ("kwhDeliveredDc",)),
+    ({"vehicleId": ""}, "id_invalid", ("vehicleId",)),
+    ({"soc": "75"}, "field_type_invalid", ("soc", "a string")),
+    ({"batteryTemp": ...}, "field_missing", ("batteryTemp",)),
+    ({"meterId": "M1"}, "field_unknown", ("meterId",)),
+]
+
+
+@pytest.mark.parametrize(("changed", "code", "words"), REFUSED_METER, ids=lambda value: str(value)[:60])
+async def test_a_wrong_meter_reading_is_refused_by_name_and_limit_and_kept_aside(
+    api: Api, owner: Owner, pair: Pair, changed: dict, code: str, words: tuple[str, ...]
+) -> None:
+    before = await owner.fetchval("SELECT coalesce(max(rejected_id), 0) FROM telemetry.rejected_reading")
+    for route in ("/v1/ingest/meter", "/v1/ingest"):
+        assert_problem(await api.post(route, meter_reading(pair.meter, **changed)), 422, code, *words)
+    assert await stored_rows(owner, pair) == 0
+    kept = await owner.fetch("SELECT * FROM telemetry.rejected_reading WHERE rejected_id > $1", before)
+    assert [(row["stream"], row["code"], row["source"]) for row in kept] == [("meter", code, "127.0.0.1")] * 2
+    assert all(json.loads(row["payload"]) for row in kept)
+
+
+@pytest.mark.parametrize(("changed", "code", "words"), REFUSED_VEHICLE, ids=lambda value: str(value)[:60])
+async def test_a_wrong_vehicle_reading_is_refused_by_name_and_limit(
+    api: Api, owner: Owner, pair: Pair, changed: dict, code: str, words: tuple[str, ...]
+) -> None:
+    response = await api.post("/v1/ingest/vehicle", vehicle_reading(pair.vehicle, **changed))
+    assert_problem(response, 422, code, *words)
+    assert await stored_rows(owner, pair) == 0
+
+
+@pytest.mark.parametrize(
+    ("soc", "energy", "temperature"), [(0, 0, -60), (100, 1e7, 120), (0.1 + 0.2, 1e-9, 21)], ids=str
+)
+async def test_the_limits_themselves_are_accepted(
+    api: Api, pair: Pair, soc: float, energy: float, temperature: float
+) -> None:
+    stored = await api.post_vehicle(pair.vehicle, soc=soc, kwhDeliveredDc=energy, batteryTemp=temperature)
+    assert stored.status_code == 201, stored.text
+    status = (await api.http.get(f"/v1/status/vehicle/{pair.vehicle}")).json()
+    assert (status["soc"], status["kwhDeliveredDc"], status["batteryTemp"]) == (soc, energy, temperature)
+
+
+@pytest.mark.parametrize("device", ["a", "0", "M" * 64, "site-1:meter_2.3", "M..", "A:"])
+async def test_every_valid_form_of_id_is_accepted(api: Api, device: str) -> None:
+    assert (await api.post_meter(device, NOW)).json()["outcome"] in {"stored", "duplicate"}
+
+
+@pytest.mark.parametrize("minutes", [0, 4])
+async def test_a_clock_up_to_five_minutes_ahead_is_accepted(api: Api, pair: Pair, minutes: int) -> None:
+    assert (await api.post_meter(pair.meter, NOW + timedelta(minutes=minutes))).status_code == 201
+
+
+NOT_JSON = {
+    "empty": b"",
+    "spaces": b"  \n",
+    "cut off": b'{"meterId": "M1"',
+    "two values": b"{}{}",
+    "comma": b'{"meterId": "M1",}',
+    "NaN": b'{"meterId":"M1","kwhConsumedAc":NaN,"voltage":1,"timestamp":"2026-02-08T18:00:00Z"}',
+    "Infinity": b'{"meterId":"M1","kwhConsumedAc":-Infinity,"voltage":1,"timestamp":"2026-02-08T18:00:00Z"}',
+    "single quotes": b"{'meterId': 'M1'}",
+    "invalid UTF-8": b'{"meterId":"\xff\xfe"}',
+    "half a surrogate": b'{"meterId":"\\ud800"}',
+    "byte order mark": b"\xef\xbb\xbf{}",
+    "deep array": b"[" * 100_000,
+    "deep object": b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+    "binary": bytes(range(256)),
+}
+
+
+@pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
+@pytest.mark.parametrize("route", ["/v1/ingest/meter", "/v1/ingest/vehicle", "/v1/ingest"])
+async def test_what_is_not_json_is_malformed(api: Api, route: str, body: bytes) -> None:
+    assert_problem(await api.post(route, body), 400, "body_malformed")
+
+
+@pytest.mark.parametrize("body", [b"null", b"5", b'"text"', b"true", b"[]", b"[{}]"])
+@pytest.mark.parametrize("route", ["/v1/ingest/meter", "/v1/ingest/vehicle", "/v1/ingest"])
+async def test_json_that_is_no_object_is_refused(api: Api, route: str, body: bytes) -> None:
+    assert_problem(await api.post(route, body), 422, "field_type_invalid", "JSON object")
+
+
+@pytest.mark.parametrize("route", ["/v1/ingest/meter", "/v1/ingest"])
+async def test_a_name_that_stands_twice_is_refused_even_with_equal_values(
+    api: Api, owner: Owner, pair: Pair, route: str
+) -> None:
+    body = json.dumps(meter_reading(pair.meter))
+    for twice in (
+        body[:-1] + ', "voltage": 231}',
+        body[:-1] + ', "volt\\u0061ge": 230.0}',
+        body[:-1] + body[1:].join(", "),
+    ):
+        assert_problem(await api.post(route, twice.encode()), 422, "field_duplicate", "more than once")
+    assert await stored_rows(owner, pair) == 0
+
+
+@pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"9" * 400, b"9" * 10_000], ids=len)
+async def test_a_number_too_large_for_a_double_is_refused(api: Api, number: bytes) -> None:
+    body = b'{"meterId":"M1","kwhConsumedAc":%s,"voltage":1,"timestamp":"2026-02-08T18:00:00Z"}' % number
+    assert_problem(await api.post("/v1/ingest/meter", body), 422, "value_out_of_range", "kwhConsumedAc")
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"content-type": "text/plain"}, {"content-type": "application/x-www-form-urlencoded"}], ids=str
+)
+async def test_another_content_type_is_refused(api: Api, owner: Owner, pair: Pair, headers: dict) -> None:
+    body = json.dumps(meter_reading(pair.meter)).encode()
+    response = await api.http.post("/v1/ingest/meter", content=body, headers=headers)
+    assert_problem(response, 415, "media_type_unsupported", "application/json")
+    assert await stored_rows(owner, pair) == 0
+
+
+async def test_a_content_type_with_a_charset_is_fine(api: Api, pair: Pair) -> None:
+    body = json.dumps(meter_reading(pair.meter)).encode()
+    headers = {"content-type": "application/json; charset=utf-8"}
+    assert (await api.http.post("/v1/ingest/meter", content=body, headers=headers)).status_code == 201
+
+
+async def test_a_body_of_ten_megabytes_is_too_large_and_the_limit_is_named(api: Api) -> None:
+    too_long = b'{"meterId":"' + b"M" * 10_000_000 + b'"}'
+    assert_problem(await api.post("/v1/ingest/meter", too_long), 413, "body_too_large", "4194304 bytes")
+
+
+async def test_a_long_body_without_announced_length_is_too_large_as_well(api: Api) -> None:
+    async def chunks():
+        for _ in range(200):
+            yield b" " * 65_536
+
+    headers = {"content-type": "application/json"}
+    response = await api.http.post("/v1/ingest/meter", content=chunks(), headers=headers)
+    assert_problem(response, 413, "body_too_large", "4194304 bytes")
