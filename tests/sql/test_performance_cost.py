@@ -1,0 +1,73 @@
+"""What is asked and written most costs what its own times cost, however long the history is."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service.readings import METER
+from tests.support import NOW, Owner, Pair
+
+END = NOW.replace(hour=0, minute=0)
+
+
+async def store_days(owner: Owner, pair: Pair, days: range) -> None:
+    """A reading a minute of both devices on these days before END, straight into history."""
+    start, end = END - timedelta(days=days.stop), END - timedelta(days=days.start)
+    for table, device, columns, values in (
+        ("meter", pair.meter, "meter_id, recorded_at, kwh_consumed_ac, voltage", "0.1, 230"),
+        ("vehicle", pair.vehicle, "vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp", "50, 0.09, 20"),
+    ):
+        await owner.execute(
+            f"INSERT INTO telemetry.{table}_telemetry_history ({columns}) SELECT $1, t, {values}"
+            " FROM generate_series($2::timestamptz, $3::timestamptz - interval '1 min', '1 min') AS t",
+            device,
+            start,
+            end,
+        )
+
+
+async def cost(owner: Owner, call: str, *arguments: Any) -> tuple[int, int]:
+    """Chunks scanned and buffers touched, planning included, by one call of a session that has made it often."""
+    scanned = "SELECT coalesce(sum(seq_scan + idx_scan), 0) FROM pg_stat_xact_user_tables WHERE relname LIKE '_hyper_%'"
+    async with owner.connection() as connection:
+        for _ in range(8):  # from the sixth on, PostgreSQL may prefer a generic plan
+            await connection.fetch(call, *arguments)
+        async with connection.transaction():
+            before = await connection.fetchval(scanned)
+            await connection.fetch(call, *arguments)
+            chunks = await connection.fetchval(scanned) - before
+        plan = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {call}", *arguments)
+    top = json.loads(plan)[0]["Plan"]
+    return chunks, top["Shared Hit Blocks"] + top["Shared Read Blocks"]
+
+
+@pytest.mark.timeout(300)
+async def test_last_24_hours_and_retries_cost_the_same_after_60_days_as_after_2(owner: Owner, pair: Pair) -> None:
+    await owner.execute(
+        "INSERT INTO telemetry.vehicle_current_status (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp)"
+        " VALUES ($1, $2, 50, 0.09, 20)",
+        pair.vehicle,
+        END,
+    )
+    await owner.execute("INSERT INTO telemetry.vehicle_meter_link VALUES ($1, $2, '(,)')", pair.vehicle, pair.meter)
+    await store_days(owner, pair, range(2))
+    performance = ("SELECT * FROM api.get_vehicle_performance($1, p_end => $2)", pair.vehicle, END)
+    retry = (METER.ingest, [(pair.meter, END - timedelta(hours=1), 0.1, 230.0, None)])
+    chunks_2, buffers_2 = await cost(owner, *performance)
+    retry_chunks_2, retry_buffers_2 = await cost(owner, *retry)
+    await store_days(owner, pair, range(2, 60))
+    chunks_60, buffers_60 = await cost(owner, *performance)
+
+    [row] = await owner.fetch(*performance)
+    assert (row["meter_readings"], row["vehicle_readings"], row["efficiency_ratio"]) == (1440, 1440, 0.9)
+    # one day of each history is one chunk of each; 24 hours that begin within a day would be two
+    assert chunks_2 == chunks_60 == 2
+    assert buffers_60 <= buffers_2 * 1.1, (buffers_2, buffers_60)
+
+    # a retried reading is looked for in the chunk of its own time: by the insert, and by the comparison
+    assert (await owner.fetch(*retry))[0]["outcome"] == "duplicate"
+    retry_chunks_60, retry_buffers_60 = await cost(owner, *retry)
+    assert retry_chunks_2 == retry_chunks_60 <= 2
+    assert retry_buffers_60 <= retry_buffers_2 * 1.1, (retry_buffers_2, retry_buffers_60)
