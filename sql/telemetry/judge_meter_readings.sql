@@ -31,6 +31,13 @@ BEGIN
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
     ),
+    known AS MATERIALIZED (
+        -- planned by itself: as part of the outer join below, its bounds would not keep every chunk from being opened
+        SELECT r.position, h.*
+        FROM reading AS r
+        JOIN telemetry.meter_telemetry_history AS h USING (meter_id, recorded_at)
+        WHERE h.recorded_at BETWEEN v_from AND v_to
+    ),
     judged AS MATERIALIZED (
         SELECT
             r.*,
@@ -53,11 +60,7 @@ BEGIN
                 ELSE format('timestamp %s has just left the retention', telemetry.format_utc(r.recorded_at))
             END AS detail
         FROM reading AS r
-        LEFT JOIN telemetry.meter_telemetry_history AS h
-            ON
-                r.meter_id = h.meter_id
-                AND r.recorded_at = h.recorded_at
-                AND h.recorded_at BETWEEN v_from AND v_to
+        LEFT JOIN known AS h USING (position)
     ),
     recorded AS (
         INSERT INTO telemetry.rejected_reading (stream, code, detail, payload, source)
