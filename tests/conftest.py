@@ -14,7 +14,7 @@ from service.app import create_app
 from service.db import Database, inspect_server, open_database
 from service.migrate import migrate
 from service.settings import Settings
-from tests.support import Api, Owner, Pair, TestDatabase, new_pair, run_test_database
+from tests.support import Api, Owner, Pair, TestDatabase, new_pair, run_another_database, run_test_database
 
 
 def pytest_report_header() -> str:
@@ -71,6 +71,13 @@ async def api(database: Database, owner: Owner) -> AsyncIterator[Api]:
         yield Api(client)
     server.should_exit = True
     await serving
+
+
+@pytest.fixture
+def empty_database(test_database: TestDatabase) -> Iterator[TestDatabase]:
+    """A database of the same kind that nothing has touched yet."""
+    with run_another_database(test_database) as database:
+        yield database
 
 
 @pytest.fixture

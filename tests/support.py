@@ -16,6 +16,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import psycopg
 
 from service.db import Database
 from service.embedded import run_embedded
@@ -54,10 +55,19 @@ def run_test_database() -> Iterator[TestDatabase]:
 
 
 @contextlib.contextmanager
+def run_another_database(first: TestDatabase) -> Iterator[TestDatabase]:
+    """One more empty database of the same kind."""
+    if first.is_embedded:
+        with tempfile.TemporaryDirectory() as folder, run_embedded(Path(folder)) as embedded:
+            yield TestDatabase(first.kind, embedded.url)
+    else:
+        with fresh_database(first.url) as fresh:
+            yield TestDatabase(first.kind, fresh)
+
+
+@contextlib.contextmanager
 def fresh_database(server_url: str) -> Iterator[str]:
     """A new database on a server, dropped afterwards."""
-    import psycopg  # noqa: PLC0415
-
     name = f"energy_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
