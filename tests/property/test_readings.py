@@ -1,0 +1,80 @@
+"""Any bytes at all: a body is a reading or a problem, and what is taken for a reading is exactly what was written."""
+
+import json
+from datetime import UTC, datetime
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.errors import OUTCOMES, Problem
+from service.readings import METER, VEHICLE, MeterReading, stream_of
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = ["meterId", "vehicleId", "kwhConsumedAc", "voltage", "soc", "kwhDeliveredDc", "batteryTemp", "timestamp", "x"]
+TIMES = st.datetimes(timezones=st.just(UTC)).map(lambda time: time.isoformat())
+
+
+def try_all(body: bytes) -> None:
+    for decode in (stream_of, METER.decode, VEHICLE.decode):
+        try:
+            decode(body)
+        except Problem as problem:
+            assert problem.code in OUTCOMES or problem.code == "body_malformed"
+            assert problem.detail
+            if problem.code in OUTCOMES:
+                json.loads(body)
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=500, deadline=None)
+def test_any_bytes_are_a_reading_or_a_problem(body: bytes) -> None:
+    try_all(body)
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), JSON_VALUES | TIMES), max_size=8))
+@settings(max_examples=500, deadline=None)
+def test_any_members_in_any_order_and_number_are_a_reading_or_a_problem(members: list) -> None:
+    try_all(("{" + ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in members) + "}").encode())
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=70),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**70), 2**70),
+    st.datetimes(timezones=st.timezones()),
+    st.permutations(["meterId", "kwhConsumedAc", "voltage", "timestamp"]),
+    st.booleans(),
+)
+@settings(max_examples=500, deadline=None)
+def test_a_well_formed_reading_is_read_as_it_was_written(
+    meter: str, kwh: float, voltage: float, time: datetime, order: list[str], ascii_only: bool
+) -> None:
+    if time.utcoffset().total_seconds() % 60:
+        return  # an offset with seconds, as of 1890, is not ISO 8601
+    values = {"meterId": meter, "kwhConsumedAc": kwh, "voltage": voltage, "timestamp": time.isoformat()}
+    body = json.dumps({name: values[name] for name in order}, ensure_ascii=ascii_only).encode()
+    reading = METER.decode(body)
+    assert isinstance(reading, MeterReading)
+    assert (reading.meter_id, reading.kwh_consumed_ac, reading.voltage) == (meter, kwh, float(voltage))
+    assert reading.timestamp.utctimetuple() == time.utctimetuple()
+    assert reading.timestamp.microsecond == time.microsecond
+    row = reading.to_row(None)
+    assert "\x00" not in row[0]
+
+
+@given(st.permutations(["meterId", "kwhConsumedAc", "voltage", "timestamp"]), st.integers(0, 3), st.integers(0, 4))
+@settings(max_examples=100, deadline=None)
+def test_any_name_that_stands_twice_is_found(order: list[str], which: int, where: int) -> None:
+    values = {"meterId": '"M1"', "kwhConsumedAc": "1", "voltage": "230.5", "timestamp": '"2026-02-08T18:00:00Z"'}
+    members = [f'"{name}": {values[name]}' for name in order]
+    members.insert(where, members[which])
+    try:
+        METER.decode(("{" + ", ".join(members) + "}").encode())
+    except Problem as problem:
+        assert problem.code == "field_duplicate"
+    else:
+        raise AssertionError("taken")

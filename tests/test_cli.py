@@ -1,0 +1,319 @@
+"""`energy serve | migrate | doctor` as processes: start, stop, kill, and what goes wrong at start."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import httpx
+import psycopg
+import pytest
+
+from tests.support import TestDatabase, meter_reading
+
+ENERGY = [sys.executable, "-m", "service.cli"]
+PLAIN = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Service:
+    """A running `energy serve` of a test."""
+
+    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            [*ENERGY, "serve", *arguments],
+            env={**PLAIN, **environment, "PORT": str(self.port)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.lines = [self.process.stdout.readline().rstrip("\n") for _ in range(3)]
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=30)
+
+    def post_meter(self, meter: str) -> httpx.Response:
+        return httpx.post(f"http://127.0.0.1:{self.port}/v1/ingest/meter", json=meter_reading(meter), timeout=30)
+
+    def stop(self, signal_number: int) -> tuple[int, str]:
+        """Send the signal, and return exit status and what was said on standard error."""
+        self.process.send_signal(signal_number)
+        _, stderr = self.process.communicate(timeout=30)
+        return self.process.returncode, stderr
+
+    def children(self) -> list[int]:
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+
+@contextlib.contextmanager
+def running(environment: dict[str, str], *arguments: str) -> Iterator[Service]:
+    service = Service(environment, *arguments)
+    try:
+        yield service
+    finally:
+        service.process.kill()
+        service.process.communicate()
+
+
+@pytest.fixture
+def environment(test_database: TestDatabase, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """What makes a service use a new database of this run's kind."""
+    if test_database.is_embedded:
+        return {"ENERGY_DATA_DIR": str(tmp_path / "data")}
+    return {"DATABASE_URL": request.getfixturevalue("empty_database").url}
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*ENERGY, *arguments], env={**PLAIN, **environment}, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def assert_one_plain_line(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert result.returncode == 1, result
+    assert re.fullmatch(r"energy: .+\n", result.stderr), result.stderr
+    for word in words:
+        assert word in result.stderr
+    assert result.stdout == ""
+
+
+def wait_until_gone(pid: int) -> None:
+    deadline = time.monotonic() + 15
+    while Path(f"/proc/{pid}").exists() and "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
+        assert time.monotonic() < deadline, f"process {pid} is still there"
+        time.sleep(0.05)
+
+
+def test_it_starts_says_where_it_is_and_stops_cleanly_keeping_the_data(environment: dict[str, str]) -> None:
+    with running(environment, "--migrate") as service:
+        database, serving, docs = service.lines
+        assert re.match(r"database  (embedded )?TimescaleDB 2\.\d+", database)
+        assert serving == f"serving   http://127.0.0.1:{service.port}"
+        assert docs == f"docs      http://127.0.0.1:{service.port}/docs"
+        assert service.get("/health/ready").status_code == 200
+        assert service.post_meter("M1").status_code == 201
+        children = service.children()
+        assert service.stop(signal.SIGTERM) == (0, "")
+        for child in children:
+            wait_until_gone(child)
+
+    with running(environment, "--migrate") as service:
+        assert service.get("/v1/status/meter/M1").status_code == 200
+        assert service.post_meter("M1").json() == {"outcome": "duplicate"}
+        assert service.stop(signal.SIGINT) == (0, "")
+
+
+def test_a_killed_run_leaves_nothing_that_blocks_the_next_and_loses_nothing(environment: dict[str, str]) -> None:
+    with running(environment, "--migrate") as service:
+        assert service.post_meter("M1").status_code == 201
+        children = service.children()
+        service.stop(signal.SIGKILL)
+        for child in children:
+            wait_until_gone(child)
+    with running(environment, "--migrate") as service:
+        assert service.post_meter("M1").json() == {"outcome": "duplicate"}
+
+
+def test_a_second_run_meanwhile_is_told_that_the_port_is_taken() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert_one_plain_line(run("serve", PORT=port), f"127.0.0.1:{port}", "in use", "PORT")
+
+
+def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
+    assert_one_plain_line(run("serve", HOST="192.0.2.1", PORT="0"), "PORT")
+    assert_one_plain_line(run("serve", HOST="192.0.2.1", PORT=str(free_port())), "192.0.2.1", "HOST")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("PORT", "abc", "1 to 65535"),
+        ("PORT", "70000", "1 to 65535"),
+        ("PORT", "-1", "1 to 65535"),
+        ("ENERGY_LOG_LEVEL", "loud", "debug, info"),
+        ("ENERGY_MAX_BODY_BYTES", "1MB", "whole number"),
+        ("DATABASE_URL", "mysql://root@localhost/x", "postgresql://"),
+        ("DATABASE_URL", "localhost:5432", "postgresql://"),
+        ("DATABASE_URL", "postgresql://u:secret@host:port/db", "postgresql://"),
+        ("DATABASE_READ_URL", "postgresql://localhost/x", "DATABASE_URL"),
+    ],
+)
+@pytest.mark.parametrize("command", ["serve", "migrate", "doctor"])
+def test_a_setting_that_does_not_parse_is_named(command: str, name: str, value: str, word: str) -> None:
+    result = run(command, **{name: value})
+    assert_one_plain_line(result, name, word)
+    assert "secret" not in result.stderr
+
+
+@pytest.mark.parametrize("command", [["serve"], ["serve", "--migrate"], ["migrate"]], ids=" ".join)
+def test_a_database_that_is_not_there_is_said_in_one_line(command: list[str]) -> None:
+    url = f"postgresql://energy:secret@127.0.0.1:{free_port()}/energy"
+    result = run(*command, DATABASE_URL=url, PORT=str(free_port()))
+    assert_one_plain_line(result, "cannot be reached", "127.0.0.1", "DATABASE_URL")
+    assert "secret" not in result.stderr
+
+
+@contextlib.contextmanager
+def server_that_answers(answer: bytes | None) -> Iterator[str]:
+    """A PostgreSQL server that gives every login this answer, or none at all."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    connections.append(connection)
+                    while answer is not None:
+                        request = connection.recv(4096)
+                        if request[4:8] == b"\x04\xd2\x16\x2f":  # asks for TLS: no
+                            connection.sendall(b"N")
+                            continue
+                        connection.sendall(answer)
+                        break
+
+        connections: list[socket.socket] = []
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"postgresql://energy:secret@127.0.0.1:{listener.getsockname()[1]}/energy"
+        for connection in connections:
+            connection.close()
+
+
+def error_response(sqlstate: str, message: str) -> bytes:
+    fields = f"SFATAL\0VFATAL\0C{sqlstate}\0M{message}\0\0".encode()
+    return b"E" + (len(fields) + 4).to_bytes(4, "big") + fields
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "message", "words"),
+    [
+        (
+            "28P01",
+            'password authentication failed for user "energy"',
+            ("refused the login", "password", "DATABASE_URL"),
+        ),
+        ("28000", 'no pg_hba.conf entry for host "127.0.0.1"', ("refused the login", "pg_hba")),
+        ("3D000", 'database "energy" does not exist', ("does not exist", "create the database")),
+        ("53300", "sorry, too many clients already", ("too many clients",)),
+        ("57P03", "the database system is starting up", ("starting up",)),
+    ],
+)
+def test_what_the_server_says_at_login_is_passed_on_with_advice(
+    sqlstate: str, message: str, words: tuple[str, ...]
+) -> None:
+    with server_that_answers(error_response(sqlstate, message)) as url:
+        result = run("serve", DATABASE_URL=url, PORT=str(free_port()))
+    assert_one_plain_line(result, *words)
+    assert "secret" not in result.stderr
+
+
+def test_a_server_that_never_answers_is_given_up_on() -> None:
+    with server_that_answers(None) as url:
+        assert_one_plain_line(run("serve", DATABASE_URL=url, PORT=str(free_port())), "did not answer within 5 s")
+
+
+def test_doctor_shows_what_there_is_and_finds_nothing_wrong(environment: dict[str, str]) -> None:
+    assert run("migrate", **environment).stdout.startswith("applied 0001")
+    result = run("doctor", **environment, ENERGY_LOG_LEVEL="info")
+    assert (result.returncode, result.stderr) == (0, "")
+    for fact in (r"database +(server|embedded)", r"PostgreSQL +1\d", r"TimescaleDB +2\.\d+.*\(Community\)"):
+        assert re.search(fact, result.stdout), result.stdout
+    assert re.search(r"migrations +(\d+) of \1 applied", result.stdout)
+    assert re.search(r"setting +LOG_LEVEL=info", result.stdout)
+    assert result.stdout.endswith("nothing wrong found\n")
+
+
+def test_doctor_before_the_first_run_makes_nothing(tmp_path: Path) -> None:
+    result = run("doctor", ENERGY_DATA_DIR=str(tmp_path / "data"))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "not yet made" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_says_what_is_wrong_and_hides_the_password() -> None:
+    url = f"postgresql://energy:secret@127.0.0.1:{free_port()}/energy"
+    result = run("doctor", DATABASE_URL=url)
+    assert result.returncode == 1
+    assert re.search(r"WRONG +the database at .* cannot be reached", result.stdout)
+    assert "DATABASE_URL=postgresql://energy:***@127.0.0.1" in result.stdout
+    assert "secret" not in result.stdout + result.stderr
+
+
+@pytest.mark.concurrent
+def test_a_database_that_was_never_migrated_is_not_served(empty_database: TestDatabase) -> None:
+    result = run("serve", DATABASE_URL=empty_database.url, PORT=str(free_port()))
+    assert_one_plain_line(result, "energy migrate")
+    doctor = run("doctor", DATABASE_URL=empty_database.url)
+    assert doctor.returncode == 1
+    assert "migrations are not applied, from 0001" in doctor.stdout
+
+
+@pytest.mark.concurrent
+def test_the_service_login_has_the_rights_of_energy_service_and_serves(empty_database: TestDatabase) -> None:
+    login = "energy_test_app"
+    result = run(
+        "migrate", "--service-login", login, DATABASE_URL=empty_database.url, ENERGY_SERVICE_PASSWORD="secret1"
+    )
+    assert result.returncode == 0, result.stderr
+    url = re.sub(r"//[^@/]*@", f"//{login}:secret1@", empty_database.url)
+    try:
+        with psycopg.connect(url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT * FROM telemetry.meter_current_status")
+        with running({"DATABASE_URL": url}) as service:
+            assert service.post_meter("M1").status_code == 201
+            assert service.stop(signal.SIGTERM) == (0, "")
+    finally:
+        with psycopg.connect(empty_database.url, autocommit=True) as connection:
+            connection.execute(f"DROP ROLE {login}")
+
+
+@pytest.mark.concurrent
+async def test_while_the_database_is_away_it_answers_503_and_recovers_by_itself(empty_database: TestDatabase) -> None:
+    name = empty_database.url.rpartition("/")[2]
+    keeper = await asyncpg.connect(empty_database.url.replace(name, "postgres"))
+    with running({"DATABASE_URL": empty_database.url}, "--migrate") as service:
+        assert (await asyncio.to_thread(service.post_meter, "M1")).status_code == 201
+        await keeper.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS FALSE")
+        await keeper.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+        for _ in range(3):
+            answer = await asyncio.to_thread(service.post_meter, "M2")
+            assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+            assert int(answer.headers["retry-after"]) >= 1
+        assert (await asyncio.to_thread(service.get, "/health/ready")).status_code == 503
+        assert (await asyncio.to_thread(service.get, "/health/live")).status_code == 200
+        await keeper.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS TRUE")
+        assert (await asyncio.to_thread(service.get, "/health/ready")).status_code == 200
+        assert (await asyncio.to_thread(service.post_meter, "M2")).status_code == 201
+    keeper.terminate()
+
+
+def test_when_its_embedded_database_dies_the_service_says_so_and_ends(tmp_path: Path) -> None:
+    with running({"ENERGY_DATA_DIR": str(tmp_path / "data")}) as service:
+        assert service.post_meter("M1").status_code == 201
+        [node] = service.children()
+        os.kill(node, signal.SIGKILL)
+        _, stderr = service.process.communicate(timeout=20)
+        assert service.process.returncode == 1
+        assert stderr.splitlines()[-1].startswith("energy: the embedded database ended (exit -9)")
+    with running({"ENERGY_DATA_DIR": str(tmp_path / "data")}) as service:
+        assert service.post_meter("M1").json() == {"outcome": "duplicate"}

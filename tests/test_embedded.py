@@ -1,0 +1,63 @@
+"""The embedded database: what a restart, a second user of its files, and a machine without Node.js meet."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import service.embedded
+from service.embedded import install, run_embedded
+from service.errors import StartupError
+
+
+def test_compressed_rows_are_still_seen_after_a_restart(tmp_path: Path) -> None:
+    with run_embedded(tmp_path) as database, psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION timescaledb")
+        connection.execute("CREATE TABLE h (t timestamptz NOT NULL, v int) WITH (timescaledb.hypertable)")
+        connection.execute(
+            "INSERT INTO h SELECT '2026-01-01Z'::timestamptz + i * interval '1 min', i FROM generate_series(1, 500) i"
+        )
+        connection.execute("SELECT compress_chunk(c) FROM show_chunks('h') AS c")
+    with run_embedded(tmp_path) as database, psycopg.connect(database.url, autocommit=True) as connection:
+        assert connection.execute("SELECT count(*), sum(v) FROM h").fetchone() == (500, 125250)
+        connection.execute("INSERT INTO h VALUES ('2026-05-01Z', 1)")
+        assert connection.execute("SELECT count(*) FROM show_chunks('h')").fetchone() == (2,)
+        assert connection.execute("SELECT count(*) FROM ONLY h").fetchone() == (0,)
+
+
+def test_a_half_made_database_of_a_killed_first_run_is_made_anew(tmp_path: Path) -> None:
+    unfinished = tmp_path / "pgdata.new"
+    unfinished.mkdir()
+    (unfinished / "PG_VERSION").write_text("17\n")
+    with run_embedded(tmp_path) as database, psycopg.connect(database.url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert not unfinished.exists()
+
+
+def test_two_at_once_on_the_same_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service.embedded, "LOCK_TIMEOUT_S", 0.3)
+    with (
+        run_embedded(tmp_path),
+        pytest.raises(StartupError, match=r"in use by another process.*ENERGY_DATA_DIR"),
+        run_embedded(tmp_path),
+    ):
+        pytest.fail("started twice")
+
+
+def test_a_database_that_does_not_start_points_at_its_log(tmp_path: Path) -> None:
+    (tmp_path / "pgdata").mkdir()
+    (tmp_path / "pgdata" / "PG_VERSION").write_text("9.6\n")
+    with pytest.raises(StartupError, match=r"did not start: see .*database\.log"), run_embedded(tmp_path):
+        pytest.fail("started")
+    assert (tmp_path / "database.log").read_text()
+
+
+def test_an_old_node_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = tmp_path / "node"
+    old.write_text("#!/bin/sh\necho v18.20.0\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(install.importlib.util, "find_spec", lambda name: None)
+    assert install.find_node() is None
+    old.write_text("#!/bin/sh\necho v22.1.0\n")
+    assert install.find_node() == old
