@@ -1,6 +1,7 @@
 # make run    serve on http://127.0.0.1:3000 (the embedded database unless DATABASE_URL is set)
 # make test   the whole suite (TEST_DATABASE_URL, else Docker, else the embedded database); ARGS="-k name" for a part
 # make lint   formatting, lint and types
+# make docs   write docs/sql-api.md anew from the comments in the database
 # make lock   write the lock files anew after a change in pyproject.toml
 
 VENV := .venv
@@ -10,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 ARGS ?=
 
-.PHONY: run test lint format lock clean
+.PHONY: run test lint format docs lock clean
 
 run: $(VENV)/runtime
 	@exec $(BIN)/energy serve --migrate
@@ -32,6 +33,9 @@ lint: $(VENV)/dev
 format: $(VENV)/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/dev
+	$(BIN)/python docs/generate_sql_api.py
 
 # needs uv (pip install uv)
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -q

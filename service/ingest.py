@@ -28,13 +28,20 @@ _ANSWERS = {
     for outcome in ("stored", "duplicate")
 }
 
+_STORED = "stored and committed"
 _DOCUMENTED = {
     200: ResponseSpec(Outcome, generate_examples=False, description="a duplicate: stored before with the same values"),
     **problems(400, 409, 413, 415, 422, 503),
 }
 
 
-@post("/v1/ingest/meter", operation_class=reads(MeterReading), responses=_DOCUMENTED, summary="Store a meter reading")
+@post(
+    "/v1/ingest/meter",
+    operation_class=reads(MeterReading),
+    responses=_DOCUMENTED,
+    response_description=_STORED,
+    summary="Store a meter reading",
+)
 async def ingest_meter(request: Request[Any, Any, Any], database: NamedDependency[Database]) -> Response[Outcome]:
     """Store one reading of a smart meter. Safe to retry: a reading that was stored is a duplicate."""
     return await _ingest(request, database, METER)
@@ -44,6 +51,7 @@ async def ingest_meter(request: Request[Any, Any, Any], database: NamedDependenc
     "/v1/ingest/vehicle",
     operation_class=reads(VehicleReading),
     responses=_DOCUMENTED,
+    response_description=_STORED,
     summary="Store a vehicle reading",
 )
 async def ingest_vehicle(request: Request[Any, Any, Any], database: NamedDependency[Database]) -> Response[Outcome]:
@@ -55,6 +63,7 @@ async def ingest_vehicle(request: Request[Any, Any, Any], database: NamedDepende
     "/v1/ingest",
     operation_class=reads(MeterReading, VehicleReading),
     responses=_DOCUMENTED,
+    response_description=_STORED,
     summary="Store a reading of either kind",
 )
 async def ingest(request: Request[Any, Any, Any], database: NamedDependency[Database]) -> Response[Outcome]:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
+from litestar import get
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import SwaggerRenderPlugin
-from litestar.openapi.spec import Components, OpenAPIMediaType, Operation, Reference, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.response import Redirect
 from litestar.router import Router
 from litestar.static_files import create_static_files_router
 
 from service import __version__
 from service.errors import PROBLEM_MEDIA_TYPE, ProblemDetails
-from service.readings import MeterReading, VehicleReading
 
 _ASSETS = "/docs/assets"
-_REF = "#/components/schemas/{name}"
 
 _PROBLEMS = {
     400: "not an acceptable HTTP request, or not JSON",
@@ -43,8 +44,9 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
 
 def reads(*bodies: type[msgspec.Struct]) -> type[Operation]:
     """The documentation of a handler that decodes its body, one of `bodies`, itself."""
-    references: list[Reference | Schema] = [Reference(ref=_REF.format(name=body.__name__)) for body in bodies]
-    schema = references[0] if len(references) == 1 else Schema(one_of=references)
+    _, schemas = msgspec.json.schema_components(bodies)
+    alternatives: list[Any] = list(schemas.values())
+    schema = alternatives[0] if len(alternatives) == 1 else Schema(one_of=alternatives)
 
     @dataclass
     class ReadingOperation(Operation):
@@ -58,14 +60,13 @@ def reads(*bodies: type[msgspec.Struct]) -> type[Operation]:
 
 def openapi_config() -> OpenAPIConfig:
     """What the document says of the whole, and where its pages are."""
-    _, schemas = msgspec.json.schema_components([MeterReading, VehicleReading], ref_template=_REF)
     return OpenAPIConfig(
         title="Energy Ingestion Engine",
         version=__version__,
         description="Telemetry of smart meters and electric vehicles. Times are RFC 3339 in UTC, energies kWh.",
         path="/docs",
         use_handler_docstrings=True,
-        components=Components(schemas=schemas),
+        operation_id_creator=lambda handler, method, path: handler.handler_name,
         render_plugins=[
             SwaggerRenderPlugin(
                 js_url=f"{_ASSETS}/swagger-ui-bundle.js",
@@ -75,6 +76,12 @@ def openapi_config() -> OpenAPIConfig:
             )
         ],
     )
+
+
+@get("/", include_in_schema=False)
+async def get_root() -> Redirect:
+    """Whoever opens the address in a browser gets the documentation."""
+    return Redirect("/docs")
 
 
 def docs_assets() -> Router:

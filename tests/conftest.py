@@ -81,6 +81,14 @@ def empty_database(test_database: TestDatabase) -> Iterator[TestDatabase]:
 
 
 @pytest.fixture
+async def without_example(owner: Owner) -> None:
+    """As if nobody had sent the README's readings of M001 and V001 yet."""
+    for kind, device in (("meter", "M001"), ("vehicle", "V001")):
+        for table in ("telemetry_history", "current_status"):
+            await owner.execute(f"DELETE FROM telemetry.{kind}_{table} WHERE {kind}_id = $1", device)
+
+
+@pytest.fixture
 def pair() -> Pair:
     """A vehicle and its default meter that no other test uses."""
     return new_pair()

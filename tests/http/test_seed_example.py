@@ -11,6 +11,7 @@ SEED_TIME = datetime(2026, 2, 8, 18, 0, tzinfo=UTC)
 
 
 @pytest.mark.skipif(datetime.now(UTC) > SEED_TIME + timedelta(days=725), reason="the example has left the retention")
+@pytest.mark.usefixtures("without_example")
 async def test_the_seeds_example_gives_what_its_readme_promises(api: Api) -> None:
     meter = await api.post_meter("M001", SEED_TIME, kwhConsumedAc=150.5, voltage=230)
     vehicle = await api.post_vehicle("V001", SEED_TIME, soc=75, kwhDeliveredDc=128.4, batteryTemp=32)

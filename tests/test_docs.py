@@ -1,0 +1,185 @@
+"""The documents say what the code does."""
+
+import json
+import re
+import shlex
+import tomllib
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from docs import generate_sql_api
+from service import __version__, errors, settings
+from service.app import create_app
+from service.db import Database
+from service.settings import Settings, load_settings
+from tests.http.test_seed_example import SEED_TIME
+from tests.support import ROOT, Api, Owner, TestDatabase
+
+README = (ROOT / "README.md").read_text()
+
+
+def table(heading: str, text: str = README) -> list[list[str]]:
+    """The cells of the table whose first column has this heading, without back quotes around them."""
+    lines = text.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith(f"| {heading} |"))
+    rows = []
+    for line in lines[first + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip().strip("`") for cell in line.strip("|").split("|")])
+    return rows
+
+
+def camel(path: str) -> str:
+    """A path as people read it: {vehicle_id} is {vehicleId}."""
+    return re.sub(r"_(\w)", lambda match: match[1].upper(), path)
+
+
+@pytest.fixture(scope="module")
+def app() -> Litestar:
+    return create_app(None, Settings())  # type: ignore[arg-type]
+
+
+def test_every_route_is_in_the_readme_and_every_route_of_the_readme_exists(app: Litestar) -> None:
+    document = app.openapi_schema.to_schema()
+    served = {f"{method.upper()} {camel(path)}" for path, methods in document["paths"].items() for method in methods}
+    assert {row[0] for row in table("route")} == served | {"GET /docs"}
+
+
+async def test_every_function_of_api_is_called_by_the_route_the_readme_says(owner: Owner) -> None:
+    in_readme = {row[1] for row in table("route") if row[1].startswith("api.")}
+    in_database = await owner.fetch("SELECT 'api.' || proname FROM pg_proc WHERE pronamespace = 'api'::regnamespace")
+    # this one is called by every ingest route, for what they refuse
+    assert in_readme | {"api.ingest_refused_readings"} == {row[0] for row in in_database}
+    calls = "\n".join(path.read_text() for path in (ROOT / "service").glob("*.py"))
+    assert set(re.findall(r"api\.\w+(?=\()", calls)) == {row[0] for row in in_database}
+
+
+def test_outcomes_and_problems_have_the_status_the_readme_says() -> None:
+    assert {row[0]: int(row[1]) for row in table("outcome")} == errors.OUTCOMES
+    assert {row[0]: int(row[1]) for row in table("problem")} == errors.PROBLEMS
+
+
+async def test_every_outcome_of_the_sql_functions_is_in_the_table(owner: Owner) -> None:
+    sources = await owner.fetch(
+        "SELECT coalesce(pg_get_function_sqlbody(oid), prosrc) FROM pg_proc "
+        "WHERE proname ~ '^(check|refuse|judge|ingest)_' AND pronamespace::regnamespace::text IN ('telemetry', 'api')"
+    )
+    text = "\n".join(row[0] for row in sources)
+    raised = set(re.findall(r"'((?:id|value|timestamp|field)_[a-z_]+|stored|duplicate|conflict)'", text))
+    in_sql = raised - {"timestamp_missing"}
+    assert in_sql <= errors.OUTCOMES.keys()
+    assert {"stored", "duplicate", "conflict", "id_invalid", "value_out_of_range", "timestamp_too_old"} <= in_sql
+
+
+async def test_every_sqlstate_the_functions_raise_is_mapped_and_documented(owner: Owner) -> None:
+    sources = await owner.fetch(
+        "SELECT prosrc FROM pg_proc WHERE pronamespace::regnamespace::text IN ('telemetry', 'api')"
+    )
+    raised = set(re.findall(r"'(IE\w{3})'", "\n".join(row[0] for row in sources)))
+    mapped = {state: code for state, code in errors.SQLSTATES.items() if state.startswith("IE")}
+    assert raised == mapped.keys()
+    assert {row[0]: row[1] for row in table("SQLSTATE", (ROOT / "sql/README.md").read_text())} == mapped
+    assert set(errors.SQLSTATES.values()) <= errors.PROBLEMS.keys()
+
+
+@pytest.mark.skipif((datetime.now(UTC) - SEED_TIME).days > 725, reason="the example has left the retention")
+@pytest.mark.usefixtures("without_example")
+async def test_the_readmes_first_readings_answer_what_it_prints(api: Api) -> None:
+    [session] = re.findall(r"```console\n(\$ curl -X POST \S+/meter.*?)```", README, re.DOTALL)
+    more = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    assert session in more
+    exchanges = re.findall(r"\$ (curl .*)\n(.*)\n", "".join(more))
+    assert len(exchanges) == 5
+    for command, printed in exchanges:
+        words = shlex.split(command)
+        [url] = [word for word in words if word.startswith("http://127.0.0.1:3000")]
+        headers = {"content-type": "application/json"} if "-H" in words else {}
+        body = words[words.index("-d") + 1].encode() if "-d" in words else None
+        response = await api.http.request(
+            "POST" if body else "GET", url.split(":3000")[1], content=body, headers=headers
+        )
+        assert response.text == printed, command
+
+
+def test_settings_are_the_same_in_code_readme_and_env_example() -> None:
+    names = set(re.findall(r'"([A-Z][A-Z_]+)"', (ROOT / "service/settings.py").read_text()))
+    assert {row[0] for row in table("variable")} == names
+    example = (ROOT / ".env.example").read_text()
+    assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == names | {
+        "POSTGRES_PASSWORD",
+        "ENERGY_SERVICE_PASSWORD",
+    }
+    default = Settings()
+    printed = {row[0]: row[1] for row in table("variable") if row[1]}
+    assert load_settings(printed) == default
+    in_example = dict(re.findall(r"^#(HOST|PORT|ENERGY_\w+)=(.+)$", example, re.MULTILINE))
+    assert load_settings(in_example) == default
+    assert settings.Settings.__dataclass_params__.frozen
+
+
+def test_the_sql_reference_is_what_the_comments_say(
+    test_database: TestDatabase, database: Database, owner: Owner
+) -> None:
+    if test_database.is_embedded:  # another session, as the pool's works as energy_service
+        with pytest.MonkeyPatch.context() as patch:
+            written: list[str] = []
+            patch.setattr(generate_sql_api, "TARGET", type("Target", (), {"write_text": staticmethod(written.append)}))
+            generate_sql_api.main()
+        rendered = written[0]
+    else:
+        rendered = generate_sql_api.render(test_database.url)
+    assert (ROOT / "docs/sql-api.md").read_text() == rendered, "run: make docs"
+
+
+def test_every_link_to_a_file_leads_somewhere() -> None:
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("sql/*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_every_reference_in_the_openapi_document_resolves(app: Litestar) -> None:
+    document = app.openapi_schema.to_schema()
+    references = set(re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document)))
+    assert references
+    for reference in references:
+        node = document
+        for step in reference.split("/"):
+            node = node[step]
+    assert document["info"]["version"] == __version__
+
+
+async def test_the_documentation_page_needs_no_other_server(api: Api) -> None:
+    root = await api.http.get("/", follow_redirects=True)
+    assert (root.status_code, root.url.path) == (200, "/docs")
+    assert re.findall(r'(?:src|href)="(https?://[^"]+)"', root.text) == []
+    assets = set(re.findall(r'(?:src|href)="(/[^"]+\.(?:js|css))"', root.text))
+    assert len(assets) == 3
+    for asset in assets:
+        response: httpx.Response = await api.http.get(asset)
+        assert response.status_code == 200
+        assert len(response.content) > 10_000
+
+
+def test_the_versions_agree() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == __version__
+    assert project["license"] == "ISC"
+
+
+def test_compose_and_dockerfile_name_only_what_is_there() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    sources = [word for line in re.findall(r"^COPY (.+)$", dockerfile, re.MULTILINE) for word in line.split()[:-1]]
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    for source in sources:
+        assert (ROOT / source).exists()
+        assert f"!{source}" in ignored, f".dockerignore keeps {source} out"
+    assert "USER energy" in dockerfile
+    compose = (ROOT / "docker-compose.yml").read_text()
+    assert re.search(r"image: timescale/timescaledb:\d+\.\d+\.\d+-pg1[678]$", compose, re.MULTILINE)
+    assert "-oss" not in compose
+    for password in re.findall(r"PASSWORD\S*: (\S.*)", compose):
+        assert password.startswith("${"), "a secret is baked in"
