@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psycopg
 
-from service.db import inspect_server
 from service.embedded import run_embedded
+from service.inspection import inspect_server
 from service.migrate import migrate
 
 TARGET = Path(__file__).parent / "sql-api.md"

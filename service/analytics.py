@@ -52,6 +52,7 @@ class Performance(Struct, rename="camel", frozen=True):
 @get(
     "/v1/analytics/performance/{vehicle_id:str}",
     responses=problems(400, 404, 422, 503),
+    tags=["analytics"],
     summary="A vehicle's energy balance",
 )
 async def get_vehicle_performance(

@@ -10,10 +10,10 @@ import click
 from dotenv import load_dotenv
 
 from service import __version__
-from service.db import inspect_server
 from service.doctor import examine
 from service.embedded import run_embedded
 from service.errors import StartupError
+from service.inspection import inspect_server
 from service.migrate import make_service_login, migrate
 from service.serve import serve
 from service.settings import configure_logging, load_settings

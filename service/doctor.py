@@ -6,10 +6,11 @@ import asyncio
 import dataclasses
 import re
 
-from service.db import describe_url, inspect_server
+from service.db import describe_url
 from service.embedded import run_embedded
 from service.errors import StartupError
-from service.migrate import check_applied, known_migrations
+from service.inspection import inspect_server
+from service.schema import check_applied, known_migrations
 from service.settings import Settings
 
 

@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from service.db import Database
 from service.errors import Problem
-from service.migrate import NEWEST_MIGRATION
 from service.openapi import problems
+from service.schema import NEWEST_MIGRATION
 
 GET_SCHEMA_VERSION = "SELECT api.get_schema_version() AS version"
 
@@ -27,13 +27,13 @@ class Readiness(Struct, rename="camel", frozen=True):
     schema_version: str
 
 
-@get("/health/live", summary="Does the process answer?")
+@get("/health/live", tags=["health"], summary="Does the process answer?")
 async def get_liveness() -> Liveness:
     """Whether the process answers; says nothing of the database."""
     return Liveness("alive")
 
 
-@get("/health/ready", responses=problems(503), summary="Can it do its work now?")
+@get("/health/ready", responses=problems(503), tags=["health"], summary="Can it do its work now?")
 async def get_readiness(database: NamedDependency[Database]) -> Readiness:
     """Whether the database answers and has the schema this service needs; a newer schema will do."""
     version = (await database.fetch_row(GET_SCHEMA_VERSION))["version"]

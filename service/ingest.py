@@ -40,6 +40,7 @@ _DOCUMENTED = {
     operation_class=reads(MeterReading),
     responses=_DOCUMENTED,
     response_description=_STORED,
+    tags=["ingest"],
     summary="Store a meter reading",
 )
 async def ingest_meter(request: Request[Any, Any, Any], database: NamedDependency[Database]) -> Response[Outcome]:
@@ -52,6 +53,7 @@ async def ingest_meter(request: Request[Any, Any, Any], database: NamedDependenc
     operation_class=reads(VehicleReading),
     responses=_DOCUMENTED,
     response_description=_STORED,
+    tags=["ingest"],
     summary="Store a vehicle reading",
 )
 async def ingest_vehicle(request: Request[Any, Any, Any], database: NamedDependency[Database]) -> Response[Outcome]:
@@ -64,6 +66,7 @@ async def ingest_vehicle(request: Request[Any, Any, Any], database: NamedDepende
     operation_class=reads(MeterReading, VehicleReading),
     responses=_DOCUMENTED,
     response_description=_STORED,
+    tags=["ingest"],
     summary="Store a reading of either kind",
 )
 async def ingest(request: Request[Any, Any, Any], database: NamedDependency[Database]) -> Response[Outcome]:

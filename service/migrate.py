@@ -7,10 +7,9 @@ and its record commit together, a killed migrator blocks nobody, and a migration
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,56 +19,16 @@ from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import parse_uri
 
-from service.db import Server, describe_url
+from service.db import describe_url
 from service.errors import StartupError
-
-SQL_DIR = Path(__file__).parent.parent / "sql"
-NEWEST_MIGRATION = max(path.stem for path in (SQL_DIR / "migrations").glob("*.sql"))
-CODE_SCHEMAS = ("telemetry", "bi", "ops", "api")
+from service.inspection import Server
+from service.schema import CODE_SCHEMAS, SQL_DIR, check_applied, known_migrations
 
 _LOCK_KEY = 0x656E65726779  # "energy"
 _PATIENCE = "10min"
 """How long to wait for another migrator."""
 _LOCK_TIMEOUT = "30s"
 """How long a statement may wait for a table, with every reading queued behind it, before the migration gives up."""
-
-
-def known_migrations(sql_dir: Path = SQL_DIR) -> dict[str, str]:
-    """The migrations of this version, id -> SHA-256 of the file, in order.
-
-    Raises:
-        StartupError: a file is not what `SHA256SUMS` says, or is not in it.
-    """
-    folder = sql_dir / "migrations"
-    found = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.sql"))}
-    lines = (line.split() for line in (folder / "SHA256SUMS").read_text().splitlines())
-    frozen = {name.removesuffix(".sql"): digest for digest, name in lines}
-    for migration_id in sorted(found.keys() | frozen.keys()):
-        if found.get(migration_id) != frozen.get(migration_id):
-            raise StartupError(
-                f"migration {migration_id} is not as it landed (sql/migrations/SHA256SUMS): "
-                "restore the file and put the change into a new migration"
-            )
-    return found
-
-
-def check_applied(known: Mapping[str, str], applied: Mapping[str, str]) -> list[str]:
-    """The migrations that `applied` lacks.
-
-    Raises:
-        StartupError: the database has a migration that this version does not know, or knows otherwise.
-    """
-    for migration_id, digest in applied.items():
-        if migration_id not in known:
-            raise StartupError(
-                f"the database has migration {migration_id}, which this version does not know: use the newer version"
-            )
-        if known[migration_id] != digest:
-            raise StartupError(
-                f"migration {migration_id} was edited after this database had applied it: "
-                "restore the file and put the change into a new migration"
-            )
-    return [migration_id for migration_id in known if migration_id not in applied]
 
 
 def migrate(url: str, server: Server, sql_dir: Path = SQL_DIR) -> list[str]:

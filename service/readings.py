@@ -1,12 +1,11 @@
-"""The two kinds of reading on the wire: how they are decoded, and how a wrong one is explained.
+"""The two kinds of reading on the wire, and how they are decoded.
 
-A good reading takes one pass of a prebuilt decoder. Only when that fails is the body looked at again, field by field,
-to say what is wrong with it. The limits of the values are not here: they stand in `telemetry.refuse_*_reading`.
+A good reading takes one pass of a prebuilt decoder. Only when that fails does `service.refusals` look at it again.
+The limits of the values are not here: they stand in `telemetry.refuse_*_reading`.
 """
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Annotated, Any, get_args
 
@@ -15,6 +14,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from service.db import storable_text, storable_time
 from service.errors import Problem
+from service.refusals import explain, members, refuse_duplicates
 
 DeviceId = Annotated[str, Meta(description="1 to 64 characters of A-Z a-z 0-9 . _ : -, the first a letter or digit")]
 Timestamp = Annotated[
@@ -84,25 +84,10 @@ class Stream:
         try:
             reading = self._decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise self._explain(body) from None
+            raise explain(body, self.name, self.types) from None
         if body.count(b'"') != self._quotes:
-            _refuse_duplicates(body)
+            refuse_duplicates(body)
         return reading
-
-    def _explain(self, body: bytes) -> Problem:
-        """Why `body` is not this kind of reading."""
-        fields = _fields(body)
-        _refuse_duplicates(body)
-        for name in self.types:
-            if name not in fields:
-                return Problem("field_missing", f"{name} is missing; a {self.name} reading has {', '.join(self.types)}")
-        for name in fields:
-            if name not in self.types:
-                return Problem("field_unknown", f"{name[:64]!r} is not a field; these are: {', '.join(self.types)}")
-        for name, type_ in self.types.items():
-            if problem := _explain_value(name, type_, fields[name]):
-                return problem
-        return Problem("body_malformed", "the body is not valid JSON")
 
 
 METER = Stream("meter", MeterReading, "SELECT outcome, detail FROM api.ingest_meter_readings($1::api.meter_reading[])")
@@ -130,65 +115,8 @@ def stream_of(body: bytes) -> Stream:
     try:
         ids = _decode_ids(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        _fields(body)
+        members(body)
         raise Problem("body_malformed", "the body is not valid JSON") from None
     if (ids.meter_id is UNSET) != (ids.vehicle_id is UNSET):
         return VEHICLE if ids.meter_id is UNSET else METER
     raise Problem("kind_unknown", "a reading has either meterId or vehicleId, and not both")
-
-
-def _fields(body: bytes) -> dict[str, Raw]:
-    """The members of the JSON object `body`, undecoded."""
-    if not body.strip():
-        raise Problem("body_malformed", "the body is empty; send one reading as a JSON object")
-    try:
-        body.decode()
-        msgspec.json.decode(body, type=Raw)  # is it JSON at all, to its end?
-        return msgspec.json.decode(body, type=dict[str, Raw])
-    except msgspec.ValidationError:
-        raise Problem("field_type_invalid", f"a reading is a JSON object, not {_json_type(body)}") from None
-    except RecursionError:
-        raise Problem("body_malformed", "the body is nested too deeply") from None
-    except UnicodeDecodeError:
-        raise Problem("body_malformed", "the body is not valid UTF-8") from None
-    except msgspec.DecodeError as error:
-        raise Problem("body_malformed", f"the body is not valid JSON: {error}") from None
-
-
-def _refuse_duplicates(body: bytes) -> None:
-    """Refuse a name that stands twice in the JSON object `body`: which of the two was meant?"""
-    # numbers stay text, as they may be longer than Python converts
-    try:
-        pairs = json.loads(body, object_pairs_hook=list, parse_int=str, parse_float=str)
-    except RecursionError:
-        raise Problem("body_malformed", "the body is nested too deeply") from None
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise Problem("field_duplicate", f"{name[:64]!r} is there more than once")
-
-
-def _explain_value(name: str, type_: Any, raw: Raw) -> Problem | None:
-    """What is wrong with one value, if anything."""
-    try:
-        msgspec.json.decode(raw, type=type_)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found = _json_type(bytes(raw))
-    else:
-        return None
-    if type_ == Timestamp:
-        shown = bytes(raw)[:64].decode(errors="replace")
-        return Problem(
-            "timestamp_invalid", f"{name} must be an ISO 8601 time with an offset, as 2026-02-08T18:00:00Z, not {shown}"
-        )
-    if type_ == DeviceId:
-        return Problem("field_type_invalid", f"{name} must be a string, not {found}")
-    if found == "a number":
-        return Problem("value_out_of_range", f"{name} is a number too large to be stored")
-    return Problem("field_type_invalid", f"{name} must be a number, not {found}")
-
-
-def _json_type(text: bytes) -> str:
-    """What kind of JSON value `text` begins."""
-    names = {b"{": "an object", b"[": "an array", b'"': "a string", b"t": "a boolean", b"f": "a boolean", b"n": "null"}
-    return names.get(text.lstrip()[:1], "a number")

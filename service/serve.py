@@ -12,10 +12,12 @@ from collections.abc import Iterator
 import uvicorn
 
 from service.app import create_app
-from service.db import describe_url, inspect_server, open_database
+from service.db import describe_url, open_database
 from service.embedded import EmbeddedDatabase, run_embedded
 from service.errors import StartupError
-from service.migrate import NEWEST_MIGRATION, migrate
+from service.inspection import inspect_server
+from service.migrate import migrate
+from service.schema import NEWEST_MIGRATION
 from service.settings import Settings
 
 DRAIN_TIMEOUT_S = 10

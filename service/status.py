@@ -45,14 +45,22 @@ class VehicleStatus(Struct, rename="camel", frozen=True):
     meter_voltage: float | None
 
 
-@get("/v1/status/meter/{meter_id:str}", responses=problems(400, 404, 422, 503), summary="Newest reading of a meter")
+@get(
+    "/v1/status/meter/{meter_id:str}",
+    responses=problems(400, 404, 422, 503),
+    tags=["status"],
+    summary="Newest reading of a meter",
+)
 async def get_meter_status(meter_id: FromPath[str], database: NamedDependency[Database]) -> MeterStatus:
     """The newest reading of a meter."""
     return MeterStatus(**await database.fetch_row(GET_METER_STATUS, meter_id))
 
 
 @get(
-    "/v1/status/vehicle/{vehicle_id:str}", responses=problems(400, 404, 422, 503), summary="Newest reading of a vehicle"
+    "/v1/status/vehicle/{vehicle_id:str}",
+    responses=problems(400, 404, 422, 503),
+    tags=["status"],
+    summary="Newest reading of a vehicle",
 )
 async def get_vehicle_status(vehicle_id: FromPath[str], database: NamedDependency[Database]) -> VehicleStatus:
     """The newest reading of a vehicle, and whether it is charging."""

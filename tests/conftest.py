@@ -11,7 +11,8 @@ import pytest
 import uvicorn
 
 from service.app import create_app
-from service.db import Database, inspect_server, open_database
+from service.db import Database, open_database
+from service.inspection import inspect_server
 from service.migrate import migrate
 from service.settings import Settings
 from tests.support import Api, Owner, Pair, TestDatabase, new_pair, run_another_database, run_test_database

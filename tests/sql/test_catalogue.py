@@ -5,7 +5,7 @@ import re
 import pytest
 
 from service.db import Database
-from service.migrate import CODE_SCHEMAS, SQL_DIR
+from service.schema import CODE_SCHEMAS, SQL_DIR
 from tests.support import Owner
 
 SCHEMAS = "('telemetry', 'api', 'bi', 'ops')"

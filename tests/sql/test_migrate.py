@@ -11,9 +11,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from service.db import Server, inspect_server
 from service.errors import StartupError
-from service.migrate import NEWEST_MIGRATION, SQL_DIR, check_applied, known_migrations, migrate
+from service.inspection import Server, inspect_server
+from service.migrate import migrate
+from service.schema import NEWEST_MIGRATION, SQL_DIR, check_applied, known_migrations
 from tests.support import ROOT, Owner, TestDatabase
 
 CATALOGUE = """

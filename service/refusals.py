@@ -1,0 +1,93 @@
+"""Why a body is not a reading: the first thing that is wrong with it, by name.
+
+The cold half of decoding: nothing here runs for a good reading.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, get_args
+
+import msgspec
+from msgspec import Raw
+
+from service.errors import Problem
+
+
+def explain(body: bytes, kind: str, types: Mapping[str, Any]) -> Problem:
+    """Why `body` is not a reading of this kind, whose fields have these types; for a body that did not decode.
+
+    Raises:
+        Problem: the same, for a body that is no JSON object or says a name twice.
+    """
+    fields = members(body)
+    refuse_duplicates(body)
+    for name in types:
+        if name not in fields:
+            return Problem("field_missing", f"{name} is missing; a {kind} reading has {', '.join(types)}")
+    for name in fields:
+        if name not in types:
+            return Problem("field_unknown", f"{name[:64]!r} is not a field; these are: {', '.join(types)}")
+    for name, type_ in types.items():
+        if problem := _explain_value(name, type_, fields[name]):
+            return problem
+    return Problem("body_malformed", "the body is not valid JSON")
+
+
+def members(body: bytes) -> dict[str, Raw]:
+    """The members of the JSON object `body`, undecoded."""
+    if not body.strip():
+        raise Problem("body_malformed", "the body is empty; send one reading as a JSON object")
+    try:
+        body.decode()
+        msgspec.json.decode(body, type=Raw)  # is it JSON at all, to its end?
+        return msgspec.json.decode(body, type=dict[str, Raw])
+    except msgspec.ValidationError:
+        raise Problem("field_type_invalid", f"a reading is a JSON object, not {_json_type(body)}") from None
+    except RecursionError:
+        raise Problem("body_malformed", "the body is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise Problem("body_malformed", "the body is not valid UTF-8") from None
+    except msgspec.DecodeError as error:
+        raise Problem("body_malformed", f"the body is not valid JSON: {error}") from None
+
+
+def refuse_duplicates(body: bytes) -> None:
+    """Refuse a name that stands twice in the JSON object `body`: which of the two was meant?"""
+    # numbers stay text, as they may be longer than Python converts
+    try:
+        pairs = json.loads(body, object_pairs_hook=list, parse_int=str, parse_float=str)
+    except RecursionError:
+        raise Problem("body_malformed", "the body is nested too deeply") from None
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise Problem("field_duplicate", f"{name[:64]!r} is there more than once")
+
+
+def _explain_value(name: str, type_: Any, raw: Raw) -> Problem | None:
+    """What is wrong with one value, if anything."""
+    try:
+        msgspec.json.decode(raw, type=type_)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = _json_type(bytes(raw))
+    else:
+        return None
+    if datetime in get_args(type_):
+        shown = bytes(raw)[:64].decode(errors="replace")
+        return Problem(
+            "timestamp_invalid", f"{name} must be an ISO 8601 time with an offset, as 2026-02-08T18:00:00Z, not {shown}"
+        )
+    if str in get_args(type_):
+        return Problem("field_type_invalid", f"{name} must be a string, not {found}")
+    if found == "a number":
+        return Problem("value_out_of_range", f"{name} is a number too large to be stored")
+    return Problem("field_type_invalid", f"{name} must be a number, not {found}")
+
+
+def _json_type(text: bytes) -> str:
+    """What kind of JSON value `text` begins."""
+    names = {b"{": "an object", b"[": "an array", b'"': "a string", b"t": "a boolean", b"f": "a boolean", b"n": "null"}
+    return names.get(text.lstrip()[:1], "a number")
