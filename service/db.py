@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,10 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
+from service.coalescer import ACQUIRE_TIMEOUT_S, Coalescer, Row
 from service.errors import StartupError
 
-ACQUIRE_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 30.0
+WRITERS = 2
+"""Connections a kind of reading is stored on at once: while one commits, the other gathers."""
 CONNECT_TIMEOUT_S = 5.0
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -55,9 +57,23 @@ def storable_text(text: str) -> str:
 class Database:
     """The pools the handlers use: `write` for ingest, `read` for everything else (a replica, where there is one)."""
 
-    def __init__(self, write: Pool, read: Pool) -> None:
+    def __init__(self, write: Pool, read: Pool, max_pending: int) -> None:
         self.write = write
         self.read = read
+        self._max_pending = max_pending
+        self._coalescers: dict[str, Coalescer] = {}
+
+    async def ingest(self, query: str, rows: list[Row]) -> Sequence[asyncpg.Record]:
+        """A record for each of `rows` from a call that stores an array of them, in company with what others send.
+
+        Raises:
+            Problem: `overloaded`, at once, where too much is waiting for this query already.
+        """
+        coalescer = self._coalescers.get(query)
+        if coalescer is None:
+            coalescer = Coalescer(self.write, query, writers=WRITERS, max_pending=self._max_pending)
+            self._coalescers[query] = coalescer
+        return await coalescer.call(rows)
 
     async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """Rows of a call that writes; committed when it returns."""
@@ -74,7 +90,9 @@ async def _fetch(pool: Pool, query: str, arguments: tuple[Any, ...]) -> list[asy
 
 
 @asynccontextmanager
-async def open_database(url: str, *, read_url: str | None = None, connections: int = 10) -> AsyncIterator[Database]:
+async def open_database(
+    url: str, *, read_url: str | None = None, connections: int = 10, max_pending: int = 10_000
+) -> AsyncIterator[Database]:
     """Open the pools, `connections` each.
 
     Raises:
@@ -84,7 +102,7 @@ async def open_database(url: str, *, read_url: str | None = None, connections: i
     try:
         read = await _open_pool(read_url, connections) if read_url else write
         try:
-            yield Database(write, read)
+            yield Database(write, read, max_pending)
         finally:
             read.terminate()
     finally:

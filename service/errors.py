@@ -47,6 +47,7 @@ PROBLEMS: dict[str, int] = {
     "window_invalid": 422,
     "internal_error": 500,
     "database_unavailable": 503,
+    "overloaded": 503,
     "schema_behind": 503,
 }
 """What can become of any other request -> its status."""
@@ -135,17 +136,21 @@ def from_http_exception(error: HTTPException, max_body_bytes: int) -> Problem:
     return from_exception(error)
 
 
+def is_retryable(error: Exception) -> bool:
+    """Whether what the database answered, or its silence, may be cured by asking again."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (getattr(error, "sqlstate", None) or "")[:2] in _RETRYABLE_CLASSES
+    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError)
+
+
 def from_exception(error: Exception) -> Problem:
     """The problem behind any other error: what the database said, its absence, or a bug."""
     if isinstance(error, asyncpg.PostgresError):
         sqlstate = getattr(error, "sqlstate", None) or ""
         if code := SQLSTATES.get(sqlstate):
             return Problem(code, str(error.args[0]))
-        if sqlstate[:2] in _RETRYABLE_CLASSES:
-            logger.warning("the database refused: %s %s", sqlstate, error)
-            return Problem("database_unavailable", "the database cannot answer now, please retry")
-    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError):
-        logger.warning("the database is away: %r", error)
-        return Problem("database_unavailable", "the database cannot be reached now, please retry")
+    if is_retryable(error):
+        logger.warning("the database is away or refuses: %r", error)
+        return Problem("database_unavailable", "the database cannot answer now, please retry")
     logger.error("unexpected error", exc_info=error)
     return Problem("internal_error", "an unexpected error; it has been logged")

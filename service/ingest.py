@@ -88,7 +88,7 @@ async def _ingest(request: Request[Any, Any, Any], database: Database, stream: S
             name = stream.name if stream else "unknown"
             await database.fetch(INGEST_REFUSED, [(name, problem.code, problem.detail, body.decode(), source)])
         raise
-    [(outcome, detail)] = await database.fetch(stream.ingest, [reading.to_row(source)])
+    [(outcome, detail)] = await database.ingest(stream.ingest, [reading.to_row(source)])
     if answer := _ANSWERS.get(outcome):
         return answer
     raise Problem(outcome, detail)

@@ -106,7 +106,9 @@ async def _run(
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{settings.port}"
     connections = 1 if embedded else CONNECTIONS
-    async with open_database(url, read_url=settings.database_read_url, connections=connections) as database:
+    async with open_database(
+        url, read_url=settings.database_read_url, connections=connections, max_pending=settings.max_pending
+    ) as database:
         config = uvicorn.Config(
             create_app(database, settings),
             lifespan="off",

@@ -26,6 +26,8 @@ class Settings:
     """Where the embedded database keeps its files."""
     max_body_bytes: int = 4 * 1024 * 1024
     """Longest request body, bytes."""
+    max_pending: int = 10_000
+    """Readings of a kind that may wait for the database at once; beyond, 503."""
     log_level: str = "warning"
 
 
@@ -44,6 +46,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         port=_whole_number(given, "PORT", default.port, 1, 65_535),
         data_dir=Path(given.get("ENERGY_DATA_DIR", default.data_dir)).expanduser(),
         max_body_bytes=_whole_number(given, "ENERGY_MAX_BODY_BYTES", default.max_body_bytes, 1_024, 1_073_741_824),
+        max_pending=_whole_number(given, "ENERGY_MAX_PENDING", default.max_pending, 1_000, 10_000_000),
         log_level=_one_of(given, "ENERGY_LOG_LEVEL", default.log_level, ("debug", "info", "warning", "error")),
     )
     if settings.database_read_url and not settings.database_url:

@@ -1,0 +1,125 @@
+"""Group commit: requests that wait at the same time go down as one call and one commit, none delayed for company."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import asyncpg
+
+from service.errors import Problem, is_retryable
+
+MOST_ROWS_A_CALL = 1000
+"""Beyond it a call gains nothing, and keeps those behind it waiting."""
+
+ACQUIRE_TIMEOUT_S = 5.0
+"""How long rows wait for a connection, while the database is away, before they are given up on."""
+
+Row: TypeAlias = tuple[Any, ...]
+if TYPE_CHECKING:
+    _Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+    _Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+
+class _Request:
+    """Rows that somebody waits for."""
+
+    __slots__ = ("answer", "rows")
+
+    def __init__(self, rows: list[Row], answer: asyncio.Future[Sequence[asyncpg.Record]]) -> None:
+        self.rows = rows
+        self.answer = answer
+
+
+class Coalescer:
+    """Calls one function, which takes an array of rows and answers a record for each, for many requests at once.
+
+    As soon as one of at most `writers` connections is free, whatever waits goes down it.
+
+    Attributes:
+        pending: rows that wait or are under way; at most `max_pending`.
+    """
+
+    def __init__(self, pool: _Pool, query: str, *, writers: int, max_pending: int) -> None:
+        self._pool = pool
+        self._query = query
+        self._most_writers = writers
+        self._max_pending = max_pending
+        self._waiting: deque[_Request] = deque()
+        self._writers = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
+        self.pending = 0
+
+    async def call(self, rows: list[Row]) -> Sequence[asyncpg.Record]:
+        """The records for `rows` (at most `MOST_ROWS_A_CALL`), in order, once their call is committed.
+
+        Raises:
+            Problem: `overloaded`, at once, where as much is pending as may be.
+            Exception: what became of the call these rows were part of; none of them is stored then, or nobody knows.
+        """
+        if self.pending + len(rows) > self._max_pending:
+            raise Problem("overloaded", f"{self.pending} readings are waiting already (at most {self._max_pending})")
+        request = _Request(rows, asyncio.get_running_loop().create_future())
+        self._waiting.append(request)
+        self.pending += len(rows)
+        if self._writers < self._most_writers:
+            self._writers += 1
+            task = asyncio.create_task(self._write_while_waiting())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await request.answer
+
+    async def _write_while_waiting(self) -> None:
+        try:
+            while self._waiting:
+                try:
+                    async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                        while self._waiting and await self._write(connection, self._take()):
+                            pass
+                except Exception as error:
+                    self._fail(self._take_all(), error)
+        finally:
+            self._writers -= 1  # in one step with the last look at the queue: whoever comes after it starts a writer
+
+    def _take(self) -> list[_Request]:
+        """The requests that go down together next."""
+        group = [self._waiting.popleft()]
+        rows = len(group[0].rows)
+        while self._waiting and (rows := rows + len(self._waiting[0].rows)) <= MOST_ROWS_A_CALL:
+            group.append(self._waiting.popleft())
+        return group
+
+    def _take_all(self) -> list[_Request]:
+        requests = list(self._waiting)
+        self._waiting.clear()
+        return requests
+
+    async def _write(self, connection: _Connection, group: list[_Request]) -> bool:
+        """Call for these requests and answer them; False where the connection is not to be used further."""
+        try:
+            records = await connection.fetch(self._query, [row for request in group for row in request.rows])
+        except Exception as error:
+            if len(group) == 1 or is_retryable(error):
+                self._fail(group, error)
+                return False
+            # a bug, or rows nothing foresaw: let each request bear its own
+            return all([await self._write(connection, [request]) for request in group])
+        start = 0
+        for request in group:
+            end = start + len(request.rows)
+            self._settle(request)
+            if not request.answer.done():
+                request.answer.set_result(records[start:end])
+            start = end
+        return True
+
+    def _fail(self, requests: Iterable[_Request], error: Exception) -> None:
+        for request in requests:
+            self._settle(request)
+            if not request.answer.done():
+                request.answer.set_exception(error)
+
+    def _settle(self, request: _Request) -> None:
+        self.pending -= len(request.rows)
