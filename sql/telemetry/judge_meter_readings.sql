@@ -31,13 +31,6 @@ BEGIN
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
     ),
-    known AS MATERIALIZED (
-        -- planned by itself: as part of the outer join below, its bounds would not keep every chunk from being opened
-        SELECT r.position, h.*
-        FROM reading AS r
-        JOIN telemetry.meter_telemetry_history AS h USING (meter_id, recorded_at)
-        WHERE h.recorded_at BETWEEN v_from AND v_to
-    ),
     judged AS MATERIALIZED (
         SELECT
             r.*,
@@ -60,7 +53,13 @@ BEGIN
                 ELSE format('timestamp %s has just left the retention', telemetry.format_utc(r.recorded_at))
             END AS detail
         FROM reading AS r
-        LEFT JOIN known AS h USING (position)
+        LEFT JOIN LATERAL (
+            -- LIMIT keeps this a query of its own, whose bounds open only the chunks of these times, one probe a reading
+            SELECT k.*
+            FROM telemetry.meter_telemetry_history AS k
+            WHERE k.meter_id = r.meter_id AND k.recorded_at = r.recorded_at AND k.recorded_at BETWEEN v_from AND v_to
+            LIMIT 1
+        ) AS h ON TRUE
     ),
     recorded AS (
         INSERT INTO telemetry.rejected_reading (stream, code, detail, payload, source)

@@ -1,12 +1,15 @@
 """What is asked and written most costs what its own times cost, however long the history is."""
 
+import asyncio
 import json
+import math
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from service.readings import METER
+from service.db import Database
+from service.readings import METER, VEHICLE
 from tests.support import NOW, Owner, Pair
 
 END = NOW.replace(hour=0, minute=0)
@@ -71,3 +74,19 @@ async def test_last_24_hours_and_retries_cost_the_same_after_60_days_as_after_2(
     retry_chunks_60, retry_buffers_60 = await cost(owner, *retry)
     assert retry_chunks_2 == retry_chunks_60 <= 2
     assert retry_buffers_60 <= retry_buffers_2 * 1.1, (retry_buffers_2, retry_buffers_60)
+
+
+@pytest.mark.parametrize("kind", ["meter", "vehicle"])
+async def test_the_cost_of_a_large_batch_grows_with_its_length_and_not_its_square(
+    database: Database, pair: Pair, kind: str
+) -> None:
+    # 20,000 readings, one of them bad, and all of them again: a second or two each; when readings were compared with
+    # each other it was minutes
+    start = END - timedelta(days=30)
+    numbers = (230.0,) if kind == "meter" else (0.1, 20.0)
+    device, stream = (pair.meter, METER) if kind == "meter" else (pair.vehicle, VEHICLE)
+    rows = [(device, start + timedelta(minutes=n), 50.0 if n != 7 else math.nan, *numbers, None) for n in range(20_000)]
+    for outcome in ("stored", "duplicate"):
+        answers = await asyncio.wait_for(database.fetch(stream.ingest, rows), 15)
+        assert [answer["outcome"] for answer in answers[6:9]] == [outcome, "value_not_finite", outcome]
+        assert len(answers) == len(rows)
