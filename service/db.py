@@ -22,12 +22,12 @@ CONNECT_TIMEOUT_S = 5.0
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 if TYPE_CHECKING:
-    _Connection = asyncpg.Connection[asyncpg.Record]
+    AnyConnection = asyncpg.Connection[asyncpg.Record]
 else:  # generic only to the type checker
-    _Connection = asyncpg.Connection
+    AnyConnection = asyncpg.Connection
 
 
-class Connection(_Connection):
+class Connection(AnyConnection):
     """A connection whose session state never changes after `set_up`, so nothing need be reset on its way back."""
 
     def get_reset_query(self) -> str:
@@ -35,7 +35,7 @@ class Connection(_Connection):
         return ""
 
 
-async def set_up(connection: _Connection) -> None:
+async def set_up(connection: AnyConnection) -> None:
     """Give up every right but those of the service. A statement, as the embedded database ignores start-up options."""
     await connection.execute("SET ROLE energy_service; SET jit = off; SET TimeZone = 'UTC'")
 

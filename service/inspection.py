@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from service.db import CONNECT_TIMEOUT_S, describe_failure
+from service.db import CONNECT_TIMEOUT_S, AnyConnection, describe_failure
 from service.errors import StartupError
 
 MINIMUM_TIMESCALEDB = (2, 23)
@@ -66,14 +66,11 @@ async def inspect_server(url: str) -> Server:
                 "WHERE name = 'timescaledb'"
             )
             license_ = await connection.fetchval("SELECT current_setting('timescaledb.license', TRUE)")
-            usable = await connection.fetchval(
-                "SELECT array_agg(nspname) FROM pg_namespace "
-                "WHERE nspname IN ('api', 'ops') AND has_schema_privilege(oid, 'USAGE')"
-            )
             version, migrations = None, {}
-            if "api" in (usable or []):
+            # asked step by step: another process may be migrating, and the service's login may not see schema ops
+            if await _exists(connection, "api", "to_regprocedure('api.get_schema_version()')"):
                 version = await connection.fetchval("SELECT api.get_schema_version()")
-            if "ops" in (usable or []):
+            if await _exists(connection, "ops", "to_regclass('ops.migration')"):
                 rows = await connection.fetch("SELECT migration_id, sha256 FROM ops.migration ORDER BY migration_id")
                 migrations = {row["migration_id"]: row["sha256"] for row in rows}
             return Server(postgresql.split(" ")[0], timescaledb, license_, version, migrations)
@@ -81,3 +78,11 @@ async def inspect_server(url: str) -> Server:
             connection.terminate()
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise StartupError(describe_failure(error, url)) from error
+
+
+async def _exists(connection: AnyConnection, schema: str, lookup: str) -> bool:
+    """Whether `lookup` finds its object in a schema that this login may use; without that right it would raise."""
+    usable = "SELECT FROM pg_namespace WHERE nspname = $1 AND has_schema_privilege(oid, 'USAGE')"
+    if not await connection.fetch(usable, schema):
+        return False
+    return bool(await connection.fetchval(f"SELECT {lookup} IS NOT NULL"))

@@ -2,11 +2,14 @@
 -- each reading what became of it. Bad data never raises, so one bad device cannot fail its neighbours.
 -- Both writes go in the order of the key, whatever the order of arrival: concurrent batches lock in one order and
 -- cannot deadlock. The status takes a reading only if it was stored and is newer, so a late one changes nothing there.
+-- enable_nestloop: a generic plan takes any array for ten elements long, and would compare a thousand candidates with a
+-- thousand stored rows one by one.
 
 CREATE OR REPLACE FUNCTION api.ingest_meter_readings(p_readings api.meter_reading [])
 RETURNS TABLE (outcome text, detail text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
+SET enable_nestloop = off
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -1,6 +1,5 @@
 """What is asked and written most costs what its own times cost, however long the history is."""
 
-import asyncio
 import json
 import math
 from datetime import timedelta
@@ -80,13 +79,15 @@ async def test_last_24_hours_and_retries_cost_the_same_after_60_days_as_after_2(
 async def test_the_cost_of_a_large_batch_grows_with_its_length_and_not_its_square(
     database: Database, pair: Pair, kind: str
 ) -> None:
-    # 20,000 readings, one of them bad, and all of them again: a second or two each; when readings were compared with
-    # each other it was minutes
-    start = END - timedelta(days=30)
+    # 60,000 readings of one minute, one of them bad, and all of them again: a few seconds each; when readings were
+    # compared with each other it was minutes
     numbers = (230.0,) if kind == "meter" else (0.1, 20.0)
     device, stream = (pair.meter, METER) if kind == "meter" else (pair.vehicle, VEHICLE)
-    rows = [(device, start + timedelta(minutes=n), 50.0 if n != 7 else math.nan, *numbers, None) for n in range(20_000)]
-    for outcome in ("stored", "duplicate"):
-        answers = await asyncio.wait_for(database.fetch(stream.ingest, rows), 15)
-        assert [answer["outcome"] for answer in answers[6:9]] == [outcome, "value_not_finite", outcome]
-        assert len(answers) == len(rows)
+    rows = [(f"{device}.{n}", END, 50.0 if n != 7 else math.nan, *numbers, None) for n in range(60_000)]
+    async with database.write.acquire() as connection:
+        for n in range(8):  # from the sixth on, PostgreSQL may prefer a generic plan, which knows no lengths
+            await connection.fetch(stream.ingest, rows[n : n + 1])
+        for outcome in ("stored", "duplicate"):
+            answers = await connection.fetch(stream.ingest, rows)  # given up on after COMMAND_TIMEOUT_S
+            assert [answer["outcome"] for answer in answers[7:10]] == ["value_not_finite", outcome, outcome]
+            assert len(answers) == len(rows)
