@@ -36,8 +36,13 @@ class Connection(AnyConnection):
 
 
 async def set_up(connection: AnyConnection) -> None:
-    """Give up every right but those of the service. A statement, as the embedded database ignores start-up options."""
-    await connection.execute("SET ROLE energy_service; SET jit = off; SET TimeZone = 'UTC'")
+    """Give up every right but those of the service, and let no default of the server weaken what an answer means.
+
+    A statement, as the embedded database ignores start-up options. `jit` slows the look-up of types down.
+    """
+    await connection.execute(
+        "SET ROLE energy_service; SET synchronous_commit = on; SET TimeZone = 'UTC'; SET jit = off"
+    )
 
 
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)

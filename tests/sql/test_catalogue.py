@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from service.db import Database
+from service.db import Database, open_database
 from service.schema import CODE_SCHEMAS, SQL_DIR
-from tests.support import Owner
+from tests.support import Owner, TestDatabase
 
 SCHEMAS = "('telemetry', 'api', 'bi', 'ops')"
 TABLES = f"SELECT c.* FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN {SCHEMAS}"
@@ -110,6 +110,22 @@ async def test_the_service_works_with_the_rights_of_energy_service_only(database
         assert await connection.fetchval("SELECT current_user") == "energy_service"
         with pytest.raises(Exception, match="permission denied"):
             await connection.execute(statement)
+
+
+async def test_the_services_sessions_commit_for_good_and_think_in_utc_whatever_the_servers_defaults(
+    test_database: TestDatabase, owner: Owner
+) -> None:
+    name = await owner.fetchval("SELECT current_database()")
+    if not test_database.is_embedded:  # whose one session has begun already
+        await owner.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+        await owner.execute(f"ALTER DATABASE {name} SET TimeZone = 'Asia/Kolkata'")
+    try:
+        async with open_database(test_database.url, connections=1) as fresh, fresh.write.acquire() as connection:
+            settings = "SELECT current_user, current_setting('synchronous_commit'), current_setting('TimeZone')"
+            assert tuple(await connection.fetchrow(settings)) == ("energy_service", "on", "UTC")
+    finally:
+        if not test_database.is_embedded:
+            await owner.execute(f"ALTER DATABASE {name} RESET ALL")
 
 
 async def test_every_code_file_defines_the_object_it_is_named_after(owner: Owner) -> None:
