@@ -74,10 +74,15 @@ def main() -> None:
     """Run the command line; what the user can mend leaves as one line, not as a traceback."""
     load_dotenv(".env")
     try:
-        cli(prog_name="energy")
+        cli(prog_name="energy", standalone_mode=False)
     except StartupError as error:
         print(f"energy: {error}", file=sys.stderr)
         sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
 
 
 if __name__ == "__main__":

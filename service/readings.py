@@ -119,4 +119,5 @@ def stream_of(body: bytes) -> Stream:
         raise Problem("body_malformed", "the body is not valid JSON") from None
     if (ids.meter_id is UNSET) != (ids.vehicle_id is UNSET):
         return VEHICLE if ids.meter_id is UNSET else METER
+    members(body)  # what is refused by its kind is JSON; so far only the ids were looked at
     raise Problem("kind_unknown", "a reading has either meterId or vehicleId, and not both")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 
 import uvicorn
+import uvloop
 
 from service.app import create_app
 from service.db import describe_url, open_database
@@ -34,6 +35,8 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
     Raises:
         StartupError: something is missing; the message says what to do.
     """
+    # until the server takes over, SIGTERM ends the start as Ctrl-C does: through every clean-up on the way out
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _listen(settings.host, settings.port) as listener:
         if settings.database_url:
             server = asyncio.run(inspect_server(settings.database_url))
@@ -44,13 +47,13 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
             else:
                 _require_schema(server.schema_version)
             name = f"TimescaleDB {server.timescaledb} ({server.edition}) at {describe_url(settings.database_url)}"
-            asyncio.run(_run(settings, settings.database_url, name, listener, None))
+            uvloop.run(_run(settings, settings.database_url, name, listener, None))
         else:
             with run_embedded(settings.data_dir) as embedded:
                 server = asyncio.run(inspect_server(embedded.url))
                 migrate(embedded.url, server)
                 name = f"embedded TimescaleDB {server.timescaledb} in {settings.data_dir}, for trying out"
-                asyncio.run(_run(settings, embedded.url, name, listener, embedded))
+                uvloop.run(_run(settings, embedded.url, name, listener, embedded))
 
 
 def _require_schema(found: str | None) -> None:
@@ -63,25 +66,22 @@ def _require_schema(found: str | None) -> None:
         )
 
 
-@contextlib.contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
-    """Take the port first: everything after it takes longer."""
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port; first of all, as everything else takes longer."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        with socket.socket(family) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(BACKLOG)
-            if host not in LOOPBACK:
-                print(
-                    f"warning: {host} may be reached by others, and this version has no authentication", file=sys.stderr
-                )
-            yield listener
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
     except OSError as error:
         raise StartupError(
             f"cannot listen on {host}:{port} ({error.strerror}): "
             "stop what uses it, or set HOST and PORT to something else"
         ) from error
+    if host not in LOOPBACK:
+        print(f"warning: {host} may be reached by others, and this version has no authentication", file=sys.stderr)
+    return listener
 
 
 class _Server(uvicorn.Server):
@@ -112,7 +112,6 @@ async def _run(
         config = uvicorn.Config(
             create_app(database, settings),
             lifespan="off",
-            loop="uvloop",
             http="httptools",
             ws="none",
             log_config=None,

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -130,6 +131,20 @@ def test_a_killed_run_leaves_nothing_that_blocks_the_next_and_loses_nothing(envi
             wait_until_gone(child)
     with running(environment, "--migrate") as service:
         assert service.post_meter("M1").json() == {"outcome": "duplicate"}
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_a_start_that_is_interrupted_ends_quietly_and_leaves_nothing(tmp_path: Path, signal_number: int) -> None:
+    sockets = set(Path(tempfile.gettempdir()).glob("energy-*"))
+    environment = {**PLAIN, "ENERGY_DATA_DIR": str(tmp_path / "data"), "PORT": str(free_port())}
+    process = subprocess.Popen([*ENERGY, "serve"], env=environment, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "data" / "pgdata.new").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal_number)
+    _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr.strip()) == (130, "")
+    assert set(Path(tempfile.gettempdir()).glob("energy-*")) <= sockets
 
 
 def test_a_second_run_meanwhile_is_told_that_the_port_is_taken() -> None:

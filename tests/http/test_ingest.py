@@ -176,6 +176,7 @@ NOT_JSON = {
     "Infinity": b'{"meterId":"M1","kwhConsumedAc":-Infinity,"voltage":1,"timestamp":"2026-02-08T18:00:00Z"}',
     "single quotes": b"{'meterId': 'M1'}",
     "invalid UTF-8": b'{"meterId":"\xff\xfe"}',
+    "invalid UTF-8 in a field nobody knows": b'{"x":"\xff\xfe"}',
     "half a surrogate": b'{"meterId":"\\ud800"}',
     "byte order mark": b"\xef\xbb\xbf{}",
     "deep array": b"[" * 100_000,
