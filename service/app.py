@@ -10,7 +10,7 @@ from service.db import Database
 from service.errors import exception_handlers
 from service.health import get_liveness, get_readiness
 from service.ingest import ingest, ingest_meter, ingest_vehicle
-from service.openapi import docs_assets, get_root, openapi_config
+from service.openapi import get_docs_asset, get_root, openapi_config
 from service.settings import Settings
 from service.status import get_meter_status, get_vehicle_status
 
@@ -28,7 +28,7 @@ def create_app(database: Database, settings: Settings) -> Litestar:
             get_liveness,
             get_readiness,
             get_root,
-            docs_assets(),
+            get_docs_asset,
         ],
         dependencies={"database": Provide(lambda: database, sync_to_thread=False)},
         exception_handlers=exception_handlers(settings.max_body_bytes),

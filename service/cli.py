@@ -72,11 +72,14 @@ def doctor_command() -> None:
 
 def main() -> None:
     """Run the command line; what the user can mend leaves as one line, not as a traceback."""
-    load_dotenv(".env")
     try:
+        load_dotenv(".env")
         cli(prog_name="energy", standalone_mode=False)
     except StartupError as error:
         print(f"energy: {error}", file=sys.stderr)
+        sys.exit(1)
+    except UnicodeDecodeError:
+        print("energy: .env is not a UTF-8 text", file=sys.stderr)
         sys.exit(1)
     except click.ClickException as error:
         error.show()

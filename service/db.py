@@ -14,7 +14,7 @@ import asyncpg
 from service.coalescer import ACQUIRE_TIMEOUT_S, Coalescer, Row
 from service.errors import StartupError
 
-COMMAND_TIMEOUT_S = 30.0
+COMMAND_TIMEOUT_S = 10.0
 WRITERS = 2
 """Connections a kind of reading is stored on at once: while one commits, the other gathers."""
 CONNECT_TIMEOUT_S = 5.0
@@ -41,7 +41,8 @@ async def set_up(connection: AnyConnection) -> None:
     A statement, as the embedded database ignores start-up options. `jit` slows the look-up of types down.
     """
     await connection.execute(
-        "SET ROLE energy_service; SET synchronous_commit = on; SET TimeZone = 'UTC'; SET jit = off"
+        "SET ROLE energy_service; SET synchronous_commit = on; SET TimeZone = 'UTC'; SET jit = off; "
+        "SET lock_timeout = '5s'"
     )
 
 
@@ -134,21 +135,22 @@ async def _open_pool(url: str, connections: int) -> Pool:
 def describe_failure(error: Exception, url: str) -> str:
     """One line on why a connection failed and what to do about it; never the password."""
     where = describe_url(url)
+    said = str(error).partition("\n")[0]
     match error:
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
-            return f"the database at {where} refused the login ({error}): check user and password in DATABASE_URL"
+            return f"the database at {where} refused the login ({said}): check user and password in its URL"
         case asyncpg.InvalidCatalogNameError():
-            return f"the server answers, but {error}: create the database or correct DATABASE_URL ({where})"
-        case asyncpg.InvalidParameterValueError() | asyncpg.UndefinedObjectError():
-            return f"the database at {where} has no role energy_service: run `energy migrate` first"
+            return f"the server answers, but {said}: create the database or correct the URL ({where})"
+        case asyncpg.InvalidParameterValueError():
+            return f"the database at {where} refused ({said}): if it lacks energy_service, run `energy migrate` first"
         case asyncpg.InsufficientPrivilegeError():
-            return f"the database at {where} refused ({error}): the login must be a member of energy_service"
+            return f"the database at {where} refused ({said}): the login must be a member of energy_service"
         case asyncpg.PostgresError():
-            return f"the database at {where} refused: {error}"
+            return f"the database at {where} refused: {said}"
         case TimeoutError() | asyncio.TimeoutError():
             return f"the database at {where} did not answer within {CONNECT_TIMEOUT_S:g} s: is it running?"
         case _:
-            return f"the database at {where} cannot be reached ({error}): is it running, is DATABASE_URL right?"
+            return f"the database at {where} cannot be reached ({said}): is it running, is DATABASE_URL right?"
 
 
 def describe_url(url: str) -> str:

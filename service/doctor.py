@@ -10,7 +10,7 @@ from service.db import describe_url
 from service.embedded import run_embedded
 from service.errors import StartupError
 from service.inspection import inspect_server
-from service.schema import check_applied, known_migrations
+from service.schema import NEWEST_MIGRATION, check_applied, known_migrations
 from service.settings import Settings
 
 
@@ -42,25 +42,25 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
     except StartupError as error:
         return facts, [str(error)]
 
-    applied = server.migrations
     facts[1:1] = [
         ("PostgreSQL", server.postgresql),
         ("TimescaleDB", f"{server.timescaledb or 'none'} ({server.edition})"),
-        (
-            "migrations",
-            f"{len(applied.keys() & known.keys())} of {len(known)} applied, newest {max(applied, default='none')}",
-        ),
+        ("schema", f"{server.schema_version or 'none'} (this version: {NEWEST_MIGRATION})"),
     ]
     if fault := server.fault():
         faults.append(fault)
-    try:
-        if pending := check_applied(known, applied):
-            faults.append(f"{len(pending)} migrations are not applied, from {pending[0]} on: run `energy migrate`")
-    except StartupError as error:
-        faults.append(str(error))
+    if server.schema_version is None or server.schema_version < NEWEST_MIGRATION:
+        faults.append("the schema is behind this version, or hidden from this login: run `energy migrate`")
+    elif server.migrations:  # which the service's login may not see
+        facts.insert(4, ("migrations", f"{len(server.migrations)} applied, {len(known)} known"))
+        try:
+            check_applied(known, server.migrations)
+        except StartupError as error:
+            faults.append(str(error))
     return facts, faults
 
 
 def _shown(value: object) -> str:
     """A setting without the password it may hold."""
-    return "" if value is None else re.sub(r"(//[^:/@]*:)[^@]*@", r"\1***@", str(value))
+    text = "" if value is None else str(value)
+    return re.sub(r"((?<=[?&])password=)[^&]*", r"\1***", re.sub(r"(//[^:/@]*:)[^@]*@", r"\1***@", text))

@@ -60,9 +60,9 @@ SQLSTATES: dict[str, str] = {
 }
 """SQLSTATE raised by the functions of schema api -> code. Class IE is ours."""
 
-_RETRYABLE_CLASSES = ("08", "25", "40", "53", "55", "57")
-"""SQLSTATE classes that a retry may cure: connection, read-only replica or failover, serialization, resources, locks,
-operator intervention."""
+_RETRYABLE_CLASSES = ("08", "25", "3D", "3F", "40", "53", "55", "57")
+"""SQLSTATE classes that a retry may cure: connection, read-only replica or failover, no such database or schema (a
+restore under way), serialization, resources, locks, operator intervention."""
 
 _HTTP_CODES = {404: "route_unknown", 405: "method_not_allowed", 413: "body_too_large"}
 
@@ -129,7 +129,7 @@ def from_http_exception(error: HTTPException, max_body_bytes: int) -> Problem:
         return Problem(code, f"the body is longer than {max_body_bytes} bytes")
     if code:
         return Problem(code, error.detail or "there is no such resource", dict(error.headers or {}))
-    if isinstance(error, InternalServerException):  # the one Litestar raises itself: the client went away
+    if type(error) is InternalServerException and error.detail == "client disconnected prematurely":
         return Problem("http_invalid", error.detail)
     if error.status_code < 500:
         return Problem("http_invalid", error.detail)
@@ -140,7 +140,8 @@ def is_retryable(error: Exception) -> bool:
     """Whether what the database answered, or its silence, may be cured by asking again."""
     if isinstance(error, asyncpg.PostgresError):
         return (getattr(error, "sqlstate", None) or "")[:2] in _RETRYABLE_CLASSES
-    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError)
+    # InternalClientError: asyncpg's own word for a connection that broke at an unlucky moment
+    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
 
 
 def from_exception(error: Exception) -> Problem:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import psycopg
 from psycopg import sql
@@ -59,19 +60,21 @@ def migrate(url: str, server: Server, sql_dir: Path = SQL_DIR) -> list[str]:
 
 
 def make_service_login(url: str, name: str, password: str) -> None:
-    """Make (or give a new password to) the login `name`, a member of energy_service and of nothing else.
+    """Make (or give a new password to) the login `name`, a member of energy_service.
 
     Raises:
-        StartupError: the database refused.
+        StartupError: the database refused, or `name` is a superuser.
     """
     try:
         with psycopg.connect(url, autocommit=True) as connection:
-            exists = connection.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = %s", [name]).rowcount
+            found = connection.execute("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = %s", [name]).fetchone()
+            if found and found[0]:
+                raise StartupError(f"{name} is a superuser: give the service a login of its own")
             # hashed here, so that the password itself never stands in a statement or a log
             verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
             connection.execute(
                 sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
-                    sql.SQL("ALTER" if exists else "CREATE"), sql.Identifier(name), sql.Literal(verifier)
+                    sql.SQL("ALTER" if found else "CREATE"), sql.Identifier(name), sql.Literal(verifier)
                 )
             )
             connection.execute(sql.SQL("GRANT energy_service TO {}").format(sql.Identifier(name)))
@@ -89,6 +92,7 @@ def _locked_backend(url: str) -> Iterator[PostgresqlPsycopgBackend]:
     scheme_less = url.partition("://")[2]
     separator = "&" if "?" in scheme_less else "?"
     uri = parse_uri(f"postgresql+psycopg://{scheme_less}{separator}schema=yoyo")
+    uri = uri._replace(database=unquote(uri.database or ""))
     backend = PostgresqlPsycopgBackend(uri, "_yoyo_migration")
     with backend:
         backend.execute(f"SET lock_timeout = '{_PATIENCE}'")

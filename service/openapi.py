@@ -12,14 +12,14 @@ from litestar import get
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
-from litestar.response import Redirect
-from litestar.router import Router
-from litestar.static_files import create_static_files_router
+from litestar.params import FromPath
+from litestar.response import File, Redirect
 
 from service import __version__
-from service.errors import PROBLEM_MEDIA_TYPE, ProblemDetails
+from service.errors import PROBLEM_MEDIA_TYPE, Problem, ProblemDetails
 
 _ASSETS = "/docs/assets"
+_FILES = {"swagger-ui-bundle.js", "swagger-ui.css", "swagger-ui-standalone-preset.js", "favicon-32x32.png"}
 
 _PROBLEMS = {
     400: "not an acceptable HTTP request, or not JSON",
@@ -72,6 +72,7 @@ def openapi_config() -> OpenAPIConfig:
                 js_url=f"{_ASSETS}/swagger-ui-bundle.js",
                 css_url=f"{_ASSETS}/swagger-ui.css",
                 standalone_preset_js_url=f"{_ASSETS}/swagger-ui-standalone-preset.js",
+                favicon=f'<link rel="icon" type="image/png" href="{_ASSETS}/favicon-32x32.png">',
                 path="/",
             )
         ],
@@ -84,8 +85,10 @@ async def get_root() -> Redirect:
     return Redirect("/docs")
 
 
-def docs_assets() -> Router:
-    """The route with Swagger UI's files."""
+@get(f"{_ASSETS}/{{name:str}}", include_in_schema=False)
+async def get_docs_asset(name: FromPath[str]) -> File:
+    """One of the files of Swagger UI that the page asks for, from the package that carries them."""
     package = importlib.util.find_spec("swagger_ui")
-    assert package is not None and package.origin is not None  # noqa: S101
-    return create_static_files_router(_ASSETS, [Path(package.origin).parent / "static"], include_in_schema=False)
+    if name not in _FILES or package is None or package.origin is None:
+        raise Problem("route_unknown", "there is no such file")
+    return File(Path(package.origin).parent / "static" / name, content_disposition_type="inline")

@@ -61,10 +61,11 @@ def refuse_duplicates(body: bytes) -> None:
         pairs = json.loads(body, object_pairs_hook=list, parse_int=str, parse_float=str)
     except RecursionError:
         raise Problem("body_malformed", "the body is nested too deeply") from None
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
+    seen = set()
+    for name, _ in pairs:
+        if name in seen:
             raise Problem("field_duplicate", f"{name[:64]!r} is there more than once")
+        seen.add(name)
 
 
 def _explain_value(name: str, type_: Any, raw: Raw) -> Problem | None:

@@ -21,7 +21,8 @@ from service.migrate import migrate
 from service.schema import NEWEST_MIGRATION
 from service.settings import Settings
 
-DRAIN_TIMEOUT_S = 10
+DRAIN_TIMEOUT_S = 20
+"""Longer than a request may take: ACQUIRE_TIMEOUT_S and COMMAND_TIMEOUT_S."""
 BACKLOG = 2048
 CONNECTIONS = 10
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -44,8 +45,11 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
                 raise StartupError(fault)
             if migrate_first:
                 migrate(settings.database_url, server)
-            else:
-                _require_schema(server.schema_version)
+                server = asyncio.run(inspect_server(settings.database_url))
+            _require_schema(server.schema_version, "DATABASE_URL")
+            if settings.database_read_url:
+                replica = asyncio.run(inspect_server(settings.database_read_url))
+                _require_schema(replica.schema_version, "DATABASE_READ_URL")
             name = f"TimescaleDB {server.timescaledb} ({server.edition}) at {describe_url(settings.database_url)}"
             uvloop.run(_run(settings, settings.database_url, name, listener, None))
         else:
@@ -56,13 +60,15 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
                 uvloop.run(_run(settings, embedded.url, name, listener, embedded))
 
 
-def _require_schema(found: str | None) -> None:
+def _require_schema(found: str | None, variable: str) -> None:
     """Refuse a schema that is behind this version; one that is ahead of it will do (a rolling deploy)."""
     if found is None:
-        raise StartupError("the database has not been migrated, or not for this login: run `energy migrate` first")
+        raise StartupError(
+            f"the database of {variable} has not been migrated, or not for this login: run `energy migrate` first"
+        )
     if found < NEWEST_MIGRATION:
         raise StartupError(
-            f"the schema is at {found}, this version needs {NEWEST_MIGRATION}: run `energy migrate` first"
+            f"the schema of {variable} is at {found}, this version needs {NEWEST_MIGRATION}: run `energy migrate` first"
         )
 
 
@@ -74,9 +80,10 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
+        reason = getattr(error, "strerror", None) or "not a host name"
         raise StartupError(
-            f"cannot listen on {host}:{port} ({error.strerror}): "
+            f"cannot listen on {host[:64]!r} port {port} ({reason}): "
             "stop what uses it, or set HOST and PORT to something else"
         ) from error
     if host not in LOOPBACK:

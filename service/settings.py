@@ -44,7 +44,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         database_read_url=_url(given, "DATABASE_READ_URL"),
         host=given.get("HOST", default.host),
         port=_whole_number(given, "PORT", default.port, 1, 65_535),
-        data_dir=Path(given.get("ENERGY_DATA_DIR", default.data_dir)).expanduser(),
+        data_dir=Path(given.get("ENERGY_DATA_DIR", default.data_dir)),
         max_body_bytes=_whole_number(given, "ENERGY_MAX_BODY_BYTES", default.max_body_bytes, 1_024, 1_073_741_824),
         max_pending=_whole_number(given, "ENERGY_MAX_PENDING", default.max_pending, 1_000, 10_000_000),
         log_level=_one_of(given, "ENERGY_LOG_LEVEL", default.log_level, ("debug", "info", "warning", "error")),
@@ -61,8 +61,8 @@ def configure_logging(level: str) -> None:
 
 def _whole_number(given: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
     text = given.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):
-        raise StartupError(f"{name} must be a whole number from {low} to {high}, not {text!r}")
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(high)) and low <= int(text) <= high):
+        raise StartupError(f"{name} must be a whole number from {low} to {high}, not {text[:64]!r}")
     return int(text)
 
 
@@ -80,6 +80,7 @@ def _url(given: Mapping[str, str], name: str) -> str | None:
     try:
         parts = urlsplit(text)
         valid = parts.scheme in {"postgres", "postgresql"} and (parts.port is None or parts.port > 0)
+        valid = valid and text.isprintable()
     except ValueError:
         valid = False
     if not valid:

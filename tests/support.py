@@ -146,6 +146,11 @@ def new_pair() -> Pair:
     return Pair(f"V{name}", f"M{name}")
 
 
+def now() -> datetime:
+    """This moment; NOW is when the run began."""
+    return datetime.now(UTC)
+
+
 def rfc3339(time: datetime) -> str:
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 

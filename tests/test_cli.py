@@ -19,9 +19,10 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support import TestDatabase, meter_reading
+from tests.support import TestDatabase, meter_reading, run_another_database
 
 ENERGY = [sys.executable, "-m", "service.cli"]
+ELSEWHERE = tempfile.mkdtemp()  # not the repository: a developer's .env there is not for tests
 PLAIN = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
 
 
@@ -38,6 +39,7 @@ class Service:
         self.port = free_port()
         self.process = subprocess.Popen(
             [*ENERGY, "serve", *arguments],
+            cwd=ELSEWHERE,
             env={**PLAIN, **environment, "PORT": str(self.port)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -45,6 +47,9 @@ class Service:
         )
         assert self.process.stdout is not None
         self.lines = [self.process.stdout.readline().rstrip("\n") for _ in range(3)]
+        if not self.lines[2]:
+            self.process.kill()
+            pytest.fail(f"it did not start: {self.process.communicate()[1]}")
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=30)
@@ -81,10 +86,16 @@ def environment(test_database: TestDatabase, tmp_path: Path, request: pytest.Fix
     return {"DATABASE_URL": request.getfixturevalue("empty_database").url}
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, directory: str | Path = ELSEWHERE, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
-        [*ENERGY, *arguments], env={**PLAIN, **environment}, capture_output=True, text=True, check=False, timeout=60
+        [*ENERGY, *arguments],
+        cwd=directory,
+        env={**PLAIN, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 
@@ -137,7 +148,7 @@ def test_a_killed_run_leaves_nothing_that_blocks_the_next_and_loses_nothing(envi
 def test_a_start_that_is_interrupted_ends_quietly_and_leaves_nothing(tmp_path: Path, signal_number: int) -> None:
     sockets = set(Path(tempfile.gettempdir()).glob("energy-*"))
     environment = {**PLAIN, "ENERGY_DATA_DIR": str(tmp_path / "data"), "PORT": str(free_port())}
-    process = subprocess.Popen([*ENERGY, "serve"], env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*ENERGY, "serve"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "data" / "pgdata.new").exists():
         assert process.poll() is None
         time.sleep(0.02)
@@ -152,7 +163,7 @@ def test_a_second_run_meanwhile_is_told_that_the_port_is_taken() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        assert_one_plain_line(run("serve", PORT=port), f"127.0.0.1:{port}", "in use", "PORT")
+        assert_one_plain_line(run("serve", PORT=port), "127.0.0.1", port, "in use", "PORT")
 
 
 def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
@@ -179,6 +190,35 @@ def test_a_setting_that_does_not_parse_is_named(command: str, name: str, value: 
     result = run(command, **{name: value})
     assert_one_plain_line(result, name, word)
     assert "secret" not in result.stderr
+
+
+def test_settings_come_from_dotenv_and_the_environment_goes_before(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=abc\nENERGY_LOG_LEVEL=loud\n")
+    assert_one_plain_line(run("serve", directory=tmp_path, ENERGY_LOG_LEVEL="info"), "PORT", "'abc'")
+    assert_one_plain_line(run("serve", directory=tmp_path, PORT="3000"), "ENERGY_LOG_LEVEL", "'loud'")
+    (tmp_path / ".env").write_bytes(b"PORT=31\xe9\n")
+    assert_one_plain_line(run("doctor", directory=tmp_path), ".env")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"HOST": "a..b"}, ("a..b", "HOST")),
+        ({"HOST": "a" * 300}, ("HOST",)),
+        ({"PORT": "9" * 5000}, ("PORT", "65535")),
+        ({"ENERGY_DATA_DIR": "/dev/null"}, ("ENERGY_DATA_DIR", "/dev/null")),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_values_nobody_would_mean_are_no_traceback_either(wrong: dict[str, str], words: tuple[str, ...]) -> None:
+    assert_one_plain_line(run("serve", **{"PORT": str(free_port()), **wrong}), *words)
+
+
+def test_an_address_others_can_reach_is_warned_of(tmp_path: Path) -> None:
+    with running({"HOST": "0.0.0.0", "ENERGY_DATA_DIR": str(tmp_path / "data")}) as service:  # noqa: S104
+        status, stderr = service.stop(signal.SIGTERM)
+    assert status == 0
+    assert "0.0.0.0 may be reached by others" in stderr
 
 
 @pytest.mark.parametrize("command", [["serve"], ["serve", "--migrate"], ["migrate"]], ids=" ".join)
@@ -225,7 +265,7 @@ def error_response(sqlstate: str, message: str) -> bytes:
         (
             "28P01",
             'password authentication failed for user "energy"',
-            ("refused the login", "password", "DATABASE_URL"),
+            ("refused the login", "check user and password"),
         ),
         ("28000", 'no pg_hba.conf entry for host "127.0.0.1"', ("refused the login", "pg_hba")),
         ("3D000", 'database "energy" does not exist', ("does not exist", "create the database")),
@@ -253,7 +293,8 @@ def test_doctor_shows_what_there_is_and_finds_nothing_wrong(environment: dict[st
     assert (result.returncode, result.stderr) == (0, "")
     for fact in (r"database +(server|embedded)", r"PostgreSQL +1\d", r"TimescaleDB +2\.\d+.*\(Community\)"):
         assert re.search(fact, result.stdout), result.stdout
-    assert re.search(r"migrations +(\d+) of \1 applied", result.stdout)
+    assert re.search(r"schema +(\w+) \(this version: \1\)", result.stdout)
+    assert re.search(r"migrations +(\d+) applied, \1 known", result.stdout)
     assert re.search(r"setting +LOG_LEVEL=info", result.stdout)
     assert result.stdout.endswith("nothing wrong found\n")
 
@@ -263,6 +304,12 @@ def test_doctor_before_the_first_run_makes_nothing(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
     assert "not yet made" in result.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_hides_a_password_wherever_it_stands() -> None:
+    url = f"postgresql://127.0.0.1:{free_port()}/energy?user=u&password=secret"
+    result = run("doctor", DATABASE_URL=url)
+    assert "secret" not in result.stdout + result.stderr
 
 
 def test_doctor_says_what_is_wrong_and_hides_the_password() -> None:
@@ -280,7 +327,7 @@ def test_a_database_that_was_never_migrated_is_not_served(empty_database: TestDa
     assert_one_plain_line(result, "energy migrate")
     doctor = run("doctor", DATABASE_URL=empty_database.url)
     assert doctor.returncode == 1
-    assert "migrations are not applied, from 0001" in doctor.stdout
+    assert "run `energy migrate`" in doctor.stdout
 
 
 @pytest.mark.concurrent
@@ -294,12 +341,42 @@ def test_the_service_login_has_the_rights_of_energy_service_and_serves(empty_dat
     try:
         with psycopg.connect(url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT * FROM telemetry.meter_current_status")
+        assert run("doctor", DATABASE_URL=url).returncode == 0
         with running({"DATABASE_URL": url}) as service:
             assert service.post_meter("M1").status_code == 201
             assert service.stop(signal.SIGTERM) == (0, "")
     finally:
         with psycopg.connect(empty_database.url, autocommit=True) as connection:
             connection.execute(f"DROP ROLE {login}")
+
+
+@pytest.mark.concurrent
+def test_reads_go_to_the_replica_and_writes_to_the_primary(
+    test_database: TestDatabase, empty_database: TestDatabase
+) -> None:
+    with run_another_database(test_database) as replica:  # in truth another primary, so that the two can be told apart
+        environment = {"DATABASE_URL": empty_database.url, "DATABASE_READ_URL": replica.url}
+        unready = run("serve", "--migrate", **environment, PORT=str(free_port()))
+        assert_one_plain_line(unready, "DATABASE_READ_URL has not been migrated")
+        assert run("migrate", DATABASE_URL=replica.url).returncode == 0
+        with running(environment) as service:
+            assert service.post_meter("M1").status_code == 201
+            assert service.post_meter("M1").json() == {"outcome": "duplicate"}
+            assert service.get("/v1/status/meter/M1").status_code == 404
+
+
+@pytest.mark.concurrent
+def test_a_schema_that_is_behind_is_neither_served_nor_ready(empty_database: TestDatabase) -> None:
+    with running({"DATABASE_URL": empty_database.url}, "--migrate") as service:
+        with psycopg.connect(empty_database.url, autocommit=True) as connection:
+            connection.execute("DELETE FROM ops.migration WHERE migration_id > '0003_z'")
+            answer = service.get("/health/ready")
+            assert (answer.status_code, answer.json()["code"]) == (503, "schema_behind")
+            assert_one_plain_line(
+                run("serve", DATABASE_URL=empty_database.url, PORT=str(free_port())), "is at 0003_current_status"
+            )
+            connection.execute("DELETE FROM ops.migration")
+        assert service.get("/health/ready").json()["code"] == "schema_behind"
 
 
 @pytest.mark.concurrent

@@ -52,12 +52,22 @@ def test_a_database_that_does_not_start_points_at_its_log(tmp_path: Path) -> Non
     assert (tmp_path / "database.log").read_text()
 
 
-def test_an_old_node_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = tmp_path / "node"
-    old.write_text("#!/bin/sh\necho v18.20.0\n")
-    old.chmod(0o755)
+def test_an_old_node_or_one_without_npm_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node, npm = tmp_path / "node", tmp_path / "npm"
+    npm.write_text("#!/bin/sh\n")
+    npm.chmod(0o755)
+    node.write_text("#!/bin/sh\necho v18.20.0\n")
+    node.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(install.importlib.util, "find_spec", lambda name: None)
     assert install.find_node() is None
-    old.write_text("#!/bin/sh\necho v22.1.0\n")
-    assert install.find_node() == old
+    node.write_text("#!/bin/sh\necho v22.1.0\n")
+    assert install.find_node() == node
+    npm.unlink()
+    assert install.find_node() is None
+
+
+def test_an_install_that_fails_says_why() -> None:
+    script = "echo npm error code E1 >&2; echo npm error the reason >&2; echo npm error A complete log >&2; exit 1"
+    with pytest.raises(StartupError, match=r"cannot install it: npm error the reason$"):
+        install._run("it", ["sh", "-c", script])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import select
 import shutil
 import subprocess
 import tempfile
@@ -48,16 +49,20 @@ def run_embedded(data_dir: Path) -> Iterator[EmbeddedDatabase]:
     Raises:
         StartupError: another process uses these files, or the database does not start.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartupError(f"ENERGY_DATA_DIR {str(data_dir)[:64]} cannot be used: {error.strerror}") from error
     log = data_dir / "database.log"
     socket_dir = Path(tempfile.mkdtemp(prefix="energy-"))  # mode 0700, and short: a socket's path is limited
     try:
         node = ensure_installed()
-        with _locked(data_dir / "lock") as lock, log.open("wb") as log_file:
+        with _locked(data_dir / "lock") as lock, log.open("ab") as log_file:
             process = subprocess.Popen(
                 [node, LAUNCHER, data_dir.resolve() / "pgdata", socket_dir / ".s.PGSQL.5432"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                bufsize=0,  # select() below must see every line
                 stderr=log_file,
                 # the lock lasts until both processes are gone; a Ctrl-C in the terminal is ours to pass on
                 pass_fds=[lock.fileno()],
@@ -97,8 +102,6 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
     assert process.stdout is not None  # noqa: S101
     killer_at = time.monotonic() + START_TIMEOUT_S
     with log.open("ab") as log_file:
-        import select  # noqa: PLC0415
-
         while select.select([process.stdout], [], [], max(0.0, killer_at - time.monotonic()))[0]:
             line = process.stdout.readline()
             if line == b"ready\n":

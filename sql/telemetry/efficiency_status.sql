@@ -8,7 +8,7 @@ SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
     SELECT CASE
         WHEN p_kwh_ac IS NULL OR p_kwh_dc IS NULL OR (p_kwh_ac = 0 AND p_kwh_dc = 0) THEN 'unknown'
-        WHEN p_kwh_ac = 0 OR telemetry.efficiency_ratio(p_kwh_ac, p_kwh_dc) > 1 THEN 'impossible'
+        WHEN coalesce(telemetry.efficiency_ratio(p_kwh_ac, p_kwh_dc), 2) > 1 THEN 'impossible'
         WHEN telemetry.efficiency_ratio(p_kwh_ac, p_kwh_dc) < 0.85 THEN 'low'
         ELSE 'normal'
     END;

@@ -65,12 +65,12 @@ BEGIN
         INSERT INTO telemetry.rejected_reading (stream, code, detail, payload, source)
         SELECT
             'meter', j.outcome, j.detail,
-            json_build_object(
+            left(json_build_object(
                 'meterId', j.meter_id,
                 'kwhConsumedAc', j.kwh_consumed_ac,
                 'voltage', j.voltage,
                 'timestamp', telemetry.format_utc(j.recorded_at)
-            )::text,
+            )::text, 8192),
             j.source
         FROM judged AS j
         WHERE j.outcome NOT IN ('stored', 'duplicate')

@@ -68,13 +68,13 @@ BEGIN
         INSERT INTO telemetry.rejected_reading (stream, code, detail, payload, source)
         SELECT
             'vehicle', j.outcome, j.detail,
-            json_build_object(
+            left(json_build_object(
                 'vehicleId', j.vehicle_id,
                 'soc', j.soc,
                 'kwhDeliveredDc', j.kwh_delivered_dc,
                 'batteryTemp', j.battery_temp,
                 'timestamp', telemetry.format_utc(j.recorded_at)
-            )::text,
+            )::text, 8192),
             j.source
         FROM judged AS j
         WHERE j.outcome NOT IN ('stored', 'duplicate')

@@ -14,7 +14,7 @@ import pytest
 from service.errors import StartupError
 from service.inspection import Server, inspect_server
 from service.migrate import migrate
-from service.schema import NEWEST_MIGRATION, SQL_DIR, check_applied, known_migrations
+from service.schema import CODE_SCHEMAS, NEWEST_MIGRATION, SQL_DIR, check_applied, known_migrations
 from tests.support import ROOT, Owner, TestDatabase
 
 CATALOGUE = """
@@ -56,6 +56,10 @@ async def url(test_database: TestDatabase, owner: Owner) -> AsyncIterator[str]:
 
 def add_migration(sql_dir: Path, name: str, statements: str) -> None:
     (sql_dir / "migrations" / f"{name}.sql").write_text(statements)
+    freeze(sql_dir)
+
+
+def freeze(sql_dir: Path) -> None:
     folder = sql_dir / "migrations"
     sums = subprocess.run("sha256sum *.sql", shell=True, cwd=folder, capture_output=True, check=True)  # noqa: S602
     (folder / "SHA256SUMS").write_bytes(sums.stdout)
@@ -72,6 +76,19 @@ def test_a_fresh_database_gets_every_migration_once_and_in_order(empty_database:
     catalogue = query(empty_database.url, CATALOGUE)
     assert run_migrate(empty_database.url) == []
     assert query(empty_database.url, CATALOGUE) == catalogue
+
+
+def test_a_first_migrate_that_was_killed_halfway_is_finished_by_the_next(
+    empty_database: TestDatabase, sql_copy: Path
+) -> None:
+    for path in sorted((sql_copy / "migrations").glob("*.sql"))[2:]:
+        path.unlink()
+    for schema in CODE_SCHEMAS:
+        shutil.rmtree(sql_copy / schema, ignore_errors=True)
+    freeze(sql_copy)
+    assert run_migrate(empty_database.url, sql_copy) == sorted(known_migrations())[:2]
+    assert asyncio.run(inspect_server(empty_database.url)).schema_version is None
+    assert run_migrate(empty_database.url) == sorted(known_migrations())[2:]
 
 
 def test_a_function_that_was_damaged_is_put_right_by_the_next_migrate(url: str) -> None:

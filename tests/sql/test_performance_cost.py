@@ -88,6 +88,6 @@ async def test_the_cost_of_a_large_batch_grows_with_its_length_and_not_its_squar
         for n in range(8):  # from the sixth on, PostgreSQL may prefer a generic plan, which knows no lengths
             await connection.fetch(stream.ingest, rows[n : n + 1])
         for outcome in ("stored", "duplicate"):
-            answers = await connection.fetch(stream.ingest, rows)  # given up on after COMMAND_TIMEOUT_S
+            answers = await connection.fetch(stream.ingest, rows, timeout=40)
             assert [answer["outcome"] for answer in answers[7:10]] == ["value_not_finite", outcome, outcome]
             assert len(answers) == len(rows)
