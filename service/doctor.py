@@ -7,11 +7,11 @@ import dataclasses
 import re
 
 from service.db import describe_url
-from service.embedded import run_embedded
+from service.embedded import InUseError, run_embedded
 from service.errors import StartupError
 from service.inspection import inspect_server
 from service.schema import NEWEST_MIGRATION, check_applied, known_migrations
-from service.settings import Settings
+from service.settings import Settings, variable_of
 
 
 def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
@@ -20,7 +20,9 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
     Returns:
         Facts, as pairs of name and value, and faults, each a sentence that says what to do.
     """
-    facts = [("setting", f"{name.upper()}={_shown(value)}") for name, value in dataclasses.asdict(settings).items()]
+    facts = [
+        ("setting", f"{variable_of(name)}={_shown(value)}") for name, value in dataclasses.asdict(settings).items()
+    ]
     faults: list[str] = []
     try:
         known = known_migrations()
@@ -37,8 +39,11 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
             return facts, faults
         else:
             facts.insert(0, ("database", f"embedded, in {settings.data_dir}"))
-            with run_embedded(settings.data_dir) as embedded:
+            with run_embedded(settings.data_dir, patience_s=1) as embedded:
                 server = asyncio.run(inspect_server(embedded.url))
+    except InUseError:
+        facts.append(("note", "a running service uses the embedded database: its /health/ready says how it is"))
+        return facts, faults
     except StartupError as error:
         return facts, [str(error)]
 

@@ -54,6 +54,11 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     return settings
 
 
+def variable_of(name: str) -> str:
+    """The environment variable of a field of `Settings`."""
+    return name.upper() if name in {"database_url", "database_read_url", "host", "port"} else f"ENERGY_{name.upper()}"
+
+
 def configure_logging(level: str) -> None:
     """Log to standard error from `level` on, one line an event."""
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -295,7 +295,7 @@ def test_doctor_shows_what_there_is_and_finds_nothing_wrong(environment: dict[st
         assert re.search(fact, result.stdout), result.stdout
     assert re.search(r"schema +(\w+) \(this version: \1\)", result.stdout)
     assert re.search(r"migrations +(\d+) applied, \1 known", result.stdout)
-    assert re.search(r"setting +LOG_LEVEL=info", result.stdout)
+    assert re.search(r"setting +ENERGY_LOG_LEVEL=info", result.stdout)
     assert result.stdout.endswith("nothing wrong found\n")
 
 
@@ -304,6 +304,14 @@ def test_doctor_before_the_first_run_makes_nothing(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
     assert "not yet made" in result.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_while_the_embedded_service_runs_finds_nothing_wrong(tmp_path: Path) -> None:
+    environment = {"ENERGY_DATA_DIR": str(tmp_path / "data")}
+    with running(environment):
+        result = run("doctor", **environment)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "a running service uses the embedded database" in result.stdout
 
 
 def test_doctor_hides_a_password_wherever_it_stands() -> None:

@@ -1,5 +1,6 @@
 """The documents say what the code does."""
 
+import dataclasses
 import json
 import re
 import shlex
@@ -126,6 +127,7 @@ def test_settings_are_the_same_in_code_readme_and_env_example() -> None:
         "POSTGRES_PASSWORD",
         "ENERGY_SERVICE_PASSWORD",
     }
+    assert {settings.variable_of(field.name) for field in dataclasses.fields(Settings)} == names
     default = Settings()
     printed = {row[0]: row[1] for row in table("variable") if row[1]}
     assert load_settings(printed) == default

@@ -27,6 +27,10 @@ STOP_TIMEOUT_S = 15.0
 LOCK_TIMEOUT_S = 10.0
 
 
+class InUseError(StartupError):
+    """Another process, most likely a running service, uses these files."""
+
+
 class EmbeddedDatabase:
     """A running embedded database.
 
@@ -43,11 +47,14 @@ class EmbeddedDatabase:
 
 
 @contextlib.contextmanager
-def run_embedded(data_dir: Path) -> Iterator[EmbeddedDatabase]:
+def run_embedded(data_dir: Path, *, patience_s: float | None = None) -> Iterator[EmbeddedDatabase]:
     """Run the embedded database on the files in `data_dir` (made if absent) until the block ends.
 
+    Whoever uses them still is waited for `patience_s` seconds, by default `LOCK_TIMEOUT_S`.
+
     Raises:
-        StartupError: another process uses these files, or the database does not start.
+        InUseError: another process uses these files.
+        StartupError: the database does not start.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -57,7 +64,7 @@ def run_embedded(data_dir: Path) -> Iterator[EmbeddedDatabase]:
     socket_dir = Path(tempfile.mkdtemp(prefix="energy-"))  # mode 0700, and short: a socket's path is limited
     try:
         node = ensure_installed()
-        with _locked(data_dir / "lock") as lock, log.open("ab") as log_file:
+        with _locked(data_dir / "lock", patience_s) as lock, log.open("ab") as log_file:
             process = subprocess.Popen(
                 [node, LAUNCHER, data_dir.resolve() / "pgdata", socket_dir / ".s.PGSQL.5432"],
                 stdin=subprocess.PIPE,
@@ -79,17 +86,17 @@ def run_embedded(data_dir: Path) -> Iterator[EmbeddedDatabase]:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[IO[str]]:
+def _locked(path: Path, patience_s: float | None) -> Iterator[IO[str]]:
     """Hold the lock of a data folder; a predecessor that was just killed gets a moment to go."""
     with path.open("w") as lock:
-        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        deadline = time.monotonic() + (LOCK_TIMEOUT_S if patience_s is None else patience_s)
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise StartupError(
+                    raise InUseError(
                         f"the embedded database in {path.parent} is in use by another process: "
                         "stop that one, or set ENERGY_DATA_DIR to another folder"
                     ) from None
