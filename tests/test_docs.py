@@ -151,7 +151,7 @@ def test_the_sql_reference_is_what_the_comments_say(
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:
-    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("sql/*.md")]:
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("sql/*.md"), *ROOT.glob("tests/*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / link).exists(), f"{document.name}: {link}"
 
@@ -198,3 +198,10 @@ def test_compose_and_dockerfile_name_only_what_is_there() -> None:
     assert "-oss" not in compose
     for password in re.findall(r"PASSWORD\S*: (\S.*)", compose):
         assert password.startswith("${"), "a secret is baked in"
+
+
+def test_the_tests_named_for_the_seeds_mistakes_exist() -> None:
+    named = re.findall(r"`(test_\w+)`", (ROOT / "tests/README.md").read_text())
+    defined = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(table("mistake of the seed", (ROOT / "tests/README.md").read_text())) == 14
+    assert [name for name in named if f"def {name}(" not in defined] == []
