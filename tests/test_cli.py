@@ -146,8 +146,14 @@ def test_a_killed_run_leaves_nothing_that_blocks_the_next_and_loses_nothing(envi
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_a_start_that_is_interrupted_ends_quietly_and_leaves_nothing(tmp_path: Path, signal_number: int) -> None:
-    sockets = set(Path(tempfile.gettempdir()).glob("energy-*"))
-    environment = {**PLAIN, "ENERGY_DATA_DIR": str(tmp_path / "data"), "PORT": str(free_port())}
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    environment = {
+        **PLAIN,
+        "ENERGY_DATA_DIR": str(tmp_path / "data"),
+        "PORT": str(free_port()),
+        "TMPDIR": str(temporary),
+    }
     process = subprocess.Popen([*ENERGY, "serve"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "data" / "pgdata.new").exists():
         assert process.poll() is None
@@ -155,7 +161,7 @@ def test_a_start_that_is_interrupted_ends_quietly_and_leaves_nothing(tmp_path: P
     process.send_signal(signal_number)
     _, stderr = process.communicate(timeout=30)
     assert (process.returncode, stderr.strip()) == (130, "")
-    assert set(Path(tempfile.gettempdir()).glob("energy-*")) <= sockets
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_second_run_meanwhile_is_told_that_the_port_is_taken() -> None:
