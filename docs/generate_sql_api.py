@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from pathlib import Path
 
 import psycopg
 
 from service.embedded import run_embedded
-from service.inspection import inspect_server
 from service.migrate import migrate
 
 TARGET = Path(__file__).parent / "sql-api.md"
@@ -65,7 +63,7 @@ def render(url: str) -> str:
 def main() -> None:
     """Render from a fresh embedded database."""
     with tempfile.TemporaryDirectory() as folder, run_embedded(Path(folder)) as embedded:
-        migrate(embedded.url, asyncio.run(inspect_server(embedded.url)))
+        migrate(embedded.url)
         TARGET.write_text(render(embedded.url))
 
 

@@ -64,7 +64,7 @@ async def get_vehicle_performance(
 ) -> Performance:
     """AC consumed, DC delivered, efficiency and mean battery temperature, of the last 24 hours or the window given."""
     window = (parse_time("start", start), parse_time("end", end), hours)
-    return Performance(**await database.fetch_row(GET_VEHICLE_PERFORMANCE, vehicle_id, *window))
+    return Performance(**await database.read_row(GET_VEHICLE_PERFORMANCE, vehicle_id, *window))
 
 
 def parse_time(name: str, text: str | None) -> datetime | None:

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import cast
+
 from litestar import Litestar
+from litestar.datastructures import State
 from litestar.di import Provide
 
 from service.analytics import get_vehicle_performance
 from service.db import Database
 from service.errors import exception_handlers
 from service.health import get_liveness, get_readiness
-from service.ingest import ingest, ingest_meter, ingest_vehicle
+from service.ingest import ingest_either, ingest_meter, ingest_vehicle
+from service.ingest_batch import ingest_either_batch, ingest_meter_batch, ingest_vehicle_batch
 from service.openapi import get_docs_asset, get_root, openapi_config
 from service.settings import Settings
 from service.status import get_meter_status, get_vehicle_status
 
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
-def create_app(database: Database, settings: Settings) -> Litestar:
-    """The ASGI application over an open database."""
+
+def create_app(database: Database | None, settings: Settings, *, lifespan: Lifespan | None = None) -> Litestar:
+    """The ASGI application over an open database, or over the one that `lifespan` puts into `state.database`."""
     return Litestar(
         route_handlers=[
-            ingest,
+            ingest_either,
             ingest_meter,
             ingest_vehicle,
+            ingest_either_batch,
+            ingest_meter_batch,
+            ingest_vehicle_batch,
             get_vehicle_performance,
             get_meter_status,
             get_vehicle_status,
@@ -30,9 +41,16 @@ def create_app(database: Database, settings: Settings) -> Litestar:
             get_root,
             get_docs_asset,
         ],
-        dependencies={"database": Provide(lambda: database, sync_to_thread=False)},
+        dependencies={"database": Provide(_database, sync_to_thread=False)},
+        state=State({"database": database, "settings": settings}),
+        lifespan=[lifespan] if lifespan else [],
         exception_handlers=exception_handlers(settings.max_body_bytes),
         request_max_body_size=settings.max_body_bytes,
         openapi_config=openapi_config(),
         logging_config=None,
     )
+
+
+def _database(state: State) -> Database:
+    """The dependency of every handler that asks the database."""
+    return cast("Database", state.database)

@@ -1,8 +1,7 @@
-"""The command line: `energy serve | migrate | doctor`."""
+"""The command line: `energy serve | migrate | doctor | rejected`."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 
@@ -13,8 +12,8 @@ from service import __version__
 from service.doctor import examine
 from service.embedded import run_embedded
 from service.errors import StartupError
-from service.inspection import inspect_server
 from service.migrate import make_service_login, migrate
+from service.rejected import rejected
 from service.serve import serve
 from service.settings import configure_logging, load_settings
 
@@ -48,13 +47,16 @@ def migrate_command(service_login: str | None) -> None:
     if service_login and not (settings.database_url and password):
         raise StartupError("--service-login needs DATABASE_URL and ENERGY_SERVICE_PASSWORD")
     if settings.database_url:
-        applied = migrate(settings.database_url, asyncio.run(inspect_server(settings.database_url)))
+        applied = migrate(settings.database_url)
         if service_login and password:
             make_service_login(settings.database_url, service_login, password)
     else:
         with run_embedded(settings.data_dir) as embedded:
-            applied = migrate(embedded.url, asyncio.run(inspect_server(embedded.url)))
+            applied = migrate(embedded.url)
     print(f"applied {', '.join(applied)}" if applied else "nothing to apply: the schema is up to date")
+
+
+cli.add_command(rejected)
 
 
 @cli.command("doctor")

@@ -13,7 +13,10 @@ import asyncpg
 
 from service.coalescer import ACQUIRE_TIMEOUT_S, Coalescer, Row
 from service.errors import StartupError
+from service.settings import Settings
 
+CONNECTIONS = 10
+"""A pool has at most."""
 COMMAND_TIMEOUT_S = 10.0
 WRITERS = 2
 """Connections a kind of reading is stored on at once: while one commits, the other gathers."""
@@ -81,11 +84,11 @@ class Database:
             self._coalescers[query] = coalescer
         return await coalescer.call(rows)
 
-    async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+    async def write_rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """Rows of a call that writes; committed when it returns."""
         return await _fetch(self.write, query, arguments)
 
-    async def fetch_row(self, query: str, *arguments: Any) -> asyncpg.Record:
+    async def read_row(self, query: str, *arguments: Any) -> asyncpg.Record:
         """The one row of a call that reads."""
         return (await _fetch(self.read, query, arguments))[0]
 
@@ -97,16 +100,21 @@ async def _fetch(pool: Pool, query: str, arguments: tuple[Any, ...]) -> list[asy
 
 @asynccontextmanager
 async def open_database(
-    url: str, *, read_url: str | None = None, connections: int = 10, max_pending: int = 10_000
+    url: str,
+    *,
+    read_url: str | None = None,
+    connections: int = CONNECTIONS,
+    max_pending: int = Settings.max_pending,
+    connect: bool = True,
 ) -> AsyncIterator[Database]:
-    """Open the pools, `connections` each.
+    """Open the pools, up to `connections` each; one of them at once, if `connect`.
 
     Raises:
         StartupError: the server does not answer or refuses; the message says what to do.
     """
-    write = await _open_pool(url, connections)
+    write = await _open_pool(url, connections, connect)
     try:
-        read = await _open_pool(read_url, connections) if read_url else write
+        read = await _open_pool(read_url, connections, connect) if read_url else write
         try:
             yield Database(write, read, max_pending)
         finally:
@@ -116,11 +124,11 @@ async def open_database(
         write.terminate()
 
 
-async def _open_pool(url: str, connections: int) -> Pool:
+async def _open_pool(url: str, connections: int, connect: bool) -> Pool:
     try:
         return await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=1 if connect else 0,
             max_size=connections,
             connection_class=Connection,
             init=set_up,

@@ -31,6 +31,7 @@ OUTCOMES: dict[str, int] = {
     "field_type_invalid": 422,
     "timestamp_invalid": 422,
     "kind_unknown": 422,
+    "line_malformed": 422,
 }
 """What can become of a reading -> the status of the request that brought it alone."""
 
@@ -41,6 +42,7 @@ PROBLEMS: dict[str, int] = {
     "meter_unknown": 404,
     "vehicle_unknown": 404,
     "method_not_allowed": 405,
+    "batch_too_large": 413,
     "body_too_large": 413,
     "media_type_unsupported": 415,
     "parameter_invalid": 422,
@@ -126,7 +128,7 @@ def from_http_exception(error: HTTPException, max_body_bytes: int) -> Problem:
         return Problem("parameter_invalid", detail or error.detail)
     code = _HTTP_CODES.get(error.status_code)
     if code == "body_too_large":
-        return Problem(code, f"the body is longer than {max_body_bytes} bytes")
+        return Problem(code, f"the body is longer than {max_body_bytes} bytes (ENERGY_MAX_BODY_BYTES)")
     if code:
         return Problem(code, error.detail or "there is no such resource", dict(error.headers or {}))
     if type(error) is InternalServerException and error.detail == "client disconnected prematurely":

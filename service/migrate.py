@@ -6,6 +6,7 @@ and its record commit together, a killed migrator blocks nobody, and a migration
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import re
@@ -22,7 +23,7 @@ from yoyo.connections import parse_uri
 
 from service.db import describe_url
 from service.errors import StartupError
-from service.inspection import Server
+from service.inspection import inspect_server
 from service.schema import CODE_SCHEMAS, SQL_DIR, check_applied, known_migrations
 
 _LOCK_KEY = 0x656E65726779  # "energy"
@@ -32,8 +33,8 @@ _LOCK_TIMEOUT = "30s"
 """How long a statement may wait for a table, with every reading queued behind it, before the migration gives up."""
 
 
-def migrate(url: str, server: Server, sql_dir: Path = SQL_DIR) -> list[str]:
-    """Bring the database behind `url`, found to be `server`, to this version's schema.
+def migrate(url: str, sql_dir: Path = SQL_DIR) -> list[str]:
+    """Bring the database behind `url` to this version's schema.
 
     Safe to run at any time and from several places at once: one works, the others wait and find nothing to do.
 
@@ -44,7 +45,7 @@ def migrate(url: str, server: Server, sql_dir: Path = SQL_DIR) -> list[str]:
         StartupError: the server cannot carry the engine, a migration was edited, or the database refused a statement.
     """
     known = known_migrations(sql_dir)
-    if fault := server.fault():
+    if fault := asyncio.run(inspect_server(url)).fault():
         raise StartupError(fault)
     try:
         with _locked_backend(url) as backend:

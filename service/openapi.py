@@ -11,7 +11,7 @@ import msgspec
 from litestar import get
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import SwaggerRenderPlugin
-from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import FromPath
 from litestar.response import File, Redirect
 
@@ -26,7 +26,7 @@ _PROBLEMS = {
     404: "unknown device",
     409: "a reading of this device and time is stored with other values, which are kept",
     413: "the body is too long",
-    415: "the body is not application/json",
+    415: "the body is of another media type or content coding",
     422: "refused; the detail names the field and the limit",
     503: "cannot be answered now; retry after Retry-After seconds",
 }
@@ -44,16 +44,27 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
 
 def reads(*bodies: type[msgspec.Struct]) -> type[Operation]:
     """The documentation of a handler that decodes its body, one of `bodies`, itself."""
+    return _reads({"application/json": _one_of(bodies)})
+
+
+def reads_many(*items: type[msgspec.Struct]) -> type[Operation]:
+    """The documentation of a handler that decodes a JSON array of `items`, or one of them a line, itself."""
+    item = _one_of(items)
+    return _reads({"application/json": Schema(type=OpenAPIType.ARRAY, items=item), "application/x-ndjson": item})
+
+
+def _one_of(bodies: tuple[type[msgspec.Struct], ...]) -> Any:
     _, schemas = msgspec.json.schema_components(bodies)
     alternatives: list[Any] = list(schemas.values())
-    schema = alternatives[0] if len(alternatives) == 1 else Schema(one_of=alternatives)
+    return alternatives[0] if len(alternatives) == 1 else Schema(one_of=alternatives)
 
+
+def _reads(schemas: dict[str, Any]) -> type[Operation]:
     @dataclass
     class ReadingOperation(Operation):
         def __post_init__(self) -> None:
-            self.request_body = RequestBody(
-                content={"application/json": OpenAPIMediaType(schema=schema)}, required=True
-            )
+            content = {media_type: OpenAPIMediaType(schema=schema) for media_type, schema in schemas.items()}
+            self.request_body = RequestBody(content=content, required=True)
 
     return ReadingOperation
 

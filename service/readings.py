@@ -7,7 +7,7 @@ The limits of the values are not here: they stand in `telemetry.refuse_*_reading
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, TypeAlias, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -56,26 +56,33 @@ class VehicleReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=
         )
 
 
+AnyReading: TypeAlias = MeterReading | VehicleReading
+
+
 class Stream:
     """One of the two kinds of reading, and the call that stores it.
 
     Attributes:
         name: as in `telemetry.rejected_reading.stream`.
         ingest: the query that takes an array of rows and answers outcome and detail of each, in input order.
+        ingest_once: the same, keeping none of what it refuses: whoever calls it does.
         types: wire name of each field -> its annotated type.
     """
 
-    def __init__(self, name: str, reading: type[MeterReading | VehicleReading], ingest: str) -> None:
+    def __init__(self, name: str, reading: type[AnyReading], ingest: str) -> None:
         fields = msgspec.structs.fields(reading)
         self.name = name
         self.ingest = ingest
+        self.ingest_once = ingest.removesuffix(")") + ", FALSE)"
         self.types = {field.encode_name: field.type for field in fields}
         self._decode = msgspec.json.Decoder(reading).decode
+        self._decode_array = msgspec.json.Decoder(list[reading]).decode  # type: ignore[valid-type]
+        self._decode_lines = msgspec.json.Decoder(reading).decode_lines
         # Two quotes a name, two more a string: a body that decodes but has other than these says a name twice, or
         # escapes a quote within a string.
         self._quotes = sum(2 if get_args(field.type)[0] is float else 4 for field in fields)
 
-    def decode(self, body: bytes) -> MeterReading | VehicleReading:
+    def decode(self, body: bytes) -> AnyReading:
         """The reading in `body`.
 
         Raises:
@@ -89,11 +96,21 @@ class Stream:
             refuse_duplicates(body)
         return reading
 
+    def decode_many(self, body: bytes, *, ndjson: bool) -> list[AnyReading] | None:
+        """The readings in `body`, a JSON array or one JSON object a line; None where one needs a closer look."""
+        try:
+            readings = self._decode_lines(body) if ndjson else self._decode_array(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        # none has fewer quotes than it must, so that the sum tells of each
+        return readings if body.count(b'"') == self._quotes * len(readings) else None
+
 
 METER = Stream("meter", MeterReading, "SELECT outcome, detail FROM api.ingest_meter_readings($1::api.meter_reading[])")
 VEHICLE = Stream(
     "vehicle", VehicleReading, "SELECT outcome, detail FROM api.ingest_vehicle_readings($1::api.vehicle_reading[])"
 )
+STREAMS = {stream.name: stream for stream in (METER, VEHICLE)}
 
 
 class _Ids(Struct, rename="camel"):

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Raw
 
 from service.errors import Problem
+
+_Shape = TypeVar("_Shape")
 
 
 def explain(body: bytes, kind: str, types: Mapping[str, Any]) -> Problem:
@@ -38,14 +40,29 @@ def explain(body: bytes, kind: str, types: Mapping[str, Any]) -> Problem:
 
 def members(body: bytes) -> dict[str, Raw]:
     """The members of the JSON object `body`, undecoded."""
+    try:
+        return _decode(body, dict[str, Raw])
+    except msgspec.ValidationError:
+        raise Problem("field_type_invalid", f"a reading is a JSON object, not {_json_type(body)}") from None
+
+
+def elements(body: bytes) -> list[Raw]:
+    """The elements of the JSON array `body`, undecoded."""
+    try:
+        return _decode(body, list[Raw])
+    except msgspec.ValidationError:
+        raise Problem("body_malformed", f"a batch is a JSON array of readings, not {_json_type(body)}") from None
+
+
+def _decode(body: bytes, shape: type[_Shape]) -> _Shape:
     if not body.strip():
-        raise Problem("body_malformed", "the body is empty; send one reading as a JSON object")
+        raise Problem("body_malformed", "the body is empty")
     try:
         body.decode()
         msgspec.json.decode(body, type=Raw)  # is it JSON at all, to its end?
-        return msgspec.json.decode(body, type=dict[str, Raw])
+        return msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError:
-        raise Problem("field_type_invalid", f"a reading is a JSON object, not {_json_type(body)}") from None
+        raise
     except RecursionError:
         raise Problem("body_malformed", "the body is nested too deeply") from None
     except UnicodeDecodeError:

@@ -8,68 +8,53 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
 import uvloop
 
 from service.app import create_app
-from service.db import describe_url, open_database
-from service.embedded import EmbeddedDatabase, run_embedded
+from service.db import CONNECTIONS, open_database
+from service.embedded import EmbeddedDatabase
 from service.errors import StartupError
-from service.inspection import inspect_server
-from service.migrate import migrate
-from service.schema import NEWEST_MIGRATION
+from service.prepare import Prepared, prepared_database
 from service.settings import Settings
+from service.workers import run_workers
 
 DRAIN_TIMEOUT_S = 20
 """Longer than a request may take: ACQUIRE_TIMEOUT_S and COMMAND_TIMEOUT_S."""
 BACKLOG = 2048
-CONNECTIONS = 10
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+SERVER_OPTIONS: dict[str, Any] = {
+    "http": "httptools",
+    "ws": "none",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "timeout_graceful_shutdown": DRAIN_TIMEOUT_S,
+}
 
 
 def serve(settings: Settings, *, migrate_first: bool) -> None:
     """Serve until SIGINT or SIGTERM; `migrate_first` brings the schema up to date before.
-
-    The embedded database, which nobody else could migrate, always is.
 
     Raises:
         StartupError: something is missing; the message says what to do.
     """
     # until the server takes over, SIGTERM ends the start as Ctrl-C does: through every clean-up on the way out
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with _listen(settings.host, settings.port) as listener:
-        if settings.database_url:
-            server = asyncio.run(inspect_server(settings.database_url))
-            if fault := server.fault():
-                raise StartupError(fault)
-            if migrate_first:
-                migrate(settings.database_url, server)
-                server = asyncio.run(inspect_server(settings.database_url))
-            _require_schema(server.schema_version, "DATABASE_URL")
-            if settings.database_read_url:
-                replica = asyncio.run(inspect_server(settings.database_read_url))
-                _require_schema(replica.schema_version, "DATABASE_READ_URL")
-            name = f"TimescaleDB {server.timescaledb} ({server.edition}) at {describe_url(settings.database_url)}"
-            uvloop.run(_run(settings, settings.database_url, name, listener, None))
+    with (
+        _listen(settings.host, settings.port) as listener,
+        prepared_database(settings, migrate_first=migrate_first) as database,
+    ):
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        address = f"http://{host}:{settings.port}"
+        announcement = f"database  {database.name}\nserving   {address}\ndocs      {address}/docs"
+        if settings.workers > 1:
+            run_workers(settings, listener, announcement, SERVER_OPTIONS)
         else:
-            with run_embedded(settings.data_dir) as embedded:
-                server = asyncio.run(inspect_server(embedded.url))
-                migrate(embedded.url, server)
-                name = f"embedded TimescaleDB {server.timescaledb} in {settings.data_dir}, for trying out"
-                uvloop.run(_run(settings, embedded.url, name, listener, embedded))
-
-
-def _require_schema(found: str | None, variable: str) -> None:
-    """Refuse a schema that is behind this version; one that is ahead of it will do (a rolling deploy)."""
-    if found is None:
-        raise StartupError(
-            f"the database of {variable} has not been migrated, or not for this login: run `energy migrate` first"
-        )
-    if found < NEWEST_MIGRATION:
-        raise StartupError(
-            f"the schema of {variable} is at {found}, this version needs {NEWEST_MIGRATION}: run `energy migrate` first"
-        )
+            uvloop.run(_run(settings, database, listener, announcement))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -107,26 +92,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _run(
-    settings: Settings, url: str, name: str, listener: socket.socket, embedded: EmbeddedDatabase | None
-) -> None:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"http://{host}:{settings.port}"
+async def _run(settings: Settings, prepared: Prepared, listener: socket.socket, announcement: str) -> None:
+    """Serve in this process."""
+    embedded = prepared.embedded
     connections = 1 if embedded else CONNECTIONS
     async with open_database(
-        url, read_url=settings.database_read_url, connections=connections, max_pending=settings.max_pending
+        prepared.url, read_url=settings.database_read_url, connections=connections, max_pending=settings.max_pending
     ) as database:
-        config = uvicorn.Config(
-            create_app(database, settings),
-            lifespan="off",
-            http="httptools",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=DRAIN_TIMEOUT_S,
-        )
-        server = _Server(config, f"database  {name}\nserving   {address}\ndocs      {address}/docs")
+        server = _Server(uvicorn.Config(create_app(database, settings), lifespan="off", **SERVER_OPTIONS), announcement)
         for signal_number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signal_number, setattr, server, "should_exit", True)
         if embedded is None:

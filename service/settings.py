@@ -28,6 +28,10 @@ class Settings:
     """Longest request body, bytes."""
     max_pending: int = 10_000
     """Readings of a kind that may wait for the database at once; beyond, 503."""
+    max_batch_items: int = 10_000
+    """Most readings in the body of a batch."""
+    workers: int = 1
+    """Processes that serve; each has its own queue and its own connections."""
     log_level: str = "warning"
 
 
@@ -47,10 +51,14 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         data_dir=Path(given.get("ENERGY_DATA_DIR", default.data_dir)),
         max_body_bytes=_whole_number(given, "ENERGY_MAX_BODY_BYTES", default.max_body_bytes, 1_024, 1_073_741_824),
         max_pending=_whole_number(given, "ENERGY_MAX_PENDING", default.max_pending, 1_000, 10_000_000),
+        max_batch_items=_whole_number(given, "ENERGY_MAX_BATCH_ITEMS", default.max_batch_items, 1, 1_000_000),
+        workers=_whole_number(given, "ENERGY_WORKERS", default.workers, 1, 64),
         log_level=_one_of(given, "ENERGY_LOG_LEVEL", default.log_level, ("debug", "info", "warning", "error")),
     )
     if settings.database_read_url and not settings.database_url:
         raise StartupError("DATABASE_READ_URL is set without DATABASE_URL: a replica needs its primary")
+    if settings.workers > 1 and not settings.database_url:
+        raise StartupError("ENERGY_WORKERS is more than 1: the embedded database has one connection, set DATABASE_URL")
     return settings
 
 

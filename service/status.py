@@ -53,7 +53,7 @@ class VehicleStatus(Struct, rename="camel", frozen=True):
 )
 async def get_meter_status(meter_id: FromPath[str], database: NamedDependency[Database]) -> MeterStatus:
     """The newest reading of a meter."""
-    return MeterStatus(**await database.fetch_row(GET_METER_STATUS, meter_id))
+    return MeterStatus(**await database.read_row(GET_METER_STATUS, meter_id))
 
 
 @get(
@@ -64,4 +64,4 @@ async def get_meter_status(meter_id: FromPath[str], database: NamedDependency[Da
 )
 async def get_vehicle_status(vehicle_id: FromPath[str], database: NamedDependency[Database]) -> VehicleStatus:
     """The newest reading of a vehicle, and whether it is charging."""
-    return VehicleStatus(**await database.fetch_row(GET_VEHICLE_STATUS, vehicle_id))
+    return VehicleStatus(**await database.read_row(GET_VEHICLE_STATUS, vehicle_id))

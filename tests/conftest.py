@@ -13,7 +13,6 @@ import uvicorn
 from service.app import create_app
 from service.db import Database, open_database
 from service.embedded.install import ensure_installed
-from service.inspection import inspect_server
 from service.migrate import migrate
 from service.settings import Settings
 from tests.support import Api, Owner, Pair, TestDatabase, new_pair, run_another_database, run_test_database
@@ -28,7 +27,7 @@ def test_database() -> Iterator[TestDatabase]:
     """The database of this run, migrated; its jobs run only when a test runs them."""
     ensure_installed()  # here, with the user's own npm settings; tests start processes without them
     with run_test_database() as database:
-        migrate(database.url, asyncio.run(inspect_server(database.url)))
+        migrate(database.url)
         yield database
 
 

@@ -6,18 +6,11 @@ RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
-    INSERT INTO telemetry.rejected_reading (stream, code, detail, payload, source)
-    SELECT
-        CASE WHEN r.stream IN ('meter', 'vehicle') THEN r.stream ELSE 'unknown' END,
-        coalesce(r.code, 'unknown'),
-        coalesce(left(r.detail, 1024), ''),
-        coalesce(left(r.payload, 8192), ''),
-        r.source
-    FROM unnest(p_refused) AS r;
+    SELECT telemetry.keep_refused_readings(p_refused);
 $$;
 
 REVOKE EXECUTE ON FUNCTION api.ingest_refused_readings (api.refused_reading []) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.ingest_refused_readings (api.refused_reading []) TO energy_service;
 
 COMMENT ON FUNCTION api.ingest_refused_readings (api.refused_reading []) IS
-'Keeps readings that the service refused by their shape in telemetry.rejected_reading (payload cut at 8,192 characters, detail at 1,024)';
+'Keeps readings that the service refused by their shape in telemetry.rejected_reading, as telemetry.keep_refused_readings does';

@@ -5,7 +5,9 @@
 -- enable_nestloop: a generic plan takes any array for ten elements long, and would compare a thousand candidates with a
 -- thousand stored rows one by one.
 
-CREATE OR REPLACE FUNCTION api.ingest_vehicle_readings(p_readings api.vehicle_reading [])
+CREATE OR REPLACE FUNCTION api.ingest_vehicle_readings(
+    p_readings api.vehicle_reading [], p_keep_refused boolean DEFAULT TRUE
+)
 RETURNS TABLE (outcome text, detail text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
@@ -56,13 +58,15 @@ BEGIN
     IF cardinality(v_stored) = cardinality(p_readings) THEN
         RETURN QUERY SELECT 'stored', NULL::text FROM unnest(v_stored);
     ELSE
-        RETURN QUERY SELECT j.outcome, j.detail FROM telemetry.judge_vehicle_readings(p_readings, v_stored) AS j;
+        RETURN QUERY
+        SELECT j.outcome, j.detail
+        FROM telemetry.judge_vehicle_readings(p_readings, v_stored, p_keep_refused) AS j;
     END IF;
 END;
 $$;
 
-REVOKE EXECUTE ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading []) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading []) TO energy_service;
+REVOKE EXECUTE ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading [], boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading [], boolean) TO energy_service;
 
-COMMENT ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading []) IS
-'Stores an array of readings of vehicles in history and current status, in one transaction, and answers one row per reading in input order: outcome (stored, duplicate, conflict, or a reject code) and, unless stored or duplicate, the detail in words. Refused readings and conflicts go to telemetry.rejected_reading';
+COMMENT ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading [], boolean) IS
+'Stores an array of readings of vehicles in history and current status, in one transaction, and answers one row per reading in input order: outcome (stored, duplicate, conflict, or a reject code) and, unless stored or duplicate, the detail in words. Refused readings and conflicts go to telemetry.rejected_reading unless p_keep_refused is false';

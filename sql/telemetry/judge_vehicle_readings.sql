@@ -3,7 +3,9 @@
 -- batch has committed meanwhile, which the inserting statement does not; and it is planned with the batch's own time
 -- bounds, so that it looks into the chunks of these times only.
 
-CREATE OR REPLACE FUNCTION telemetry.judge_vehicle_readings(p_readings api.vehicle_reading [], p_stored bigint [])
+CREATE OR REPLACE FUNCTION telemetry.judge_vehicle_readings(
+    p_readings api.vehicle_reading [], p_stored bigint [], p_keep_refused boolean
+)
 RETURNS TABLE (outcome text, detail text)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, telemetry, pg_temp
@@ -14,6 +16,8 @@ DECLARE
     v_retention CONSTANT interval := telemetry.raw_retention();
     v_from timestamptz;
     v_to timestamptz;
+    v_outcomes text[];
+    v_details text[];
 BEGIN
     SELECT
         greatest(min(r.recorded_at), now() - v_retention),
@@ -21,7 +25,6 @@ BEGIN
     INTO v_from, v_to
     FROM unnest(p_readings) AS r;
 
-    RETURN QUERY
     WITH reading AS (
         SELECT
             r.*,
@@ -31,9 +34,9 @@ BEGIN
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
     ),
-    judged AS MATERIALIZED (
+    judged AS (
         SELECT
-            r.*,
+            r.position,
             CASE
                 WHEN r.position = ANY (p_stored) THEN 'stored'
                 WHEN (r.refusal).code IS NOT NULL THEN (r.refusal).code
@@ -63,29 +66,36 @@ BEGIN
             WHERE k.vehicle_id = r.vehicle_id AND k.recorded_at = r.recorded_at AND k.recorded_at BETWEEN v_from AND v_to
             LIMIT 1
         ) AS h ON TRUE
-    ),
-    recorded AS (
-        INSERT INTO telemetry.rejected_reading (stream, code, detail, payload, source)
-        SELECT
-            'vehicle', j.outcome, j.detail,
-            left(json_build_object(
-                'vehicleId', j.vehicle_id,
-                'soc', j.soc,
-                'kwhDeliveredDc', j.kwh_delivered_dc,
-                'batteryTemp', j.battery_temp,
-                'timestamp', telemetry.format_utc(j.recorded_at)
-            )::text, 8192),
-            j.source
-        FROM judged AS j
-        WHERE j.outcome NOT IN ('stored', 'duplicate')
     )
-    SELECT j.outcome, j.detail
-    FROM judged AS j
-    ORDER BY j.position;
+    SELECT array_agg(j.outcome ORDER BY j.position), array_agg(j.detail ORDER BY j.position)
+    INTO v_outcomes, v_details
+    FROM judged AS j;
+
+    IF p_keep_refused AND NOT v_outcomes <@ ARRAY['stored', 'duplicate'] THEN
+        PERFORM telemetry.keep_refused_readings(array_agg(
+            ROW(
+                'vehicle', v_outcomes[r.position], v_details[r.position],
+                json_build_object(
+                    'vehicleId', r.vehicle_id,
+                    'soc', r.soc,
+                    'kwhDeliveredDc', r.kwh_delivered_dc,
+                    'batteryTemp', r.battery_temp,
+                    'timestamp', telemetry.format_utc(r.recorded_at)
+                )::text,
+                r.source
+            )::api.refused_reading
+            ORDER BY r.position
+        ))
+        FROM unnest(p_readings) WITH ORDINALITY
+            AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
+        WHERE v_outcomes[r.position] NOT IN ('stored', 'duplicate');
+    END IF;
+
+    RETURN QUERY SELECT * FROM unnest(v_outcomes, v_details);
 END;
 $$;
 
-REVOKE EXECUTE ON FUNCTION telemetry.judge_vehicle_readings (api.vehicle_reading [], bigint []) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION telemetry.judge_vehicle_readings (api.vehicle_reading [], bigint [], boolean) FROM PUBLIC;
 
-COMMENT ON FUNCTION telemetry.judge_vehicle_readings (api.vehicle_reading [], bigint []) IS
-'Outcome and detail of every reading of a batch, in input order, after p_stored (positions from 1) were stored; keeps refused readings and conflicts in telemetry.rejected_reading';
+COMMENT ON FUNCTION telemetry.judge_vehicle_readings (api.vehicle_reading [], bigint [], boolean) IS
+'Outcome and detail of every reading of a batch, in input order, after p_stored (positions from 1) were stored; with p_keep_refused, refused readings and conflicts are kept in telemetry.rejected_reading';

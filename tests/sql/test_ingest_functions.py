@@ -18,7 +18,7 @@ INFINITE_PAST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
 
 
 async def ingest(database: Database, rows: list[Any], stream=METER) -> list[str]:
-    return [outcome for outcome, _ in await database.fetch(stream.ingest, rows)]
+    return [outcome for outcome, _ in await database.write_rows(stream.ingest, rows)]
 
 
 def meter_row(meter: str | None, time: datetime | None = YESTERDAY, kwh: float | None = 0.1, voltage=230.0) -> tuple:
@@ -151,7 +151,7 @@ async def test_what_is_refused_is_kept_with_reason_and_source(database: Database
 
 async def test_a_refused_payload_is_kept_up_to_its_limit(database: Database, owner: Owner) -> None:
     source = new_pair().meter
-    await database.fetch(INGEST_REFUSED, [("unknown", "kind_unknown", "d" * 5000, "p" * 50_000, source)])
+    await database.write_rows(INGEST_REFUSED, [("unknown", "kind_unknown", "d" * 5000, "p" * 50_000, source)])
     [row] = await owner.fetch("SELECT detail, payload FROM telemetry.rejected_reading WHERE source = $1", source)
     assert (len(row["detail"]), len(row["payload"])) == (1024, 8192)
 

@@ -33,10 +33,6 @@ CATALOGUE = """
 """
 
 
-def run_migrate(url: str, sql_dir: Path = SQL_DIR) -> list[str]:
-    return migrate(url, asyncio.run(inspect_server(url)), sql_dir)
-
-
 def query(url: str, statement: str) -> list[tuple]:
     with psycopg.connect(url, autocommit=True) as connection:
         return connection.execute(statement).fetchall()
@@ -68,13 +64,13 @@ def freeze(sql_dir: Path) -> None:
 def test_a_fresh_database_gets_every_migration_once_and_in_order(empty_database: TestDatabase) -> None:
     before = asyncio.run(inspect_server(empty_database.url))
     assert (before.schema_version, before.migrations) == (None, {})
-    assert run_migrate(empty_database.url) == sorted(known_migrations())
+    assert migrate(empty_database.url) == sorted(known_migrations())
     after = asyncio.run(inspect_server(empty_database.url))
     assert (after.schema_version, after.migrations) == (NEWEST_MIGRATION, known_migrations())
 
     # a second time changes nothing: no table is rewritten or altered, no function, right, policy or record changes
     catalogue = query(empty_database.url, CATALOGUE)
-    assert run_migrate(empty_database.url) == []
+    assert migrate(empty_database.url) == []
     assert query(empty_database.url, CATALOGUE) == catalogue
 
 
@@ -86,15 +82,15 @@ def test_a_first_migrate_that_was_killed_halfway_is_finished_by_the_next(
     for schema in CODE_SCHEMAS:
         shutil.rmtree(sql_copy / schema, ignore_errors=True)
     freeze(sql_copy)
-    assert run_migrate(empty_database.url, sql_copy) == sorted(known_migrations())[:2]
+    assert migrate(empty_database.url, sql_copy) == sorted(known_migrations())[:2]
     assert asyncio.run(inspect_server(empty_database.url)).schema_version is None
-    assert run_migrate(empty_database.url) == sorted(known_migrations())[2:]
+    assert migrate(empty_database.url) == sorted(known_migrations())[2:]
 
 
 def test_a_function_that_was_damaged_is_put_right_by_the_next_migrate(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP FUNCTION api.get_meter_status(text)")
-    assert run_migrate(url) == []
+    assert migrate(url) == []
     assert query(url, "SELECT to_regproc('api.get_meter_status') IS NOT NULL") == [(True,)]
 
 
@@ -104,7 +100,7 @@ def test_what_a_dba_put_for_the_default_meter_survives_a_migrate(url: str) -> No
     try:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(original.replace("LIMIT 1", "LIMIT 1 -- ours"))
-        run_migrate(url)
+        migrate(url)
         assert "-- ours" in query(url, definition)[0][0]
     finally:
         with psycopg.connect(url, autocommit=True) as connection:
@@ -132,7 +128,7 @@ def test_a_migration_edited_after_this_database_applied_it_is_refused(url: str, 
     path = sql_copy / "migrations" / "0003_current_status.sql"
     add_migration(sql_copy, "0003_current_status", path.read_text() + "\n-- edited, and the sum as well\n")
     with pytest.raises(StartupError, match="0003_current_status was edited after this database had applied it"):
-        run_migrate(url, sql_copy)
+        migrate(url, sql_copy)
 
 
 def test_a_database_that_is_ahead_is_left_alone() -> None:
@@ -144,11 +140,11 @@ def test_a_database_that_is_ahead_is_left_alone() -> None:
 def test_a_failing_migration_leaves_nothing_behind_and_can_be_mended(url: str, sql_copy: Path) -> None:
     add_migration(sql_copy, "9001_half", "CREATE TABLE ops.half (id int);\nSELECT 1 / 0;\n")
     with pytest.raises(StartupError, match="division by zero"):
-        run_migrate(url, sql_copy)
+        migrate(url, sql_copy)
     assert query(url, "SELECT to_regclass('ops.half') IS NULL, max(migration_id) FROM ops.migration") == [
         (True, NEWEST_MIGRATION)
     ]
-    assert run_migrate(url) == []
+    assert migrate(url) == []
 
 
 def test_a_broken_code_file_names_itself_and_leaves_the_old_code(url: str, sql_copy: Path) -> None:
@@ -157,14 +153,14 @@ def test_a_broken_code_file_names_itself_and_leaves_the_old_code(url: str, sql_c
         "CREATE OR REPLACE FUNCTION api.a_new_one() RETURNS int LANGUAGE sql AS 'SELECT 1'"
     )
     with pytest.raises(StartupError, match=r"sql/api/get_meter_status\.sql: syntax error"):
-        run_migrate(url, sql_copy)
+        migrate(url, sql_copy)
     assert query(url, "SELECT to_regproc('api.a_new_one') IS NULL") == [(True,)]
 
 
 def test_the_lock_a_killed_migrator_left_behind_blocks_nobody(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("INSERT INTO yoyo.yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)")
-    assert run_migrate(url) == []
+    assert migrate(url) == []
 
 
 @pytest.mark.parametrize(
@@ -192,7 +188,7 @@ def test_the_apache_edition_is_refused_in_plain_words_and_nothing_is_made(empty_
     with psycopg.connect(empty_database.url, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {name} SET timescaledb.license = 'apache'")
     with pytest.raises(StartupError, match="Apache edition of TimescaleDB"):
-        run_migrate(empty_database.url)
+        migrate(empty_database.url)
     assert query(empty_database.url, "SELECT to_regnamespace('telemetry') IS NULL") == [(True,)]
 
 

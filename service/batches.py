@@ -1,0 +1,76 @@
+"""The bodies of the batch routes: many readings, each of which stands or falls alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.db import storable_text
+from service.errors import OUTCOMES, Problem
+from service.readings import METER, VEHICLE, AnyReading, Stream, stream_of
+from service.refusals import elements
+
+NDJSON = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An item that is not a reading.
+
+    Attributes:
+        index: its place among the items, from 0.
+        stream: the name of its kind, or `unknown`.
+        problem: why.
+        text: the item as it came.
+    """
+
+    index: int
+    stream: str
+    problem: Problem
+    text: str
+
+
+class Batch:
+    """What a body holds.
+
+    Attributes:
+        received: how many items.
+        readings: the readings of each kind, each with its index.
+        refused: the items that are none.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.readings: dict[Stream, list[tuple[int, AnyReading]]] = {METER: [], VEHICLE: []}
+        self.refused: list[Refused] = []
+
+
+def decode_batch(body: bytes, *, ndjson: bool, stream: Stream | None, most: int) -> Batch:
+    """The readings in `body`, a JSON array or one JSON object a line, of `stream` or (None) of either kind.
+
+    Raises:
+        Problem: it is no JSON array, or has more than `most` items.
+    """
+    batch = Batch()
+    if stream and (readings := stream.decode_many(body, ndjson=ndjson)) is not None:
+        batch.received = _count(len(readings), most)
+        batch.readings[stream] = list(enumerate(readings))
+        return batch
+    items = [line for line in body.split(b"\n") if line.strip()] if ndjson else list(map(bytes, elements(body)))
+    batch.received = _count(len(items), most)
+    for index, item in enumerate(items):
+        kind = stream
+        try:
+            kind = kind or stream_of(item)
+            batch.readings[kind].append((index, kind.decode(item)))
+        except Problem as problem:
+            if problem.code not in OUTCOMES:
+                problem = Problem("line_malformed", problem.detail.replace("the body", "the line", 1))
+            text = storable_text(item.decode(errors="replace"))
+            batch.refused.append(Refused(index, kind.name if kind else "unknown", problem, text))
+    return batch
+
+
+def _count(found: int, most: int) -> int:
+    if found > most:
+        raise Problem("batch_too_large", f"a batch has at most {most} readings (ENERGY_MAX_BATCH_ITEMS), not {found}")
+    return found

@@ -1,0 +1,87 @@
+"""Request bodies: read within a limit, and unpacked within the same limit."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import sys
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from litestar import Request
+
+from service.errors import Problem
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+if TYPE_CHECKING:
+    from litestar.types import Scope
+
+_LONGEST_WINDOW = 23
+"""Of a zstd frame, as a power of two: 8 MiB, what RFC 8878 asks every decoder to accept. A frame that wants more memory
+is refused."""
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """The value of a header (lower-case name) up to its parameters, lower case; empty where there is none."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return value.partition(b";")[0].strip().lower().decode("latin-1")
+    return ""
+
+
+async def read_body(request: Request[Any, Any, Any], limit: int) -> bytes:
+    """The body, of at most `limit` bytes; no more than that is ever held.
+
+    Raises:
+        Problem: it is longer, or the client went away.
+    """
+    if (length := header(request.scope, b"content-length")) and int(length) > limit:
+        raise too_large(limit)
+    parts: list[bytes] = []
+    found = 0
+    more = True
+    while more:
+        message: Any = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise Problem("http_invalid", "the client went away before its body was complete")
+        parts.append(message.get("body", b""))
+        found += len(parts[-1])
+        if found > limit:
+            raise too_large(limit)
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def unpack(body: bytes, coding: str, limit: int) -> bytes:
+    """The body without its content coding (gzip, zstd, or none); unpacking stops at `limit` bytes.
+
+    Raises:
+        Problem: it is longer, is not what it says, or has another coding.
+    """
+    if coding in {"", "identity"}:
+        return body
+    unpacked: gzip.GzipFile | zstd.ZstdFile
+    try:
+        if coding in {"gzip", "x-gzip"}:
+            unpacked = gzip.GzipFile(fileobj=io.BytesIO(body))
+        elif coding == "zstd":
+            options = {int(zstd.DecompressionParameter.window_log_max): _LONGEST_WINDOW}
+            unpacked = zstd.ZstdFile(io.BytesIO(body), options=options)
+        else:
+            raise Problem("media_type_unsupported", f"Content-Encoding must be gzip or zstd, not {coding[:64]!r}")
+        with unpacked:
+            content = unpacked.read(limit + 1)
+    except (OSError, EOFError, zlib.error, zstd.ZstdError) as error:
+        raise Problem("body_malformed", f"the body is not valid {coding}: {error}") from None
+    if len(content) > limit:
+        raise too_large(limit)
+    return content
+
+
+def too_large(limit: int) -> Problem:
+    """The problem of a body longer than `limit`, packed or unpacked."""
+    return Problem("body_too_large", f"the body is longer than {limit} bytes (ENERGY_MAX_BODY_BYTES)")

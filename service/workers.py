@@ -1,0 +1,85 @@
+"""Several processes on one port (`ENERGY_WORKERS`): uvicorn's supervisor starts them and replaces what dies or hangs.
+
+They share nothing but the database, which is what keeps them correct together. Each reads the settings from the
+environment it inherits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvicorn
+from litestar import Litestar
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from service.app import create_app
+from service.db import open_database
+from service.errors import StartupError
+from service.settings import Settings, configure_logging, load_settings
+
+START_TIMEOUT_S = 60.0
+
+
+class _Supervisor(Multiprocess):
+    """Says where the service is once every worker serves."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, announcement: str) -> None:
+        super().__init__(config, sockets=[listener])
+        self._announcement = announcement
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        if all(process.wait_until_ready(START_TIMEOUT_S, self.should_exit) for process in self.processes):
+            print(f"{self._announcement}\nworkers   {len(self.processes)}", flush=True)
+
+
+def run_workers(settings: Settings, listener: socket.socket, announcement: str, options: dict[str, Any]) -> None:
+    """Serve on `listener` in `settings.workers` processes until SIGINT or SIGTERM, with these options of uvicorn.
+
+    Raises:
+        StartupError: a worker could not start; it has said why.
+    """
+    config = uvicorn.Config(
+        "service.workers:create_worker", factory=True, lifespan="on", workers=settings.workers, loop="uvloop", **options
+    )
+    supervisor = _Supervisor(config, listener, announcement)
+    supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        raise StartupError("a worker could not start: see what it said above")
+
+
+def create_worker() -> Litestar:
+    """The application of one worker."""
+    settings = load_settings()
+    configure_logging(settings.log_level)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        watching = asyncio.create_task(_end_with_parent())
+        # no connection is needed to start: a worker that is replaced while the database is away must come up
+        async with open_database(
+            settings.database_url or "",
+            read_url=settings.database_read_url,
+            max_pending=settings.max_pending,
+            connect=False,
+        ) as database:
+            app.state.database = database
+            yield
+        watching.cancel()
+
+    return create_app(None, settings, lifespan=lifespan)
+
+
+async def _end_with_parent() -> None:
+    """Stop when the supervisor is gone (killed, say): nobody would stop or replace this worker any more."""
+    parent = os.getppid()
+    while os.getppid() == parent:  # noqa: ASYNC110 - the death of a parent has no event
+        await asyncio.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
