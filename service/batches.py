@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from service.db import storable_text
@@ -52,25 +54,29 @@ def decode_batch(body: bytes, *, ndjson: bool, stream: Stream | None, most: int)
     """
     batch = Batch()
     if stream and (readings := stream.decode_many(body, ndjson=ndjson)) is not None:
-        batch.received = _count(len(readings), most)
+        batch.received = _within(most, len(readings))
         batch.readings[stream] = list(enumerate(readings))
         return batch
-    items = [line for line in body.split(b"\n") if line.strip()] if ndjson else list(map(bytes, elements(body)))
-    batch.received = _count(len(items), most)
-    for index, item in enumerate(items):
+    for index, item in enumerate(_lines(body) if ndjson else elements(body)):
+        batch.received = _within(most, index + 1)
         kind = stream
         try:
             kind = kind or stream_of(item)
             batch.readings[kind].append((index, kind.decode(item)))
         except Problem as problem:
             if problem.code not in OUTCOMES:
-                problem = Problem("line_malformed", problem.detail.replace("the body", "the line", 1))
+                problem = Problem("item_malformed", problem.detail.replace("the body", "the item", 1))
             text = storable_text(item.decode(errors="replace"))
             batch.refused.append(Refused(index, kind.name if kind else "unknown", problem, text))
     return batch
 
 
-def _count(found: int, most: int) -> int:
+def _lines(body: bytes) -> Iterator[bytes]:
+    """The lines of `body` that are not empty, one after the other."""
+    return (text for line in io.BytesIO(body) if (text := line.strip(b" \t\r\n")))
+
+
+def _within(most: int, found: int) -> int:
     if found > most:
-        raise Problem("batch_too_large", f"a batch has at most {most} readings (ENERGY_MAX_BATCH_ITEMS), not {found}")
+        raise Problem("batch_too_large", f"a batch has at most {most} readings (ENERGY_MAX_BATCH_ITEMS)")
     return found

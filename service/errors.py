@@ -31,7 +31,7 @@ OUTCOMES: dict[str, int] = {
     "field_type_invalid": 422,
     "timestamp_invalid": 422,
     "kind_unknown": 422,
-    "line_malformed": 422,
+    "item_malformed": 422,
 }
 """What can become of a reading -> the status of the request that brought it alone."""
 

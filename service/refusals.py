@@ -6,7 +6,7 @@ The cold half of decoding: nothing here runs for a good reading.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar, get_args
 
@@ -16,6 +16,10 @@ from msgspec import Raw
 from service.errors import Problem
 
 _Shape = TypeVar("_Shape")
+
+_SPACE = " \t\n\r"
+# where a value ends; numbers stay text, as they may be longer than Python converts
+_scan = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode
 
 
 def explain(body: bytes, kind: str, types: Mapping[str, Any]) -> Problem:
@@ -46,12 +50,42 @@ def members(body: bytes) -> dict[str, Raw]:
         raise Problem("field_type_invalid", f"a reading is a JSON object, not {_json_type(body)}") from None
 
 
-def elements(body: bytes) -> list[Raw]:
-    """The elements of the JSON array `body`, undecoded."""
+def elements(body: bytes) -> Iterator[bytes]:
+    """The elements of the JSON array `body`, undecoded, one after the other: whoever has enough stops.
+
+    Raises:
+        Problem: it is no JSON array; found out when the fault is reached.
+    """
+    if not body.lstrip(_SPACE.encode()).startswith(b"["):
+        try:
+            _decode(body, list[Raw])
+        except msgspec.ValidationError:
+            raise Problem("body_malformed", f"a batch is a JSON array of readings, not {_json_type(body)}") from None
     try:
-        return _decode(body, list[Raw])
-    except msgspec.ValidationError:
-        raise Problem("body_malformed", f"a batch is a JSON array of readings, not {_json_type(body)}") from None
+        text = body.decode()
+        at = _after_space(text, text.index("[") + 1)
+        more = not text.startswith("]", at)
+        while more:
+            _, end = _scan(text, at)
+            yield text[at:end].encode()
+            at = _after_space(text, end)
+            if more := text.startswith(",", at):
+                at = _after_space(text, at + 1)
+        if text[at:].rstrip(_SPACE) != "]":
+            raise json.JSONDecodeError("expected a comma, or the end of the array and of the body", text, at)
+    except RecursionError:
+        raise Problem("body_malformed", "the body is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise Problem("body_malformed", "the body is not valid UTF-8") from None
+    except json.JSONDecodeError as error:
+        detail = f"the body is not valid JSON: {error.msg[:64]} (character {error.pos})"
+        raise Problem("body_malformed", detail) from None
+
+
+def _after_space(text: str, at: int) -> int:
+    while text[at : at + 1] in _SPACE and at < len(text):
+        at += 1
+    return at
 
 
 def _decode(body: bytes, shape: type[_Shape]) -> _Shape:

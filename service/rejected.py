@@ -15,6 +15,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from service.coalescer import MOST_ROWS_A_CALL
 from service.db import Database, open_database
 from service.errors import OUTCOMES, Problem, StartupError
 from service.prepare import prepared_database
@@ -23,7 +24,7 @@ from service.settings import load_settings
 
 LIST = "SELECT * FROM api.list_rejected_readings($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 SETTLE = "SELECT api.settle_rejected_readings($1, $2, $3)"
-PAGE = 500
+PAGE = MOST_ROWS_A_CALL
 """Readings that are replayed in one transaction."""
 
 
@@ -99,13 +100,14 @@ def replay_command(dry_run: bool, **filters: Any) -> None:
     A reading that is stored, or was meanwhile, is settled; one that is refused again stays, with the new reason beside
     the old one. Safe to repeat, and to interrupt.
     """
-    outcomes = asyncio_run(_replay, dry_run, filters)
+    outcomes = asyncio_run(replay, dry_run, filters)
     verb = "would be sent again" if dry_run else "sent again"
     found = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
     print(f"{outcomes.total()} {verb}" + (f": {found}" if found else ""))
 
 
-async def _replay(database: Database, dry_run: bool, filters: dict[str, Any]) -> Counter[str]:
+async def replay(database: Database, dry_run: bool, filters: dict[str, Any]) -> Counter[str]:
+    """Send what is not settled again, a page a transaction; how often each outcome (`dry_run`: each old reason)."""
     outcomes: Counter[str] = Counter()
     async for rows in _pages(database, filters):
         if dry_run:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import asyncpg
-import httpx
 import pytest
 import uvicorn
 
@@ -15,7 +14,7 @@ from service.db import Database, open_database
 from service.embedded.install import ensure_installed
 from service.migrate import migrate
 from service.settings import Settings
-from tests.support import Api, Owner, Pair, TestDatabase, new_pair, run_another_database, run_test_database
+from tests.support import Api, Owner, Pair, TestDatabase, new_pair, run_another_database, run_test_database, serving
 
 
 def pytest_report_header() -> str:
@@ -63,16 +62,8 @@ async def owner(test_database: TestDatabase, database: Database) -> AsyncIterato
 async def api(database: Database, owner: Owner) -> AsyncIterator[Api]:
     """The service itself, on a socket, as `energy serve` runs it."""
     app = create_app(database, Settings())
-    config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, http="httptools")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server._serve())
-    while not server.started:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-        yield Api(client)
-    server.should_exit = True
-    await serving
+    async with serving(uvicorn.Config(app, port=0, lifespan="off", log_config=None, http="httptools")) as api:
+        yield api
 
 
 @pytest.fixture
@@ -80,6 +71,14 @@ def empty_database(test_database: TestDatabase) -> Iterator[TestDatabase]:
     """A database of the same kind that nothing has touched yet."""
     with run_another_database(test_database) as database:
         yield database
+
+
+@pytest.fixture
+def environment(test_database: TestDatabase, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """What makes a service use a new database of this run's kind."""
+    if test_database.is_embedded:
+        return {"ENERGY_DATA_DIR": str(tmp_path / "data")}
+    return {"DATABASE_URL": request.getfixturevalue("empty_database").url}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
@@ -17,6 +18,7 @@ from typing import Any
 import asyncpg
 import httpx
 import psycopg
+import uvicorn
 
 from service.db import Database
 from service.embedded import run_embedded
@@ -200,6 +202,20 @@ class Api:
         response = await self.http.get(f"/v1/analytics/performance/{vehicle_id}", params=params)
         assert response.status_code == 200, response.text
         return response.json()
+
+
+@contextlib.asynccontextmanager
+async def serving(config: uvicorn.Config) -> AsyncIterator[Api]:
+    """An application on a socket, in this process."""
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server._serve())
+    while not server.started:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        yield Api(client)
+    server.should_exit = True
+    await serving
 
 
 def assert_problem(response: httpx.Response, status: int, code: str, *words: str) -> None:

@@ -1,0 +1,103 @@
+"""`energy` as processes: commands that run to their end, and a service that runs while a test lasts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support import meter_reading
+
+ENERGY = [sys.executable, "-m", "service.cli"]
+ELSEWHERE = tempfile.mkdtemp()  # not the repository: a developer's .env there is not for tests
+PLAIN = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Service:
+    """A running `energy serve` of a test."""
+
+    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            [*ENERGY, "serve", *arguments],
+            cwd=ELSEWHERE,
+            env={**PLAIN, **environment, "PORT": str(self.port)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.lines = [self.process.stdout.readline().rstrip("\n") for _ in range(3)]
+        if not self.lines[2]:
+            self.process.kill()
+            pytest.fail(f"it did not start: {self.process.communicate()[1]}")
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=30)
+
+    def post_meter(self, meter: str) -> httpx.Response:
+        return httpx.post(f"http://127.0.0.1:{self.port}/v1/ingest/meter", json=meter_reading(meter), timeout=30)
+
+    def stop(self, signal_number: int) -> tuple[int, str]:
+        """Send the signal, and return exit status and what was said on standard error."""
+        self.process.send_signal(signal_number)
+        _, stderr = self.process.communicate(timeout=30)
+        return self.process.returncode, stderr
+
+    def children(self) -> list[int]:
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+
+@contextlib.contextmanager
+def running(environment: dict[str, str], *arguments: str) -> Iterator[Service]:
+    service = Service(environment, *arguments)
+    try:
+        yield service
+    finally:
+        service.process.kill()
+        service.process.communicate()
+
+
+def run(*arguments: str, directory: str | Path = ELSEWHERE, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*ENERGY, *arguments],
+        cwd=directory,
+        env={**PLAIN, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def assert_one_plain_line(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert result.returncode == 1, result
+    assert re.fullmatch(r"energy: .+\n", result.stderr), result.stderr
+    for word in words:
+        assert word in result.stderr
+    assert result.stdout == ""
+
+
+def wait_until_gone(pid: int) -> None:
+    deadline = time.monotonic() + 15
+    while Path(f"/proc/{pid}").exists() and "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
+        assert time.monotonic() < deadline, f"process {pid} is still there"
+        time.sleep(0.05)

@@ -1,0 +1,70 @@
+"""`energy rejected list | replay` as a user runs them."""
+
+import json
+import signal
+import time
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from tests.processes import assert_one_plain_line, run, running
+from tests.support import meter_reading, now
+
+
+def test_what_was_refused_is_listed_and_stored_once_its_cause_is_gone(environment: dict[str, str]) -> None:
+    with running(environment, "--migrate") as service:
+        ahead = now() + timedelta(minutes=5, seconds=4)
+        url = f"http://127.0.0.1:{service.port}/v1/ingest/meter"
+        assert httpx.post(url, json=meter_reading("M1", ahead)).json()["code"] == "timestamp_in_future"
+        assert httpx.post(url, json=meter_reading("M2", voltage=9999)).status_code == 422
+        assert httpx.post(url, json=meter_reading("M3") | {"note": "[bold]x[/]"}).status_code == 422
+        if "DATABASE_URL" not in environment:
+            assert_one_plain_line(run("rejected", "list", **environment), "in use")
+        service.stop(signal.SIGTERM)
+
+    printed = run("rejected", "list", **environment, COLUMNS="300")
+    assert (printed.returncode, printed.stderr) == (0, "")
+    heading, *rows = printed.stdout.splitlines()
+    assert heading.split() == ["number", "received", "kind", "code", "why", "reading", "sender"]
+    assert [row.split()[4] for row in rows] == ["field_unknown", "value_out_of_range", "timestamp_in_future"]
+    assert "voltage 9999 is outside 0 to 1500 V" in rows[1]
+    assert "[bold]x[/]" in rows[0]
+
+    newest = run("rejected", "list", "--limit", "1", "--json", "--since", "1h", **environment)
+    [line] = map(json.loads, newest.stdout.splitlines())
+    assert (line["code"], json.loads(line["payload"])["meterId"]) == ("field_unknown", "M3")
+    assert run("rejected", "list", "--until", "1h", **environment).stdout == "nothing refused\n"
+
+    planned = run("rejected", "replay", "--dry-run", "--code", "timestamp_in_future", **environment)
+    assert planned.stdout == "1 would be sent again: 1 refused as timestamp_in_future\n"
+    time.sleep(max(0, (ahead - now()).total_seconds() - 300 + 0.1))
+    replayed = run("rejected", "replay", **environment)
+    assert (replayed.returncode, replayed.stderr) == (0, "")
+    total, outcomes = replayed.stdout.strip().split(": ")
+    assert total == "3 sent again"
+    assert set(outcomes.split(", ")) == {"1 stored", "1 value_out_of_range", "1 field_unknown"}
+    assert run("rejected", "replay", "--code", "timestamp_in_future", **environment).stdout == "0 sent again\n"
+
+    with running(environment) as service:
+        assert service.get("/v1/status/meter/M1").status_code == 200
+        assert service.get("/v1/status/meter/M2").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--since", "2026-02-08T18:00:00"], ("--since", "offset")),
+        (["--since", "yesterday"], ("--since", "24h")),
+        (["--since", "99999999d"], ("--since",)),
+        (["--code", "nonsense"], ("--code", "value_out_of_range")),
+        (["--stream", "car"], ("--stream", "meter")),
+        (["--limit", "0"], ("--limit",)),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_option_is_named(arguments: list[str], words: tuple[str, ...]) -> None:
+    result = run("rejected", "list", *arguments)
+    assert result.returncode == 2
+    for word in words:
+        assert word in result.stderr

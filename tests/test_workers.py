@@ -1,0 +1,148 @@
+"""Processes that serve: many at once on the same devices, and what becomes of acknowledged readings when they end."""
+
+import asyncio
+import collections
+import random
+import signal
+import time
+from datetime import datetime, timedelta
+
+import httpx
+import psutil
+import psycopg
+import pytest
+
+from tests.processes import Service, assert_one_plain_line, free_port, run, running, wait_until_gone
+from tests.support import YESTERDAY, TestDatabase, meter_reading
+
+pytestmark = pytest.mark.concurrent
+
+CONNECTIONS = 16
+
+
+@pytest.fixture
+def two_workers(empty_database: TestDatabase) -> dict[str, str]:
+    return {"DATABASE_URL": empty_database.url, "ENERGY_WORKERS": "2"}
+
+
+def workers(service: Service) -> list[psutil.Process]:
+    """The processes of `service` that listen on its port, but the one that supervises them."""
+    children = psutil.Process(service.process.pid).children()
+    return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
+
+
+def stored_meters(url: str) -> set[str]:
+    with psycopg.connect(url) as connection:
+        return {row[0] for row in connection.execute("SELECT meter_id FROM telemetry.meter_telemetry_history")}
+
+
+async def test_two_workers_store_thousands_of_conflicting_batches_each_reading_once(
+    two_workers: dict[str, str],
+) -> None:
+    meters = [f"M{n}" for n in range(30)]
+    times = [YESTERDAY + n * timedelta(minutes=1) for n in range(40)]
+    chance = random.Random(3)
+    batches = [
+        [
+            meter_reading(chance.choice(meters), chance.choice(times), kwhConsumedAc=float(chance.randrange(3)))
+            for _ in range(20)
+        ]
+        for _ in range(3000)
+    ]
+    sent = {(item["meterId"], item["timestamp"]) for batch in batches for item in batch}
+    totals: collections.Counter[str] = collections.Counter()
+    waiting = iter(batches)
+
+    with running(two_workers, "--migrate") as service:
+        assert service.process.stdout is not None
+        assert service.process.stdout.readline() == "workers   2\n"
+
+        async def send() -> None:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{service.port}", timeout=30) as client:
+                for batch in waiting:
+                    answer = await client.post("/v1/ingest/meter/batch", json=batch)
+                    assert answer.status_code in {201, 207, 422}, answer.text
+                    totals.update({name: n for name, n in answer.json().items() if name != "errors"})
+
+        sending = asyncio.gather(*(send() for _ in range(CONNECTIONS)))
+        await asyncio.sleep(2)
+        serving = [len(worker.net_connections("tcp")) for worker in workers(service)]
+        await sending
+        assert service.stop(signal.SIGTERM) == (0, "")
+
+    assert len(serving) == 2
+    assert min(serving) > 1, "one of them served nobody"
+    assert totals["stored"] == len(sent)
+    assert totals["received"] == 60_000 == sum(totals[k] for k in ("stored", "duplicates", "conflicts"))
+    assert totals["conflicts"] > 10_000
+    with psycopg.connect(two_workers["DATABASE_URL"]) as connection:
+        history = connection.execute("SELECT count(*) FROM telemetry.meter_telemetry_history").fetchone()
+        assert history == (len(sent),)
+        status = connection.execute("SELECT meter_id, recorded_at FROM telemetry.meter_current_status").fetchall()
+    newest = {meter: max(datetime.fromisoformat(at) for device, at in sent if device == meter) for meter in meters}
+    assert dict(status) == newest
+
+
+def test_a_worker_that_dies_is_replaced(two_workers: dict[str, str]) -> None:
+    with running(two_workers, "--migrate") as service:
+        assert service.post_meter("M1").status_code == 201
+        victim, other = workers(service)
+        victim.kill()
+        deadline = time.monotonic() + 30
+        while len(now := workers(service)) < 2 or victim in now:
+            assert time.monotonic() < deadline, "nobody took its place"
+            time.sleep(0.1)
+        assert other in now
+        assert service.post_meter("M1").json() == {"outcome": "duplicate"}
+        assert service.stop(signal.SIGTERM)[0] == 0
+
+
+def test_workers_end_with_the_process_that_supervises_them(two_workers: dict[str, str]) -> None:
+    with running(two_workers, "--migrate") as service:
+        assert service.post_meter("M1").status_code == 201
+        orphans = workers(service)
+        service.stop(signal.SIGKILL)
+        for orphan in orphans:
+            wait_until_gone(orphan.pid)
+
+
+def test_more_than_one_worker_needs_a_server(tmp_path) -> None:
+    result = run("serve", ENERGY_WORKERS="2", ENERGY_DATA_DIR=str(tmp_path), PORT=str(free_port()))
+    assert_one_plain_line(result, "ENERGY_WORKERS", "DATABASE_URL")
+
+
+@pytest.mark.parametrize("count", ["1", "2"])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_what_was_acknowledged_is_stored_however_the_service_ends(
+    empty_database: TestDatabase, how: signal.Signals, count: str
+) -> None:
+    acknowledged: set[str] = set()
+    refused: list[httpx.Response] = []
+    environment = {"DATABASE_URL": empty_database.url, "ENERGY_WORKERS": count}
+    with running(environment, "--migrate") as service:
+
+        async def send(sender: int) -> None:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{service.port}", timeout=30) as client:
+                for number in range(100_000):
+                    meter = f"M{sender}-{number}"
+                    answer = await client.post("/v1/ingest/meter", json=meter_reading(meter))
+                    if answer.status_code == 201:
+                        acknowledged.add(meter)
+                    else:
+                        refused.append(answer)
+
+        sending = asyncio.gather(*(send(sender) for sender in range(CONNECTIONS)), return_exceptions=True)
+        await asyncio.sleep(1.5)
+        began = time.monotonic()
+        status, stderr = await asyncio.to_thread(service.stop, how)
+        ended = time.monotonic() - began
+        errors = await sending
+    assert all(isinstance(error, httpx.TransportError) for error in errors), errors
+    assert len(acknowledged) > 100
+    stored = stored_meters(empty_database.url)
+    assert acknowledged <= stored
+    if how == signal.SIGTERM:
+        assert (status, stderr, refused) == (0, "", [])
+        assert ended < 10
+        # whoever was being served when it came has got its answer
+        assert len(stored - acknowledged) == 0
