@@ -1,0 +1,52 @@
+"""Any bytes at all as a batch: what is found in it is what a plain JSON parser finds."""
+
+import contextlib
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.batches import decode_batch
+from service.errors import OUTCOMES, Problem
+from service.readings import METER
+from service.refusals import elements
+from tests.property.test_readings import JSON_VALUES
+
+READING = b'{"meterId":"M1","kwhConsumedAc":1,"voltage":2,"timestamp":"2026-02-08T18:00:00Z"}'
+
+
+@given(st.lists(JSON_VALUES, max_size=8), st.sampled_from([None, 1]), st.sampled_from(["", " ", "\n\t"]))
+@settings(max_examples=300, deadline=None)
+def test_the_elements_of_an_array_are_those_json_finds(values: list, indent: int | None, space: str) -> None:
+    body = (space + json.dumps(values, indent=indent) + space).encode()
+    assert [json.loads(element) for element in elements(body)] == values
+
+
+@given(st.binary(max_size=60) | st.text('[]{}",: 1ea\\\n', max_size=30).map(str.encode))
+@settings(max_examples=1000, deadline=None)
+def test_what_is_no_array_is_malformed_and_nothing_else(body: bytes) -> None:
+    try:
+        found = list(elements(body))
+    except Problem as problem:
+        assert problem.code == "body_malformed"
+        assert problem.detail
+        with contextlib.suppress(ValueError, UnicodeDecodeError):
+            assert not isinstance(json.loads(body), list), "a good array was refused"
+    else:
+        assert len(json.loads(body)) == len(found)
+
+
+@given(st.lists(st.binary(max_size=40) | st.just(READING), max_size=10), st.booleans(), st.sampled_from([None, METER]))
+@settings(max_examples=500, deadline=None)
+def test_every_item_is_accounted_for_once_in_its_place(items: list[bytes], ndjson: bool, stream: object) -> None:
+    body = b"\n".join(items) if ndjson else b"[" + b",".join(items) + b"]"
+    try:
+        batch = decode_batch(body, ndjson=ndjson, stream=stream, most=1000)
+    except Problem as problem:
+        assert (ndjson, problem.code) == (False, "body_malformed")
+        return
+    indexes = [index for found in batch.readings.values() for index, _ in found] + [one.index for one in batch.refused]
+    assert sorted(indexes) == list(range(batch.received))
+    assert {one.problem.code for one in batch.refused} <= OUTCOMES.keys()
+    if ndjson:
+        assert len(batch.readings[METER]) >= items.count(READING)
