@@ -28,7 +28,14 @@ def two_workers(empty_database: TestDatabase) -> dict[str, str]:
 def workers(service: Service) -> list[psutil.Process]:
     """The processes of `service` that listen on its port, but the one that supervises them."""
     children = psutil.Process(service.process.pid).children()
-    return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
+    return [child for child in children if "spawn_main" in command(child)]
+
+
+def command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has just ended
+        return ""
 
 
 def stored_meters(url: str) -> set[str]:
