@@ -1,8 +1,9 @@
-"""The servers that are measured side by side, one process each: `python -m bench.servers KIND URL PORT CONNECTIONS`.
+"""Servers to measure the service against, one process each: `python -m bench.servers bare | uncoalesced`.
 
-service      the application as `energy serve` runs it
 bare         an ASGI callable of a few lines, with the same decoder and the same coalescer: the ceiling of Python
 uncoalesced  the application, with one transaction a request
+
+They take their settings from the environment, as `energy serve` does.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ import asyncpg
 import uvicorn
 import uvloop
 
-from service.app import create_app
-from service.db import Database, open_database
+from service.app import create_app, spare_the_collector
+from service.db import CONNECTIONS, Database, open_database
+from service.prepare import prepared_database
 from service.readings import METER
-from service.serve import SERVER_OPTIONS
-from service.settings import Settings
+from service.serve import BACKLOG, SERVER_OPTIONS
+from service.settings import Settings, load_settings
 
 
 def bare_app(database: Database) -> Any:
+    """POST one reading of a meter to any path."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"20")]
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -43,22 +46,31 @@ def bare_app(database: Database) -> Any:
 
 
 class Uncoalesced(Database):
+    """A call and a commit for each request."""
+
     async def ingest(self, query: str, rows: list[Any]) -> Sequence[asyncpg.Record]:
+        """A record for each of `rows`."""
         return await self.write_rows(query, rows)
 
 
-async def run(kind: str, url: str, port: int, connections: int) -> None:
+async def _run(kind: str, settings: Settings, url: str, connections: int) -> None:
     async with open_database(url, connections=connections) as database:
         if kind == "bare":
             app = bare_app(database)
-        elif kind == "uncoalesced":
-            app = create_app(Uncoalesced(database.write, database.read, Settings.max_pending), Settings())
         else:
-            app = create_app(database, Settings())
-        listener = socket.create_server(("127.0.0.1", port), backlog=2048)
+            app = create_app(Uncoalesced(database.write, database.read, settings.max_pending), settings)
+        spare_the_collector()
+        listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
+        print("serving", flush=True)
         await uvicorn.Server(uvicorn.Config(app, lifespan="off", **SERVER_OPTIONS)).serve(sockets=[listener])
 
 
+def main(kind: str) -> None:
+    """Serve until SIGTERM."""
+    settings = load_settings()
+    with prepared_database(settings) as prepared:
+        uvloop.run(_run(kind, settings, prepared.url, 1 if prepared.embedded else CONNECTIONS))
+
+
 if __name__ == "__main__":
-    kind, url, port, connections = sys.argv[1:]
-    uvloop.run(run(kind, url, int(port), int(connections)))
+    main(sys.argv[1])

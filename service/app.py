@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import cast
@@ -49,6 +50,15 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
         openapi_config=openapi_config(),
         logging_config=None,
     )
+
+
+def spare_the_collector() -> None:
+    """Keep Python's garbage collector off what starting has made, once all of it is there.
+
+    All of that stays anyway, and a pass over it stops every request for tens of milliseconds.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _database(state: State) -> Database:

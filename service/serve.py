@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 import uvloop
 
-from service.app import create_app
+from service.app import create_app, spare_the_collector
 from service.db import CONNECTIONS, open_database
 from service.embedded import EmbeddedDatabase
 from service.errors import StartupError
@@ -100,6 +100,7 @@ async def _run(settings: Settings, prepared: Prepared, listener: socket.socket, 
         prepared.url, read_url=settings.database_read_url, connections=connections, max_pending=settings.max_pending
     ) as database:
         server = _Server(uvicorn.Config(create_app(database, settings), lifespan="off", **SERVER_OPTIONS), announcement)
+        spare_the_collector()
         for signal_number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signal_number, setattr, server, "should_exit", True)
         if embedded is None:

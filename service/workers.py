@@ -19,7 +19,7 @@ from litestar import Litestar
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from service.app import create_app
+from service.app import create_app, spare_the_collector
 from service.db import open_database
 from service.errors import StartupError
 from service.settings import Settings, configure_logging, load_settings
@@ -71,6 +71,7 @@ def create_worker() -> Litestar:
             connect=False,
         ) as database:
             app.state.database = database
+            spare_the_collector()
             yield
         watching.cancel()
 

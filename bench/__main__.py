@@ -1,0 +1,54 @@
+"""`make bench`: every measurement, each in one run with what it is compared to, on a database of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from bench import batches, memory, single
+from bench.report import Row, machine, print_table, write_json
+from bench.stage import Stage, fresh_stage
+from service.errors import StartupError
+from service.prepare import prepared_database
+from service.settings import load_settings
+
+MEASUREMENTS: dict[str, Callable[[Stage], list[Row]]] = {
+    "single": single.measure,
+    "batches": batches.measure,
+    "memory": memory.measure,
+}
+
+
+@click.command()
+@click.option("--only", type=click.Choice(list(MEASUREMENTS)), multiple=True, help="Measure this (may be repeated).")
+@click.option("--json", "path", type=click.Path(path_type=Path), default=Path("bench.json"), show_default=True)
+def main(only: tuple[str, ...], path: Path) -> None:
+    """Measure, print one table, and write it as JSON.
+
+    On the server of DATABASE_URL, in databases that are made for it and dropped, or on the embedded one.
+    """
+    server_url = load_settings().database_url
+    rows: list[Row] = []
+    database = ""
+    notice = Console(stderr=True)
+    try:
+        for name in only or MEASUREMENTS:
+            notice.print(f"measuring: {name}")
+            with fresh_stage(server_url) as stage:
+                with prepared_database(load_settings(stage.environment)) as prepared:
+                    database = prepared.name
+                rows += MEASUREMENTS[name](stage)
+    except StartupError as error:
+        sys.exit(f"bench: {error}")
+    finally:
+        if rows:
+            print_table(rows)
+            write_json(path, machine(database), rows)
+
+
+if __name__ == "__main__":
+    main()

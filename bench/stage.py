@@ -1,0 +1,143 @@
+"""What every measurement needs: a fresh database, a server on it, a load, and an eye on the processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import psutil
+import psycopg
+
+from service.errors import StartupError
+from tests.processes import free_port
+from tests.support import fresh_database
+
+SERVICE = ("service.cli", "serve")
+READINGS_LUA = Path(__file__).parent / "readings.lua"
+MEBIBYTE = 1024 * 1024
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What wrk found; times in microseconds."""
+
+    requests: int
+    duration: int
+    errors: int
+    p50: int
+    p99: int
+    p999: int
+
+    @property
+    def rate(self) -> float:
+        """Requests/s."""
+        return self.requests / self.duration * 1e6
+
+
+class Stage:
+    """A fresh, migrated database, and what runs on it.
+
+    Attributes:
+        url: of the database on a server; None for the embedded one.
+        folder: for files, gone afterwards.
+    """
+
+    def __init__(self, url: str | None, folder: Path) -> None:
+        self.url = url
+        self.folder = folder
+        where = {"DATABASE_URL": url} if url else {"DATABASE_URL": "", "ENERGY_DATA_DIR": str(folder / "data")}
+        port = free_port()
+        self.environment = {**os.environ, **where, "PORT": str(port), "ENERGY_LOG_LEVEL": "error"}
+        self.address = f"http://127.0.0.1:{port}"
+        self._fleets = 0
+
+    def run(self, *command: str) -> str:
+        """What `python -m` this prints.
+
+        Raises:
+            StartupError: its exit status is not 0.
+        """
+        arguments = [sys.executable, "-m", *command]
+        result = subprocess.run(arguments, env=self.environment, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise StartupError(f"{' '.join(command)} failed: {(result.stderr or result.stdout).strip()[-500:]}")
+        return result.stdout
+
+    @contextlib.contextmanager
+    def serving(self, *command: str) -> Iterator[psutil.Process]:
+        """The process of `python -m` this, from when it serves until the block ends."""
+        arguments = [sys.executable, "-m", *command]
+        process = subprocess.Popen(arguments, env=self.environment, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        try:
+            while not (line := process.stdout.readline()).startswith("serving"):
+                if not line:
+                    raise StartupError(f"{' '.join(command)} did not start (exit {process.wait()})")
+            yield psutil.Process(process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=60)
+
+    def wrk(self, path: str, *, seconds: int, connections: int, readings: int = 1) -> Load:
+        """Post new readings as fast as they are answered, over connections that are kept."""
+        if shutil.which("wrk") is None:
+            raise StartupError("wrk is needed to make the load: install it (Debian and Ubuntu: apt-get install wrk)")
+        self._fleets += 1
+        start = int(time.time()) // 86_400 * 86_400 - 86_400
+        options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(READINGS_LUA)]
+        readings_of = [f"B{self._fleets}-", str(start), str(readings)]
+        command = ["wrk", *options, self.address + path, "--", *readings_of]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        return msgspec.json.decode(result.stdout.splitlines()[-1], type=Load)
+
+    def database_processes(self, service: psutil.Process) -> list[psutil.Process]:
+        """Those of the database: the embedded one, or the server's, where that runs on this machine, else none."""
+        if self.url is None:
+            return service.children(recursive=True)
+        with psycopg.connect(self.url) as connection, contextlib.suppress(psutil.Error):
+            backend = psutil.Process(connection.info.backend_pid)
+            server = backend.parent()
+            if server and "postgres" in backend.name():
+                return [server, *server.children()]
+        return []
+
+
+@contextlib.contextmanager
+def fresh_stage(server_url: str | None) -> Iterator[Stage]:
+    """A migrated database of its own, on the server or embedded; dropped when the block ends."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="energy-bench-")))
+        stage = Stage(stack.enter_context(fresh_database(server_url)) if server_url else None, folder)
+        stage.run("service.cli", "migrate")
+        yield stage
+
+
+def cpu_seconds(processes: list[psutil.Process]) -> float:
+    """Processor time used so far; of a process that has ended, none."""
+    total = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def resident(processes: list[psutil.Process]) -> float | None:
+    """Memory in MiB; what several share counts once (proportional set size). None where that may not be seen."""
+    total = 0
+    for process in processes:
+        try:
+            total += process.memory_full_info().pss if len(processes) > 1 else process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+        except psutil.AccessDenied:
+            return None
+    return total / MEBIBYTE
