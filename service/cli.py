@@ -1,4 +1,4 @@
-"""The command line: `energy serve | migrate | doctor | rejected`."""
+"""The command line: `energy serve | migrate | doctor | rejected | simulate`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from service.migrate import make_service_login, migrate
 from service.rejected import rejected
 from service.serve import serve
 from service.settings import configure_logging, load_settings
+from service.simulate.command import simulate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -57,6 +58,7 @@ def migrate_command(service_login: str | None) -> None:
 
 
 cli.add_command(rejected)
+cli.add_command(simulate)
 
 
 @cli.command("doctor")

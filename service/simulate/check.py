@@ -1,0 +1,121 @@
+"""Whether the service answers what was sent: the energy balance of some vehicles, added up here a second time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import aiohttp
+import msgspec
+
+TOLERANCE_KWH = 1e-6
+TOLERANCE_K = 0.011
+"""The service rounds a mean temperature to two decimals."""
+TOLERANCE_RATIO = 1.1e-4
+"""And a ratio to four."""
+
+Window: TypeAlias = tuple[int, int]
+"""Unix seconds, the second one excluded."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the service says of a vehicle, beside what was sent.
+
+    Attributes:
+        differences: what is not the same, in words; empty where all is.
+        not_comparable: why the two cannot be compared; empty where they can.
+    """
+
+    vehicle_id: str
+    answered: dict[str, Any]
+    differences: list[str]
+    not_comparable: str
+
+    @property
+    def word(self) -> str:
+        """`match`, `MISMATCH` or `not compared`."""
+        if not self.differences:
+            return "match"
+        return "not compared" if self.not_comparable else "MISMATCH"
+
+
+async def ask(session: aiohttp.ClientSession, vehicle_id: str, window: Window) -> dict[str, Any]:
+    """The service's energy balance of a vehicle; of one it does not know, an empty one."""
+    start, end = (datetime.fromtimestamp(time, UTC).isoformat() for time in window)
+    path = f"/v1/analytics/performance/{vehicle_id}"
+    async with session.get(path, params={"start": start, "end": end}) as response:
+        answer: dict[str, Any] = msgspec.json.decode(await response.read())
+        if response.status == 404:
+            return expect([], window)
+        if response.status != 200:
+            raise aiohttp.ClientError(f"{path} answers {response.status}: {answer.get('detail')}")
+        return answer
+
+
+async def judge(
+    session: aiohttp.ClientSession, vehicle_id: str, window: Window, expected: dict[str, Any], not_comparable: str
+) -> Verdict:
+    """What the service says of a vehicle beside what is `expected`, which may be `not_comparable` for a reason."""
+    try:
+        answered = await ask(session, vehicle_id, window)
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        return Verdict(vehicle_id, expect([], window), [f"the service did not answer: {error}"], "")
+    return Verdict(vehicle_id, answered, compare(expected, answered), not_comparable)
+
+
+def expect(bodies: Iterable[bytes], window: Window) -> dict[str, Any]:
+    """The energy balance of readings (as JSON) of a vehicle and its meter, by the definitions of the README."""
+    meter: list[dict[str, Any]] = []
+    vehicle: list[dict[str, Any]] = []
+    for body in bodies:
+        reading = msgspec.json.decode(body)
+        time = datetime.fromisoformat(reading["timestamp"]).timestamp()
+        if window[0] <= time < window[1]:
+            (meter if "meterId" in reading else vehicle).append(reading)
+    consumed = math.fsum(reading["kwhConsumedAc"] for reading in meter) if meter else None
+    delivered = math.fsum(reading["kwhDeliveredDc"] for reading in vehicle) if vehicle else None
+    ratio = round(float(Fraction(delivered) / Fraction(consumed)), 4) if consumed and delivered is not None else None
+    return {
+        "totalEnergyConsumedAc": consumed,
+        "totalEnergyDeliveredDc": delivered,
+        "efficiencyRatio": ratio,
+        "efficiencyStatus": _status(consumed, delivered, ratio),
+        "avgBatteryTemp": math.fsum(r["batteryTemp"] for r in vehicle) / len(vehicle) if vehicle else None,
+        "meterReadings": len(meter),
+        "vehicleReadings": len(vehicle),
+    }
+
+
+def compare(expected: dict[str, Any], answered: dict[str, Any]) -> list[str]:
+    """What of `answered` is not as expected, in words."""
+    tolerances = {
+        "totalEnergyConsumedAc": TOLERANCE_KWH,
+        "totalEnergyDeliveredDc": TOLERANCE_KWH,
+        "efficiencyRatio": TOLERANCE_RATIO,
+        "avgBatteryTemp": TOLERANCE_K,
+    }
+    differences = []
+    for name, wanted in expected.items():
+        found = answered[name]
+        same = wanted == found
+        if isinstance(wanted, float) and isinstance(found, float | int) and name in tolerances:
+            same = abs(wanted - found) <= tolerances[name]
+        if name == "efficiencyStatus" and not same and expected["efficiencyRatio"] is not None:
+            # on the threshold itself the rounding decides
+            same = min(abs(expected["efficiencyRatio"] - limit) for limit in (0.85, 1)) <= TOLERANCE_RATIO
+        if not same:
+            differences.append(f"{name} is {found}, expected {wanted}")
+    return differences
+
+
+def _status(consumed: float | None, delivered: float | None, ratio: float | None) -> str:
+    if consumed is None or delivered is None or consumed == delivered == 0:
+        return "unknown"
+    if ratio is None or ratio > 1:
+        return "impossible"
+    return "low" if ratio < 0.85 else "normal"
