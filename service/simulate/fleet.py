@@ -51,7 +51,7 @@ class Fleet:
     Args:
         vehicles: how many.
         seed: of everything that is random.
-        faulty: share of chargers with a fault, whose efficiency over a day is below 0.8; that of others is above 0.86.
+        faulty: share of chargers with a fault. Their efficiency over a day is below 0.8, that of the others above 0.85.
         start: when its first interval ends, seconds of Unix time.
         interval: seconds between two readings of a device.
     """

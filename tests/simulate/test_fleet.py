@@ -22,17 +22,20 @@ def new_fleet(vehicles: int = 40, seed: int = 1, faulty: float = 0.3, interval: 
     return Fleet(vehicles, seed, faulty=faulty, start=MIDNIGHT, interval=interval)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_over_a_day_faulty_chargers_are_below_85_percent_and_the_others_above(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(3))
+def test_over_any_24_hours_faulty_chargers_are_below_85_percent_and_the_others_above(seed: int) -> None:
     fleet = new_fleet(seed=seed)
     found = set()
     for vehicle in range(fleet.vehicles):
-        measured = days(fleet, vehicle, 2)
-        for day in (measured[:DAY], measured[DAY:]):
-            consumed, delivered = sum(m.kwh_ac for m in day), sum(m.kwh_dc for m in day)
-            assert delivered > 2
-            assert (delivered / consumed < 0.85) == fleet.is_faulty(vehicle), (vehicle, delivered / consumed)
-            found.add(fleet.is_faulty(vehicle))
+        measured = days(fleet, vehicle, 3)
+        consumed = list(itertools.accumulate((m.kwh_ac for m in measured), initial=0.0))
+        delivered = list(itertools.accumulate((m.kwh_dc for m in measured), initial=0.0))
+        assert delivered[-1] > 5
+        for start in range(0, 2 * DAY, 30):
+            ac, dc = consumed[start + DAY] - consumed[start], delivered[start + DAY] - delivered[start]
+            if dc > 5:  # standby weighs more in a day that leaves a session out
+                assert (dc / ac < 0.85) == fleet.is_faulty(vehicle), (vehicle, start, dc / ac)
+                found.add(fleet.is_faulty(vehicle))
     assert found == {True, False}
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -17,7 +19,7 @@ from service.simulate.drive import Driver, Pace
 from service.simulate.feed import Faults, Item, feed
 from service.simulate.fleet import Fleet
 from service.simulate.tally import Tally
-from tests.processes import run, running
+from tests.processes import ELSEWHERE, ENERGY, PLAIN, run, running
 from tests.support import NOW, Api, new_pair
 
 START = int(NOW.timestamp()) - 7200
@@ -196,6 +198,29 @@ async def test_a_service_that_adds_up_wrongly_is_found_out() -> None:
         result = await asyncio.to_thread(run, "simulate", *options)
     assert result.returncode == 1
     assert "MISMATCH: V000000: totalEnergyConsumedAc is None, expected" in result.stdout
+
+
+def test_ctrl_c_ends_it_in_order_with_its_verdict(environment: dict[str, str]) -> None:
+    with running(environment, "--migrate") as service:
+        command = [
+            *ENERGY,
+            "simulate",
+            "--url",
+            f"http://127.0.0.1:{service.port}",
+            "--vehicles",
+            "30",
+            "--interval",
+            "1",
+        ]
+        process = subprocess.Popen(
+            command, cwd=ELSEWHERE, env=PLAIN, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        while service.get("/v1/status/meter/M000029").status_code != 200:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stderr) == (0, "")
+    assert stdout.count(" match") == 8
 
 
 @pytest.mark.parametrize(
