@@ -1,4 +1,4 @@
-"""The command line: `energy serve | migrate | doctor | rejected | simulate`."""
+"""The command line: `energy serve | migrate | doctor | import | rejected | simulate`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from service import __version__
 from service.doctor import examine
 from service.embedded import run_embedded
 from service.errors import StartupError
+from service.importer.command import import_command
 from service.migrate import make_service_login, migrate
 from service.rejected import rejected
 from service.serve import serve
@@ -58,6 +59,7 @@ def migrate_command(service_login: str | None) -> None:
 
 
 cli.add_command(rejected)
+cli.add_command(import_command)
 cli.add_command(simulate)
 
 

@@ -18,6 +18,7 @@ from service.settings import Settings
 CONNECTIONS = 10
 """A pool has at most."""
 COMMAND_TIMEOUT_S = 10.0
+BULK_TIMEOUT_S = 300.0
 WRITERS = 2
 """Connections a kind of reading is stored on at once: while one commits, the other gathers."""
 CONNECT_TIMEOUT_S = 5.0
@@ -122,6 +123,29 @@ async def open_database(
     finally:
         # not close(): nothing is under way any more, and the embedded database does not answer an orderly good-bye
         write.terminate()
+
+
+@asynccontextmanager
+async def open_connection(url: str) -> AsyncIterator[AnyConnection]:
+    """One connection for work in bulk, whose statements may take as long as `BULK_TIMEOUT_S`.
+
+    Raises:
+        StartupError: the server does not answer or refuses; the message says what to do.
+    """
+    try:
+        connection = await asyncpg.connect(
+            url,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=BULK_TIMEOUT_S,
+            server_settings={"application_name": "energy-import"},
+        )
+        await set_up(connection)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StartupError(describe_failure(error, url)) from error
+    try:
+        yield connection
+    finally:
+        connection.terminate()
 
 
 async def _open_pool(url: str, connections: int, connect: bool) -> Pool:

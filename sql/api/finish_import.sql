@@ -1,0 +1,15 @@
+-- An import that is complete leaves nothing behind but its readings.
+
+CREATE OR REPLACE FUNCTION api.finish_import(p_import_id text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+    DELETE FROM telemetry.import_progress WHERE import_id = p_import_id;
+    SELECT pg_advisory_unlock(hashtextextended(p_import_id, 0));
+$$;
+
+REVOKE EXECUTE ON FUNCTION api.finish_import (text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.finish_import (text) TO energy_service;
+
+COMMENT ON FUNCTION api.finish_import (text) IS
+'Forgets a complete import and gives its lock back';

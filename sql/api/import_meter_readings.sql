@@ -1,0 +1,108 @@
+-- The dual write of an import: what the session has copied into its temporary table. What breaks a limit is taken out
+-- first; each limit is an interval, so that nothing does if the lowest and the highest values and all ids are good, which
+-- is cheaper to know than of each row. p_new is the caller's guess that no row was stored before: then a plain INSERT will
+-- do, which is cheaper than one with ON CONFLICT. Where it fails, the chunk goes the way of every reading, and has cost the
+-- dead rows of one chunk. Both writes go in the order of the key, as in api.ingest_meter_readings.
+
+CREATE OR REPLACE FUNCTION api.import_meter_readings(p_new boolean)
+RETURNS TABLE (outcome text, readings bigint, place integer, detail text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, telemetry, pg_temp
+SET enable_nestloop = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_retention CONSTANT interval := telemetry.raw_retention();
+    v_low api.meter_reading;
+    v_high api.meter_reading;
+    v_stored bigint;
+    v_places integer[];
+BEGIN
+    PERFORM telemetry.require_import_table('import_meter_reading');
+
+    SELECT
+        min(meter_id), min(recorded_at), min(kwh_consumed_ac), min(voltage), NULL
+    INTO v_low FROM pg_temp.import_meter_reading;
+    SELECT
+        max(meter_id), max(recorded_at), max(kwh_consumed_ac), max(voltage), NULL
+    INTO v_high FROM pg_temp.import_meter_reading;
+    IF telemetry.refuse_meter_reading(
+        v_high.meter_id, v_high.recorded_at,
+        v_high.kwh_consumed_ac, v_high.voltage, now(), v_retention
+    ) IS NOT NULL OR EXISTS (
+        -- OFFSET 0: else the check moves below DISTINCT and runs once a row
+        SELECT FROM (SELECT DISTINCT meter_id FROM pg_temp.import_meter_reading OFFSET 0) AS s
+        WHERE telemetry.refuse_meter_reading(
+            s.meter_id, v_low.recorded_at,
+            v_low.kwh_consumed_ac, v_low.voltage, now(), v_retention
+        ) IS NOT NULL
+    ) THEN
+        RETURN QUERY
+        WITH refused AS (
+            DELETE FROM pg_temp.import_meter_reading AS s
+            WHERE telemetry.refuse_meter_reading(
+                s.meter_id, s.recorded_at, s.kwh_consumed_ac, s.voltage, now(), v_retention
+            ) IS NOT NULL
+            RETURNING s.place, telemetry.refuse_meter_reading(
+                s.meter_id, s.recorded_at, s.kwh_consumed_ac, s.voltage, now(), v_retention
+            ) AS refusal
+        )
+        SELECT (r.refusal).code, 1::bigint, r.place, (r.refusal).detail
+        FROM refused AS r;
+    END IF;
+
+    IF p_new THEN
+        BEGIN
+            INSERT INTO telemetry.meter_telemetry_history
+                (meter_id, recorded_at, kwh_consumed_ac, voltage)
+            SELECT meter_id, recorded_at, kwh_consumed_ac, voltage
+            FROM pg_temp.import_meter_reading
+            ORDER BY meter_id, recorded_at;
+            GET DIAGNOSTICS v_stored = ROW_COUNT;
+
+            INSERT INTO telemetry.meter_current_status AS status
+                (meter_id, recorded_at, kwh_consumed_ac, voltage)
+            SELECT meter_id, recorded_at, kwh_consumed_ac, voltage
+            FROM pg_temp.import_meter_reading
+            JOIN (
+                SELECT meter_id, max(recorded_at) AS recorded_at
+                FROM pg_temp.import_meter_reading
+                GROUP BY meter_id
+            ) AS latest USING (meter_id, recorded_at)
+            ORDER BY meter_id
+            ON CONFLICT (meter_id) DO UPDATE SET
+                recorded_at = excluded.recorded_at,
+                received_at = excluded.received_at,
+                kwh_consumed_ac = excluded.kwh_consumed_ac,
+                voltage = excluded.voltage
+            WHERE status.recorded_at < excluded.recorded_at;
+
+            RETURN QUERY SELECT 'stored', v_stored, NULL::integer, NULL::text;
+            RETURN;
+        EXCEPTION
+            WHEN unique_violation THEN NULL; -- some were stored before, or stand twice in the chunk
+        END;
+    END IF;
+
+    SELECT array_agg(s.place ORDER BY s.place) INTO v_places FROM pg_temp.import_meter_reading AS s;
+    RETURN QUERY
+    SELECT i.outcome, count(*), CASE WHEN i.detail IS NOT NULL THEN v_places[i.rank] END AS place, i.detail
+    FROM api.ingest_meter_readings(
+        (
+            SELECT array_agg(
+                ROW(s.meter_id, s.recorded_at, s.kwh_consumed_ac, s.voltage, NULL)::api.meter_reading
+                ORDER BY s.place
+            )
+            FROM pg_temp.import_meter_reading AS s
+        ),
+        FALSE
+    ) WITH ORDINALITY AS i (outcome, detail, rank)
+    GROUP BY i.outcome, place, i.detail;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION api.import_meter_readings (boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.import_meter_readings (boolean) TO energy_service;
+
+COMMENT ON FUNCTION api.import_meter_readings (boolean) IS
+'Stores the rows of this session''s import_meter_reading (api.make_import_table) as api.ingest_meter_readings does in the order of place, keeping none of what it refuses. Answers one row for all that were stored, one for all duplicates (readings: how many), and one per refused reading with its place and the detail. p_new: whether all are expected to be new, which is faster if so';

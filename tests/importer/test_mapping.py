@@ -1,0 +1,110 @@
+"""Files of another shape: which column is which field, what its numbers mean, and whose clocks its times are of."""
+
+import csv
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from service.errors import StartupError
+from tests.importer.conftest import Import
+from tests.support import ROOT, Owner, Pair
+
+PARIS = ZoneInfo("Europe/Paris")
+DAY = ROOT / "tests/data/smart_meter_2007-02-01.csv"
+OPTIONS: dict[str, Any] = {
+    "delimiter": ";",
+    "columns": {"kwhConsumedAc": "Global_active_power", "voltage": "Voltage", "timestamp": "Date+Time"},
+    "scales": {"kwhConsumedAc": "1/60"},
+    "timezone": "Europe/Paris",
+    "time_format": "%d/%m/%Y %H:%M:%S",
+}
+
+
+def recent_weekday() -> date:
+    """A day within the retention on which no clock is changed."""
+    day = datetime.now(UTC).date() - timedelta(days=2)
+    return day - timedelta(days=1) if day.weekday() == 6 else day
+
+
+async def test_a_day_of_a_real_meter_is_imported_by_options_alone(
+    import_: Import, owner: Owner, pair: Pair, tmp_path: Path
+) -> None:
+    day = recent_weekday()
+    path = tmp_path / "day.csv"
+    path.write_text(DAY.read_text().replace("1/2/2007", f"{day.day}/{day.month}/{day.year}"))
+    result = await import_(path, **OPTIONS, constants={"meterId": pair.meter})
+    assert (result.rows, result.counts) == (1440, {"stored": 1440})
+    with DAY.open() as file:
+        power = [float(row["Global_active_power"]) for row in csv.DictReader(file, delimiter=";")]
+    query = (
+        "SELECT min(recorded_at), max(recorded_at), sum(kwh_consumed_ac), min(voltage) "
+        "FROM telemetry.meter_telemetry_history WHERE meter_id = $1"
+    )
+    [(first, last, energy, voltage)] = await owner.fetch(query, pair.meter)
+    midnight = datetime(day.year, day.month, day.day, tzinfo=PARIS)
+    assert (first, last) == (midnight, midnight + timedelta(minutes=1439))
+    assert energy == pytest.approx(sum(power) / 60)
+    assert voltage > 230
+
+
+async def test_the_same_day_as_it_was_recorded_is_too_old(import_: Import, pair: Pair) -> None:
+    side = DAY.with_name(DAY.name + ".refused.ndjson")
+    try:
+        result = await import_(DAY, **OPTIONS, constants={"meterId": pair.meter})
+    finally:
+        side.unlink(missing_ok=True)
+    assert result.counts == {"rejected": 1440}
+    assert {row["code"] for row in result.refused} == {"timestamp_too_old"}
+    assert result.refused[0]["row"]["Date"] == "1/2/2007"
+
+
+def last_change(month: int) -> date:
+    """The last Sunday of this month, when Europe changes its clocks, as long past as it may be."""
+    year = datetime.now(UTC).year - 1
+    day = date(year, month, 31)
+    return day - timedelta(days=(day.weekday() + 1) % 7)
+
+
+@pytest.mark.parametrize(("month", "shown"), [(3, "never"), (10, "twice")])
+async def test_a_local_time_that_the_clocks_show_twice_or_never_is_refused(
+    import_: Import, owner: Owner, pair: Pair, tmp_path: Path, month: int, shown: str
+) -> None:
+    day = last_change(month)
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "meterId,timestamp,kwhConsumedAc,voltage\n"
+        + "".join(
+            f"{pair.meter},{day} {hour}:30:00{zone},1,230\n" for hour, zone in (("01", ""), ("02", ""), ("04", ""))
+        )
+        + f"{pair.meter},{day}T02:30:00+02:00,1,230\n"
+    )
+    result = await import_(path, timezone="Europe/Paris")
+    assert result.codes == [(3, "timestamp_invalid")]
+    assert f"shown {shown} by the clocks of Europe/Paris" in result.refused[0]["detail"]
+    times = await owner.fetch(
+        "SELECT recorded_at FROM telemetry.meter_telemetry_history WHERE meter_id = $1 ORDER BY 1", pair.meter
+    )
+    local = [datetime(day.year, day.month, day.day, hour, 30, tzinfo=PARIS) for hour in (1, 4)]
+    offset = datetime(day.year, day.month, day.day, 0, 30, tzinfo=UTC)
+    assert [row[0] for row in times] == sorted({*(time.astimezone(UTC) for time in local), offset})
+
+
+def wrong() -> Iterator[Any]:
+    yield {"columns": {"voltage": "Volts"}}, "there is no column 'Volts' for voltage .*found: meterId, when"
+    yield {"columns": {"soc": "when", "timestamp": "when"}, "kind": "meter"}, "soc is not a field of a meter reading"
+    yield {"columns": {"timestamp": "when"}, "constants": {"voltage": "high"}}, "--set voltage=high: .*must be a number"
+    yield {}, "no column for timestamp .*--column timestamp=COLUMN"
+
+
+@pytest.mark.parametrize(("options", "words"), list(wrong()))
+async def test_a_mapping_that_cannot_be_is_said_with_the_option_that_mends_it(
+    import_: Import, tmp_path: Path, options: dict[str, Any], words: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("meterId,when,kwhConsumedAc,voltage\n")
+    with pytest.raises(StartupError, match=words):
+        await import_(path, **options)

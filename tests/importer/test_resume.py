@@ -1,0 +1,212 @@
+"""Imports that end before their time, and what the next run makes of them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from service.errors import StartupError
+from service.importer.load import Progress
+from service.importer.mapping import Options
+from service.importer.refused import RefusedFile
+from service.migrate import migrate
+from tests.importer.conftest import Import, opened
+from tests.support import YESTERDAY, Owner, Pair, TestDatabase, rfc3339
+
+ENERGY = [sys.executable, "-m", "service.cli", "import"]
+ROWS = 2500
+START = YESTERDAY - timedelta(days=9)
+
+
+class Stopped(Exception):  # noqa: N818
+    """What ends a run in a test."""
+
+
+def write_rows(path: Path, meter: str, rows: int = ROWS, bad_every: int = 100) -> None:
+    """Rows of a second each, 1 kWh each; of every `bad_every` the last has an impossible voltage."""
+    with path.open("w") as file:
+        file.write("meterId,timestamp,kwhConsumedAc,voltage\n")
+        for row in range(1, rows + 1):
+            moment = rfc3339(START + timedelta(seconds=row))
+            file.write(f"{meter},{moment},1,{230 if row % bad_every else 9999}\n")
+
+
+def stop_after(chunks: int) -> Iterator[None]:
+    yield from [None] * (chunks + 1)
+    raise Stopped
+
+
+async def stopped_run(test_database: TestDatabase, path: Path, chunks: int = 1) -> None:
+    """A run that is cut off in the chunk after `chunks` of them."""
+    steps = stop_after(chunks - 1)
+
+    def show(progress: Progress) -> None:
+        next(steps)
+
+    async with opened(test_database) as target:
+        with pytest.raises(Stopped):
+            await Import(target)(path, show=show)
+
+
+async def total(owner: Owner, meter: str) -> tuple[int, float]:
+    query = "SELECT count(*), sum(kwh_consumed_ac) FROM telemetry.meter_telemetry_history WHERE meter_id = $1"
+    return tuple((await owner.fetch(query, meter))[0])
+
+
+async def test_a_run_goes_on_after_the_last_chunk_and_lists_every_refused_row_once(
+    test_database: TestDatabase, owner: Owner, import_: Import, pair: Pair, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    write_rows(path, pair.meter)
+    await stopped_run(test_database, path)
+    [progress] = await owner.fetch("SELECT rows_done, stored, rejected, file_name FROM telemetry.import_progress")
+    assert tuple(progress) == (1000, 990, 10, "a.csv")
+    assert await total(owner, pair.meter) == (990, 990)
+    with (tmp_path / "a.csv.refused.ndjson").open("a") as side:
+        side.write('{"line": 1101, "half a li')  # what a run writes and is killed before it commits
+    seen: list[Progress] = []
+    result = await import_(path, show=seen.append)
+    assert seen[0].rows == 1000
+    assert (result.rows, result.counts) == (ROWS, {"stored": 2475, "rejected": 25})
+    assert result.codes == [(line, "value_out_of_range") for line in range(101, ROWS + 2, 100)]
+    assert await total(owner, pair.meter) == (2475, 2475)
+    assert await owner.fetch("SELECT FROM telemetry.import_progress") == []
+
+
+async def test_without_resume_or_with_another_meaning_it_begins_at_the_first_row(
+    test_database: TestDatabase, owner: Owner, import_: Import, pair: Pair, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    write_rows(path, pair.meter)
+    await stopped_run(test_database, path)
+    result = await import_(path, resume=False)
+    assert result.counts == {"stored": 1485, "duplicates": 990, "rejected": 25}
+    assert len(result.refused) == 25
+    await stopped_run(test_database, path)
+    result = await import_(path, scales={"kwhConsumedAc": "2"})
+    assert result.counts == {"conflicts": 2475, "rejected": 25}
+    await owner.execute("DELETE FROM telemetry.import_progress")
+
+
+async def test_a_file_beside_that_was_taken_away_is_missed(
+    test_database: TestDatabase, owner: Owner, import_: Import, pair: Pair, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    write_rows(path, pair.meter)
+    await stopped_run(test_database, path)
+    (tmp_path / "a.csv.refused.ndjson").unlink()
+    with pytest.raises(StartupError, match=r"lacks refused rows .*--no-resume"):
+        await import_(path)
+    await owner.execute("DELETE FROM telemetry.import_progress")
+
+
+async def test_refused_rows_are_on_the_disk_before_their_chunk_is_committed(
+    test_database: TestDatabase, owner: Owner, pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.csv"
+    write_rows(path, pair.meter)
+
+    def fail(self: RefusedFile, rows: object) -> None:
+        raise StartupError("the disk is full")
+
+    monkeypatch.setattr(RefusedFile, "write", fail)
+    async with opened(test_database) as target:
+        with pytest.raises(StartupError, match="disk is full"):
+            await Import(target)(path)
+    assert await total(owner, pair.meter) == (0, None)
+    await owner.execute("DELETE FROM telemetry.import_progress")
+
+
+async def test_new_old_and_refused_rows_in_any_chunk_are_counted_as_they_are(
+    import_: Import, owner: Owner, pair: Pair, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    write_rows(path, pair.meter, rows=1500, bad_every=10_000)
+    assert (await import_(path)).counts == {"stored": 1500}
+    write_rows(path, pair.meter, rows=3500, bad_every=3100)
+    with path.open("a") as file:
+        file.write(f"{pair.meter},{rfc3339(START + timedelta(seconds=3400))},1,230\n")
+        file.write(f"{pair.meter},{rfc3339(START + timedelta(seconds=9000))},1,230\n" * 2)
+    result = await import_(path)
+    assert result.counts == {"stored": 2000, "duplicates": 1502, "rejected": 1}
+    assert await total(owner, pair.meter) == (3500, 3500)
+
+
+@pytest.mark.concurrent
+async def test_the_same_file_is_imported_by_one_process_at_a_time(
+    test_database: TestDatabase, owner: Owner, import_: Import, pair: Pair, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    write_rows(path, pair.meter, rows=1)
+    for connection in import_.target.connections:
+        await connection.execute("SET lock_timeout = '50ms'")
+    lock = "(hashtextextended($1, 0))"
+    await owner.fetch(f"SELECT pg_advisory_lock{lock}", Options().fingerprint(path))
+    with pytest.raises(StartupError, match="being imported by another process"):
+        await import_(path)
+    await owner.fetch(f"SELECT pg_advisory_unlock{lock}", Options().fingerprint(path))
+    assert (await import_(path)).counts == {"stored": 1}
+
+
+def process(url: str, path: Path, folder: Path) -> subprocess.Popen[str]:
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": url}
+    return subprocess.Popen(
+        [*ENERGY, path], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def rows_done(connection: psycopg.Connection) -> int:
+    row = connection.execute("SELECT max(rows_done) FROM telemetry.import_progress").fetchone()
+    return (row and row[0]) or 0
+
+
+@pytest.mark.concurrent
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, "lost"])
+def test_an_import_that_is_killed_interrupted_or_cut_off_is_completed_by_the_next(
+    empty_database: TestDatabase, tmp_path: Path, end: signal.Signals | str
+) -> None:
+    migrate(empty_database.url)
+    path = tmp_path / "a.csv"
+    rows = 300_000
+    write_rows(path, "M1", rows, bad_every=50_000)
+    with psycopg.connect(empty_database.url, autocommit=True) as connection:
+        running = process(empty_database.url, path, tmp_path)
+        while not rows_done(connection):
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.01)
+        if end == "lost":
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = 'energy-import' AND datname = current_database()"
+            )
+        else:
+            running.send_signal(end)
+        _, said = running.communicate(timeout=60)
+        done = rows_done(connection)
+        assert 0 < done < rows, "it ended too early for this test"
+        if end == signal.SIGINT:
+            assert (running.returncode, said) == (
+                130,
+                "energy: interrupted; the same command goes on after the last rows that are stored\n",
+            )
+        if end == "lost":
+            assert running.returncode == 1
+            assert said.count("\n") == 1
+            assert "the same command goes on" in said
+        second = process(empty_database.url, path, tmp_path)
+        printed, said = second.communicate(timeout=60)
+        assert (second.returncode, f"goes on after row {done:,}" in said) == (3, True), said
+        bad = rows // 50_000
+        assert f"{rows:,} rows: {rows - bad:,} stored, 0 duplicates, 0 conflicts, {bad} rejected" in printed
+        found = connection.execute("SELECT count(*), sum(kwh_consumed_ac) FROM telemetry.meter_telemetry_history")
+        assert found.fetchone() == (rows - bad, rows - bad)
+    lines = [json.loads(line)["line"] for line in (tmp_path / "a.csv.refused.ndjson").read_text().splitlines()]
+    assert lines == [number * 50_000 + 1 for number in range(1, bad + 1)]

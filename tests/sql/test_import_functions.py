@@ -1,0 +1,32 @@
+"""The import functions, as far as the importer itself does not show."""
+
+import pytest
+
+from service.db import open_connection
+from tests.support import TestDatabase
+
+
+@pytest.mark.concurrent
+@pytest.mark.parametrize("kind", ["meter", "vehicle"])
+async def test_a_table_that_the_caller_made_is_not_read_with_the_owners_rights(
+    test_database: TestDatabase, kind: str
+) -> None:
+    store = f"SELECT * FROM api.import_{kind}_readings(TRUE)"
+    async with open_connection(test_database.url) as connection:
+        with pytest.raises(Exception, match=r"api\.make_import_table makes it"):
+            await connection.execute(store)
+        columns = "SELECT 1 AS place, current_user::text AS meter_id, now() AS recorded_at"
+        await connection.execute(f"CREATE TEMPORARY VIEW import_{kind}_reading AS {columns}")
+        with pytest.raises(Exception, match=r"api\.make_import_table makes it"):
+            await connection.execute(store)
+
+
+@pytest.mark.concurrent
+async def test_the_service_may_fill_its_import_table_and_nothing_else(test_database: TestDatabase) -> None:
+    async with open_connection(test_database.url) as connection:
+        await connection.execute("SELECT api.make_import_table('meter')")
+        row = (1, "M1", await connection.fetchval("SELECT now()"), 1.0, 230.0)
+        await connection.copy_records_to_table("import_meter_reading", records=[row], schema_name="pg_temp")
+        for statement in ("SELECT * FROM", "DELETE FROM", "DROP TABLE"):
+            with pytest.raises(Exception, match=r"permission denied|must be owner"):
+                await connection.execute(f"{statement} pg_temp.import_meter_reading")
