@@ -116,7 +116,7 @@ async def import_file(  # noqa: PLR0913
                     progress = Progress(progress.rows + staged.chunk.size, progress.counts + found, staged.chunk.share)
                     done = [progress.counts[name] for name in COUNTED.values()]
                     await staged.connection.execute(RECORD, import_id, progress.rows, *done, side.length)
-                all_new = found["stored"] == len(staged.chunk.records)
+                all_new = not (found["duplicates"] or found["conflicts"])
                 show(progress)
         # a version with continuous aggregates refreshes them here, over the times of this file
         await first.execute(FINISH, import_id)
