@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bench import batches, fleet, memory, single
+from bench import batches, fleet, imports, memory, single
 from bench.report import Row, machine, print_table, write_json
 from bench.stage import Stage, fresh_stage
 from service.errors import StartupError
@@ -20,6 +20,7 @@ MEASUREMENTS: dict[str, Callable[[Stage], list[Row]]] = {
     "single": single.measure,
     "mission": fleet.measure_mission,
     "batches": batches.measure,
+    "import": imports.measure,
     "million": fleet.measure_million,
     "memory": memory.measure,
 }

@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -191,16 +191,16 @@ async def _run(plan: Plan, console: Console, samples: IO[bytes] | None) -> tuple
         connector=aiohttp.TCPConnector(limit=plan.concurrency),
         timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
     ) as session:
-        driver = Driver(session, tally, plan.pace, batch=plan.batch, concurrency=plan.concurrency)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, driver.stopping.set)
         try:
             earlier = {v: await ask(session, _id(plan, v), (start, start + 730 * DAY_S)) for v in watched}
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise StartupError(f"no energy service answers at {plan.url} ({error}): start it, or give --url") from None
-        showing = asyncio.create_task(show(tally, lambda: driver.last_due, console, samples))
         gc.freeze()  # a pass over all that is there already would delay whatever is due meanwhile
+        pace = replace(plan.pace, began=time.time())  # what went before took its time, and nothing is late for that
+        driver = Driver(session, tally, pace, batch=plan.batch, concurrency=plan.concurrency)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, driver.stopping.set)
+        showing = asyncio.create_task(show(tally, lambda: driver.last_due, console, samples))
         await driver.run(feed(fleet, plan.faults, prefix=plan.prefix, end=plan.end))
         seconds = time.monotonic() - tally.began
         showing.cancel()
