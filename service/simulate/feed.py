@@ -17,6 +17,7 @@ OUT_OF_ORDER_BY = 1.5
 """Intervals: a reading that waits this long comes after the next one of its device."""
 LATE_BY = (10, 60)
 """Intervals, from and to."""
+REST_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def feed(fleet: Fleet, faults: Faults, *, prefix: str, end: float) -> Iterator[I
     """Every reading due before `end` (Unix seconds), in the order of sending; ids begin with V or M and `prefix`.
 
     Each device has its own second of the interval, so that the load is even. A reading's timestamp is that second, when
-    the interval it tells of has ended. Readings held back are sent at the end at the latest.
+    the interval it tells of has ended. Readings that are held back at the end follow within `REST_S`.
     """
     held: list[tuple[float, int, Item]] = []
     numbers = itertools.count()
@@ -72,7 +73,7 @@ def feed(fleet: Fleet, faults: Faults, *, prefix: str, end: float) -> Iterator[I
             while held and held[0][0] <= min(due, end):
                 yield heapq.heappop(held)[2]
             if due >= end:
-                yield from (item._replace(due=end) for _, _, item in sorted(held))
+                yield from _rest([item for _, _, item in sorted(held)], end)
                 return
             if (second := int(due)) != clock:
                 clock, stamp = second, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second)).encode()
@@ -99,6 +100,11 @@ def feed(fleet: Fleet, faults: Faults, *, prefix: str, end: float) -> Iterator[I
                         by = LATE_BY[0] + (tick + vehicle) % (LATE_BY[1] - LATE_BY[0])
                     later = due + interval * by
                     heapq.heappush(held, (later, next(numbers), item._replace(due=later)))
+
+
+def _rest(items: list[Item], end: float) -> Iterator[Item]:
+    """What is left at the end, not all at once."""
+    return (item._replace(due=end + REST_S * number / len(items)) for number, item in enumerate(items))
 
 
 def break_reading(body: bytes, how: int) -> bytes:

@@ -128,6 +128,14 @@ def test_the_shares_of_faults_are_as_asked_and_nothing_is_left_out() -> None:
     assert [item.due for item in found] == sorted(item.due for item in found)
 
 
+def test_what_is_held_back_at_the_end_does_not_come_all_at_once() -> None:
+    found = items(faults=Faults(late=0.5, duplicates=0, out_of_order=0, broken=0), minutes=5)
+    rest = [item.due for item in found if item.due >= MIDNIGHT + 300]
+    assert len(rest) > 200
+    assert max(rest) < MIDNIGHT + 302
+    assert max(two - one for one, two in itertools.pairwise(rest)) == pytest.approx(2 / len(rest), abs=1e-6)
+
+
 def test_no_way_to_break_a_reading_leaves_it_as_it_was() -> None:
     for item in items(minutes=1):
         for way in range(8):
