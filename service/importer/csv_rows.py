@@ -41,18 +41,18 @@ class CsvRows:
                 cells = next(reader, None)
             except csv.Error as error:
                 # the reader goes on with the next line
-                yield Row(line, "".join(taken), Problem("line_malformed", f"the row is not valid CSV: {error}"))
+                yield Row(line, "".join(taken), Problem("item_malformed", f"the row is not valid CSV: {error}"))
                 continue
             if cells is None:
                 return
             if len(taken[0]) >= LONGEST_LINE:
                 detail = f"the line is longer than {LONGEST_LINE} characters"
-                yield Row(line, "".join(taken), Problem("line_malformed", detail))
+                yield Row(line, "".join(taken), Problem("item_malformed", detail))
             elif len(cells) == width:
                 yield Row(line, cells)
             elif cells:
                 detail = f"the row has {len(cells)} cells, the header {width}"
-                yield Row(line, "".join(taken), Problem("line_malformed", detail))
+                yield Row(line, "".join(taken), Problem("item_malformed", detail))
 
     def share(self) -> float:
         """How much of the file has been read, 0 to 1."""

@@ -55,7 +55,7 @@ class NdjsonRows:
                 continue
             try:
                 if len(line) >= LONGEST_LINE:
-                    raise Problem("line_malformed", f"the line is longer than {LONGEST_LINE} bytes")
+                    raise Problem("item_malformed", f"the line is longer than {LONGEST_LINE} bytes")
                 cells = decode(line)
                 if type(cells) is not dict:
                     members(line)
@@ -66,11 +66,11 @@ class NdjsonRows:
             except Problem as problem:
                 yield Row(number, line.decode(errors="replace"), _of_line(problem))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                fault = Problem("line_malformed", f"the line is not valid JSON: {error}")
+                fault = Problem("item_malformed", f"the line is not valid JSON: {error}")
                 yield Row(number, line.decode(errors="replace"), fault)
 
 
 def _of_line(problem: Problem) -> Problem:
     if problem.code in OUTCOMES:
         return problem
-    return Problem("line_malformed", problem.detail.replace("the body", "the line", 1))
+    return Problem("item_malformed", problem.detail.replace("the body", "the line", 1))

@@ -166,7 +166,7 @@ async def test_rows_that_are_no_readings_go_to_the_file_beside_with_line_code_an
     result = await import_(path)
     assert result.counts == {"stored": 2, "conflicts": 1, "rejected": 16}
     assert result.codes == [
-        (4, "line_malformed"),
+        (4, "item_malformed"),
         (5, "field_type_invalid"),
         (6, "field_missing"),
         (7, "field_type_invalid"),
@@ -179,15 +179,15 @@ async def test_rows_that_are_no_readings_go_to_the_file_beside_with_line_code_an
         (14, "timestamp_too_old"),
         (15, "field_missing"),
         (16, "id_invalid"),
-        (17, "line_malformed"),
-        (18, "line_malformed"),
-        (19, "line_malformed"),
+        (17, "item_malformed"),
+        (18, "item_malformed"),
+        (19, "item_malformed"),
         (21, "id_invalid"),
     ]
     assert result.refused[0] | {"detail": ""} == {
         "file": "a.csv",
         "line": 4,
-        "code": "line_malformed",
+        "code": "item_malformed",
         "detail": "",
         "row": f"{lines[3]}\n",
     }
@@ -226,7 +226,7 @@ async def test_lines_of_json_are_judged_as_the_wire_judges_them(import_: Import,
     result = await import_(path)
     assert result.counts == {"stored": 1, "rejected": len(wrong)}
     assert [code for _, code in result.codes] == [
-        "line_malformed",
+        "item_malformed",
         "field_type_invalid",
         "field_duplicate",
         "field_type_invalid",
@@ -236,9 +236,9 @@ async def test_lines_of_json_are_judged_as_the_wire_judges_them(import_: Import,
         "timestamp_invalid",
         "timestamp_invalid",
         "field_type_invalid",
-        "line_malformed",
-        "line_malformed",
-        "line_malformed",
+        "item_malformed",
+        "item_malformed",
+        "item_malformed",
     ]
 
 
