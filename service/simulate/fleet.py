@@ -14,11 +14,11 @@ from array import array
 from typing import NamedTuple
 
 DAY_S = 86_400
-FULL_SOC = 99.4
+FULL_SOC = 99.0
 """Charging ends here, percent: the current has faded to nothing."""
 KNEE_SOC = 80.0
 """Constant current below, constant voltage above, percent."""
-LOSS_KW = 0.08
+LOSS_KW = 0.04
 """Drawn by a charger while it charges, whatever the power."""
 STANDBY_KW = 0.003
 """Drawn by a charger all day."""
