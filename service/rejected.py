@@ -24,6 +24,8 @@ from service.settings import load_settings
 
 LIST = "SELECT * FROM api.list_rejected_readings($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 SETTLE = "SELECT api.settle_rejected_readings($1, $2, $3)"
+WIDTH = 500
+"""Of a line, where it goes to a file or another command: enough for every column."""
 PAGE = MOST_ROWS_A_CALL
 """Readings that are replayed in one transaction."""
 
@@ -85,7 +87,7 @@ async def _list(database: Database, limit: int, settled: bool | None, as_json: b
         received = row["received_at"].isoformat(" ", "seconds").removesuffix("+00:00")
         cells = (row["stream"], row["code"], row["detail"], row["payload"][:200], row["source"] or "")
         table.add_row(str(row["rejected_id"]), received, *cells)
-    console = Console(markup=False, highlight=False)
+    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     console.print(table if rows else "nothing refused")
     if len(rows) == limit:
         console.print(f"the newest {limit}; --limit shows more, --since, --code and --source choose")

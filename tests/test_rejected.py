@@ -23,7 +23,7 @@ def test_what_was_refused_is_listed_and_stored_once_its_cause_is_gone(environmen
             assert_one_plain_line(run("rejected", "list", **environment), "in use")
         service.stop(signal.SIGTERM)
 
-    printed = run("rejected", "list", **environment, COLUMNS="300")
+    printed = run("rejected", "list", **environment)
     assert (printed.returncode, printed.stderr) == (0, "")
     heading, *rows = printed.stdout.splitlines()
     assert heading.split() == ["number", "received", "kind", "code", "why", "reading", "sender"]
