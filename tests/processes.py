@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,10 @@ from tests.support import meter_reading
 ENERGY = [sys.executable, "-m", "service.cli"]
 ELSEWHERE = tempfile.mkdtemp()  # not the repository: a developer's .env there is not for tests
 PLAIN = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell that runs the tests in the background has it ignored, and what is started here would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def free_port() -> int:
