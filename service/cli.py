@@ -79,13 +79,13 @@ def doctor_command() -> None:
 def main() -> None:
     """Run the command line; what the user can mend leaves as one line, not as a traceback."""
     try:
-        load_dotenv(".env")
+        try:
+            load_dotenv(".env")
+        except UnicodeDecodeError:
+            raise StartupError(".env is not a UTF-8 text") from None
         cli(prog_name="energy", standalone_mode=False)
     except StartupError as error:
         print(f"energy: {error}", file=sys.stderr)
-        sys.exit(1)
-    except UnicodeDecodeError:
-        print("energy: .env is not a UTF-8 text", file=sys.stderr)
         sys.exit(1)
     except click.ClickException as error:
         error.show()

@@ -102,9 +102,9 @@ async def _store(database: Database, batch: Batch, source: str | None) -> BatchO
                 outcomes[outcome] += 1
                 if detail is not None:
                     errors.append(ItemError(index, outcome, detail))
-    if batch.refused:
-        refused = [(item.stream, item.problem.code, item.problem.detail, item.text, source) for item in batch.refused]
-        await database.write_rows(INGEST_REFUSED, refused)
+    refused = [(item.stream, item.problem.code, item.problem.detail, item.text, source) for item in batch.refused]
+    for start in range(0, len(refused), MOST_ROWS_A_CALL):
+        await database.ingest(INGEST_REFUSED, refused[start : start + MOST_ROWS_A_CALL])
     errors.sort(key=lambda error: error.index)
     return BatchOutcome(
         received=batch.received,

@@ -102,6 +102,8 @@ class Stream:
             readings = self._decode_lines(body) if ndjson else self._decode_array(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
+        if ndjson and body.strip().count(b"\n") + 1 != len(readings) > 0:
+            return None  # more than one on a line, one on several lines, or empty lines
         # none has fewer quotes than it must, so that the sum tells of each
         return readings if body.count(b'"') == self._quotes * len(readings) else None
 

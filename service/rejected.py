@@ -85,12 +85,17 @@ async def _list(database: Database, limit: int, settled: bool | None, as_json: b
     table = Table("number", "received", "kind", "code", "why", "reading", "sender", box=None, header_style="bold")
     for row in rows:
         received = row["received_at"].isoformat(" ", "seconds").removesuffix("+00:00")
-        cells = (row["stream"], row["code"], row["detail"], row["payload"][:200], row["source"] or "")
+        cells = map(_printable, (row["stream"], row["code"], row["detail"], row["payload"][:200], row["source"] or ""))
         table.add_row(str(row["rejected_id"]), received, *cells)
     console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     console.print(table if rows else "nothing refused")
     if len(rows) == limit:
         console.print(f"the newest {limit}; --limit shows more, --since, --code and --source choose")
+
+
+def _printable(text: str) -> str:
+    """Without the characters by which a device could command the terminal of whoever looks."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 @rejected.command("replay")

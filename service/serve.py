@@ -32,6 +32,8 @@ SERVER_OPTIONS: dict[str, Any] = {
     "log_config": None,
     "access_log": False,
     "server_header": False,
+    # else whoever is on this machine could name any sender, and have the allowance of each
+    "proxy_headers": False,
     "timeout_graceful_shutdown": DRAIN_TIMEOUT_S,
 }
 

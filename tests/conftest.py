@@ -13,6 +13,7 @@ from service.app import create_app
 from service.db import Database, open_database
 from service.embedded.install import ensure_installed
 from service.migrate import migrate
+from service.serve import SERVER_OPTIONS
 from service.settings import Settings
 from tests.support import Api, Owner, Pair, TestDatabase, new_pair, run_another_database, run_test_database, serving
 
@@ -62,7 +63,7 @@ async def owner(test_database: TestDatabase, database: Database) -> AsyncIterato
 async def api(database: Database, owner: Owner) -> AsyncIterator[Api]:
     """The service itself, on a socket, as `energy serve` runs it."""
     app = create_app(database, Settings())
-    async with serving(uvicorn.Config(app, port=0, lifespan="off", log_config=None, http="httptools")) as api:
+    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
         yield api
 
 

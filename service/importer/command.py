@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import math
 import sys
 import time
 from collections import Counter
@@ -51,8 +52,11 @@ class _Scale(_Assignment):
         if field == "timestamp" or field.endswith("Id"):
             self.fail(f"{field} is not a number")
         try:
-            return field, Fraction(text)
-        except (ValueError, ZeroDivisionError):
+            factor = Fraction(text)
+            if not math.isfinite(float(factor)):
+                raise ValueError
+            return field, factor
+        except (ValueError, OverflowError, ZeroDivisionError):
             self.fail(f"{text!r} is neither a number nor a fraction as 1/60")
 
 

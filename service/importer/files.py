@@ -49,6 +49,8 @@ def open_rows(path: Path, format_: str, delimiter: str) -> Iterator[Rows]:
     """
     with contextlib.ExitStack() as stack:
         with plain_faults(path):
+            if path.exists() and not path.is_file():
+                raise StartupError(f"{path} is not a regular file, and an import has to be able to begin again")
             file = stack.enter_context(path.open("rb", buffering=_BUFFER_BYTES))
             rows = _rows(stack, file, path, format_, delimiter)
         yield rows
@@ -78,7 +80,7 @@ def plain_faults(path: Path) -> Iterator[None]:
     """Whatever is wrong with a file that is read within the block is said in one line."""
     try:
         yield
-    except (EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError, pa.ArrowException) as error:
+    except (EOFError, UnicodeDecodeError, zlib.error, gzip.BadGzipFile, zstd.ZstdError, pa.ArrowException) as error:
         raise StartupError(f"{path} is damaged: {str(error).partition(chr(10))[0]}") from error
     except OSError as error:
         raise StartupError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -7,7 +7,7 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 
@@ -111,11 +111,12 @@ async def import_file(  # noqa: PLR0913
         chunks = read_chunks(path, rows, columns, progress.rows, target.chunk_rows)
         async with contextlib.aclosing(_staged(target, stream, chunks)) as stages:
             async for staged in stages:
-                async with _committed(staged.transaction):
+                async with _undone_on_failure(staged.transaction):
                     found = await _store(staged, stream, side, all_new=all_new)
                     progress = Progress(progress.rows + staged.chunk.size, progress.counts + found, staged.chunk.share)
                     done = [progress.counts[name] for name in COUNTED.values()]
                     await staged.connection.execute(RECORD, import_id, progress.rows, *done, side.length)
+                    await staged.transaction.commit()
                 all_new = not (found["duplicates"] or found["conflicts"])
                 show(progress)
         # a version with continuous aggregates refreshes them here, over the times of this file
@@ -153,11 +154,13 @@ async def _staged(target: Target, stream: str, chunks: Iterator[Chunk]) -> Async
         connection = await free.get()
         transaction = connection.transaction()
         await transaction.start()
-        if target.copy:
-            records = [(place, *record) for place, record in enumerate(chunk.records, 1)]
-            await connection.copy_records_to_table(f"import_{stream}_reading", records=records, schema_name="pg_temp")
-        else:
-            await connection.execute(INSERT[stream], [(*record, None) for record in chunk.records])
+        async with _undone_on_failure(transaction):
+            if target.copy:
+                table = f"import_{stream}_reading"
+                records = [(place, *record) for place, record in enumerate(chunk.records, 1)]
+                await connection.copy_records_to_table(table, records=records, schema_name="pg_temp")
+            else:
+                await connection.execute(INSERT[stream], [(*record, None) for record in chunk.records])
         return _Staged(chunk, connection, transaction)
 
     upcoming = asyncio.create_task(stage())
@@ -173,12 +176,11 @@ async def _staged(target: Target, stream: str, chunks: Iterator[Chunk]) -> Async
 
 
 @contextlib.asynccontextmanager
-async def _committed(transaction: Any) -> AsyncIterator[None]:
-    """Commit a transaction that has begun, or roll it back where the block fails."""
+async def _undone_on_failure(transaction: asyncpg.transaction.Transaction) -> AsyncIterator[None]:
+    """Roll back a transaction that has begun where the block fails or is cancelled."""
     try:
         yield
     except BaseException:
         with contextlib.suppress(Exception):  # the connection may be what failed
             await transaction.rollback()
         raise
-    await transaction.commit()

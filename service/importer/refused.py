@@ -12,6 +12,8 @@ from msgspec import Struct
 
 from service.errors import StartupError
 
+_BEGINNING = b'{"file":'
+
 
 class RefusedRow(Struct, frozen=True):
     """A row that was not stored: the file, the line where it begins, why, and the row as it came."""
@@ -21,6 +23,13 @@ class RefusedRow(Struct, frozen=True):
     code: str
     detail: str
     row: Any
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file holds refused rows, or nothing: no other is ever written over."""
+    with path.open("rb") as file:
+        beginning = file.read(len(_BEGINNING))
+    return beginning in {b"", _BEGINNING}
 
 
 class RefusedFile:
@@ -35,6 +44,8 @@ class RefusedFile:
         self.path = path
         self.length = length
         try:
+            if path.exists() and not _is_ours(path):
+                raise StartupError(f"{path} is there already and holds no refused rows: give --refused another name")
             if not length:
                 path.unlink(missing_ok=True)
             elif not path.exists() or path.stat().st_size < length:

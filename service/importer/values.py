@@ -61,7 +61,8 @@ class Times:
             try:
                 known[value] = self._parse(name, value)
             except Problem as problem:
-                known[value], wrong[value] = _NOBODYS_TIME, problem
+                # a new one: that which was raised holds on to this frame, and with it to every row of the chunk
+                known[value], wrong[value] = _NOBODYS_TIME, Problem(problem.code, problem.detail)
         if wrong:
             for index, value in enumerate(column):
                 if value in wrong:

@@ -129,8 +129,9 @@ class Driver:
         try:
             async with self._session.post(path, data=body, headers={"content-type": media_type}) as response:
                 answer = await response.read()
-                if response.status < 500 and response.status != 429:
-                    return self._outcomes(group, answer), None
+                outcomes = self._outcomes(group, response.status, answer)
+                if outcomes is not None:
+                    return outcomes, None
                 self._tally.faults[f"HTTP {response.status}"] += 1
                 asked = response.headers.get("retry-after", "")
                 return None, min(float(asked), LONGEST_PAUSE_S) if asked.isdecimal() else None
@@ -138,11 +139,17 @@ class Driver:
             self._tally.faults[type(error).__name__] += 1
             return None, None
 
-    def _outcomes(self, group: list[Item], answer: bytes) -> list[str]:
-        if self._batch == 1:
-            found: dict[str, Any] = msgspec.json.decode(answer)
-            return [found.get("outcome") or found["code"]]
-        batch = msgspec.json.decode(answer, type=BatchOutcome)
+    def _outcomes(self, group: list[Item], status: int, answer: bytes) -> list[str] | None:
+        """The outcome of each, as the service tells it; None where that is no answer of its own, or a "later"."""
+        if status >= 500 or status == 429:
+            return None
+        try:
+            if self._batch == 1:
+                found: dict[str, Any] = msgspec.json.decode(answer)
+                return [found.get("outcome") or found["code"]]
+            batch = msgspec.json.decode(answer, type=BatchOutcome)
+        except (msgspec.DecodeError, LookupError, AttributeError, UnicodeDecodeError):
+            return None
         # which of the others are duplicates a batch does not say; how many, it does
         outcomes = ["duplicate"] * batch.duplicates + ["stored"] * (len(group) - batch.duplicates)
         refused = {error.index: error.code for error in batch.errors}

@@ -9,8 +9,8 @@ AS $$
     WITH refused AS (
         SELECT
             r.stream, r.code, r.detail, r.payload, r.source,
-            coalesce(r.source, '') AS sender,
-            row_number() OVER (PARTITION BY coalesce(r.source, '') ORDER BY r.position) AS rank
+            coalesce(left(r.source, 256), '') AS sender,
+            row_number() OVER (PARTITION BY coalesce(left(r.source, 256), '') ORDER BY r.position) AS rank
         FROM unnest(p_refused) WITH ORDINALITY AS r (stream, code, detail, payload, source, position)
     ),
     counted AS (

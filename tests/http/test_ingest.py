@@ -247,3 +247,11 @@ async def test_a_long_body_without_announced_length_is_too_large_as_well(api: Ap
     headers = {"content-type": "application/json"}
     response = await api.http.post("/v1/ingest/meter", content=chunks(), headers=headers)
     assert_problem(response, 413, "body_too_large", "4194304 bytes")
+
+
+async def test_a_sender_cannot_name_itself(api: Api, owner: Owner) -> None:
+    before = await owner.fetchval("SELECT coalesce(max(rejected_id), 0) FROM telemetry.rejected_reading")
+    headers = {"content-type": "application/json", "x-forwarded-for": "spoofed"}
+    assert (await api.http.post("/v1/ingest", content=b"5", headers=headers)).status_code == 422
+    query = "SELECT array_agg(source) FROM telemetry.rejected_reading WHERE rejected_id > $1"
+    assert await owner.fetchval(query, before) == ["127.0.0.1"]

@@ -14,6 +14,7 @@ import uvicorn
 
 from service.app import create_app
 from service.db import Database
+from service.serve import SERVER_OPTIONS
 from service.settings import Settings
 from tests.support import (
     NOW,
@@ -173,6 +174,17 @@ async def test_a_line_that_is_no_json_is_refused_alone_and_kept_as_it_came(
     assert (row["code"], row["source"]) == ("item_malformed", "127.0.0.1")
     kept = BROKEN_LINES[name].decode(errors="replace").replace("\x00", "\ufffd")
     assert row["payload"] == kept[:8192]
+
+
+@pytest.mark.parametrize("route", ["/v1/ingest/meter/batch", "/v1/ingest/batch"])
+async def test_a_line_is_one_reading_whatever_the_other_lines_are(
+    api: Api, owner: Owner, pair: Pair, route: str
+) -> None:
+    one, two = (json.dumps(meter_reading(pair.meter, YESTERDAY + n * MINUTE)).encode() for n in range(2))
+    assert counts(await post(api, one + b" " + two, route, content_type=NDJSON)) == (422, 1, 0, 0, 0, 1)
+    broken_up = one.replace(b", ", b",\n")
+    assert counts(await post(api, broken_up, route, content_type=NDJSON)) == (422, 4, 0, 0, 0, 4)
+    assert await stored(owner, "meter", pair.meter) == 0
 
 
 @pytest.mark.parametrize(
@@ -342,7 +354,7 @@ async def test_a_zstd_frame_that_wants_a_huge_window_is_refused(api: Api) -> Non
 async def small(database: Database) -> AsyncIterator[Api]:
     """The service with low limits."""
     app = create_app(database, Settings(max_body_bytes=4096, max_batch_items=10))
-    async with serving(uvicorn.Config(app, port=0, lifespan="off", log_config=None, http="httptools")) as api:
+    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
         yield api
 
 

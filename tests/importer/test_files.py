@@ -1,10 +1,12 @@
 """Every format and codec, and every way in which a file can be broken."""
 
 import csv
+import gc
 import gzip
 import io
 import json
 import sys
+import weakref
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -15,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from service.errors import StartupError
+from service.errors import Problem, StartupError
 from service.importer.rows import LONGEST_LINE
+from service.importer.values import Times
 from tests.importer.conftest import Import
 from tests.support import YESTERDAY, Owner, Pair, rfc3339
 
@@ -314,3 +317,20 @@ async def test_what_is_damaged_further_on_is_stored_up_to_there_and_can_be_mende
     assert (await import_(path)).rows == 2500
     assert len(await stored(owner, pair.meter)) == 2500
     await owner.execute("DELETE FROM telemetry.import_progress")
+
+
+def test_a_bad_time_does_not_keep_its_chunk_in_memory() -> None:
+    class Cell(str):
+        """A value whose end can be seen."""
+
+    gc.disable()
+    try:
+        cells = [Cell("2026-02-08T18:00:00Z"), Cell("noon")]
+        gone = [weakref.ref(cell) for cell in cells]
+        faults: dict[int, Problem] = {}
+        Times(None, None).times("timestamp", cells, faults)
+        assert faults[1].code == "timestamp_invalid"
+        del cells
+        assert [ref() for ref in gone] == [None, None]
+    finally:
+        gc.enable()

@@ -210,3 +210,15 @@ def test_an_import_that_is_killed_interrupted_or_cut_off_is_completed_by_the_nex
         assert found.fetchone() == (rows - bad, rows - bad)
     lines = [json.loads(line)["line"] for line in (tmp_path / "a.csv.refused.ndjson").read_text().splitlines()]
     assert lines == [number * 50_000 + 1 for number in range(1, bad + 1)]
+
+
+def test_a_file_that_is_not_of_refused_rows_is_never_written_over(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("important")
+    with pytest.raises(StartupError, match="holds no refused rows"):
+        RefusedFile(notes, 0)
+    assert notes.read_text() == "important"
+    old = tmp_path / "old.ndjson"
+    old.write_text('{"file":"a.csv","line":2}\n')
+    RefusedFile(old, 0)
+    assert not old.exists()

@@ -130,15 +130,18 @@ async def test_a_request_that_is_turned_away_is_sent_again_until_it_is_taken() -
     assert tally.faults["HTTP 503"] == 1
 
 
-async def test_what_is_never_taken_is_lost_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("status", [500, 400])
+async def test_what_is_never_taken_is_lost_and_said_so(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     monkeypatch.setattr(drive, "RETRY_FOR_S", 0.2)
 
     async def answer(_: web.Request) -> web.StreamResponse:
-        return web.json_response({"code": "internal_error"}, status=500)
+        if status == 500:
+            return web.json_response({"code": "internal_error"}, status=500)
+        return web.Response(text="<html>not the service</html>", status=status)
 
     async with server(answer) as url:
         tally = await drive_all(url, list(fleet_items(1, 1, Faults(0, 0, 0, 0), "")), at_once())
-    assert (tally.counts.lost, tally.counts.stored) == (2, 0)
+    assert (tally.counts.lost, tally.counts.stored, tally.counts.in_flight) == (2, 0, 0)
     assert tally.disputed == {0}
 
 

@@ -152,3 +152,9 @@ async def test_a_replay_goes_through_every_page_once(
     rows = [("no id!", YESTERDAY, 1.0, 230.0, source)] * 30
     await database.write_rows(METER.ingest, rows)
     assert await replay(database, dry_run=False, filters={**NO_FILTERS, "source": source}) == {"id_invalid": 30}
+
+
+async def test_a_sender_of_any_length_is_counted(database: Database, owner: Owner) -> None:
+    source = new_pair().meter + "".join(chr(33 + n * 7919 % 90) for n in range(6000))
+    await database.write_rows(INGEST_REFUSED, refused(source))
+    assert await counted(owner, source[:256]) == (1, 1, 0)
