@@ -11,21 +11,25 @@ from service.embedded import run_embedded
 from service.migrate import migrate
 
 TARGET = Path(__file__).parent / "sql-api.md"
-SCHEMAS = ("api", "telemetry", "ops")
+SCHEMAS = ("api", "bi", "telemetry", "ops")
 
 OBJECTS = r"""
 SELECT n.nspname, obj_description(n.oid, 'pg_namespace'), kind, title, comment, columns
 FROM pg_namespace AS n
 JOIN (
     SELECT
-        p.pronamespace AS schema, 1 AS rank, 'function' AS kind, p.proname AS name,
+        p.pronamespace AS schema, 1 AS rank,
+        CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END AS kind,
+        p.proname AS name,
         p.proname || '(' || pg_get_function_arguments(p.oid) || ')' AS title,
-        obj_description(p.oid, 'pg_proc') || E'.\n\nReturns `' || pg_get_function_result(p.oid) || '`' AS comment,
+        obj_description(p.oid, 'pg_proc') || coalesce(E'.\n\nReturns `' || pg_get_function_result(p.oid) || '`', '')
+            AS comment,
         NULL AS columns
     FROM pg_proc AS p
     UNION ALL
     SELECT
-        c.relnamespace, CASE c.relkind WHEN 'c' THEN 2 ELSE 3 END, CASE c.relkind WHEN 'c' THEN 'type' ELSE 'table' END,
+        c.relnamespace, CASE c.relkind WHEN 'c' THEN 2 ELSE 3 END,
+        CASE c.relkind WHEN 'c' THEN 'type' WHEN 'v' THEN 'view' ELSE 'table' END,
         c.relname, c.relname,
         coalesce(obj_description(c.oid, 'pg_class'), obj_description(c.reltype, 'pg_type')),
         (

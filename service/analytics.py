@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Annotated
 
-import msgspec
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from service.db import Database, storable_time
-from service.errors import Problem
+from service.db import Database, storable_text
 from service.openapi import problems
+from service.windows import Cursor, Hours, Limit, Time, check_limit, decode_cursor, encode_cursor, parse_time
 
 GET_VEHICLE_PERFORMANCE = "SELECT * FROM api.get_vehicle_performance($1, $2, $3, $4)"
-
-Time = Annotated[
-    str | None,
-    QueryParameter(
-        description="ISO 8601 time with an offset, as 2026-02-08T18:01:00Z", schema_extra={"format": "date-time"}
-    ),
-]
-Hours = Annotated[
-    float | None, QueryParameter(description="length of the window, hours (24 if neither start nor hours is given)")
-]
+LIST_VEHICLE_EFFICIENCY = "SELECT * FROM api.list_vehicle_efficiency($1, $2, $3, $4, $5, $6, $7)"
+GET_FLEET_SUMMARY = "SELECT * FROM api.get_fleet_summary($1, $2, $3, $4)"
 
 
 class Performance(Struct, rename="camel", frozen=True):
@@ -67,19 +57,116 @@ async def get_vehicle_performance(
     return Performance(**await database.read_row(GET_VEHICLE_PERFORMANCE, vehicle_id, *window))
 
 
-def parse_time(name: str, text: str | None) -> datetime | None:
-    """The query parameter `name` as a time; a `+` that became a space on its way is put right.
+class VehicleEfficiency(Struct, rename="camel", frozen=True):
+    """A vehicle's energy balance, kWh."""
 
-    Raises:
-        Problem: it is not an ISO 8601 time with an offset.
+    vehicle_id: str
+    total_energy_consumed_ac: float
+    total_energy_delivered_dc: float
+    efficiency_ratio: float
+    efficiency_status: str
+    meter_readings: int
+    vehicle_readings: int
+
+
+class Efficiencies(Struct, rename="camel", frozen=True):
+    """A page of vehicles, the lowest efficiency first, and where the next one begins."""
+
+    items: list[VehicleEfficiency]
+    next: str | None
+
+
+@get(
+    "/v1/analytics/efficiency",
+    responses=problems(400, 422, 503),
+    tags=["analytics"],
+    summary="Vehicles below a threshold",
+)
+async def list_vehicle_efficiency(  # noqa: PLR0913, PLR0917
+    database: NamedDependency[Database],
+    start: Time = None,
+    end: Time = None,
+    hours: Hours = None,
+    below: Annotated[float, QueryParameter(description="the efficiency below which a vehicle is listed")] = 0.85,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Efficiencies:
+    """The vehicles whose efficiency is below a threshold, the lowest first, in the last 24 hours or the window given.
+
+    The pages after the first keep its window and threshold.
     """
-    if text is None:
-        return None
-    try:
-        time: datetime = msgspec.convert(re.sub(r" (?=\d\d:?\d\d$)", "+", text), Annotated[datetime, Meta(tz=True)])
-    except msgspec.ValidationError:
-        raise Problem(
-            "parameter_invalid",
-            f"{name} must be an ISO 8601 time with an offset, as 2026-02-08T18:01:00Z, not {text!r}",
-        ) from None
-    return storable_time(time)
+    if cursor is None:
+        window = (parse_time("start", start), parse_time("end", end), hours)
+        ratio, vehicle = None, None
+    else:
+        begin, until, below, ratio, vehicle = decode_cursor(cursor, tuple[datetime, datetime, float, float, str])
+        window = (begin, until, None)
+        vehicle = storable_text(vehicle)
+    # one more than asked tells whether there is a next page
+    rows = await database.read_rows(LIST_VEHICLE_EFFICIENCY, *window, below, ratio, vehicle, check_limit(limit) + 1)
+    following = None
+    if len(rows) > limit:
+        last = rows[limit - 1]
+        position = (last["efficiency_ratio"], last["vehicle_id"])
+        following = encode_cursor(last["period_start"], last["period_end"], below, *position)
+    return Efficiencies([VehicleEfficiency(*list(row.values())[:7]) for row in rows[:limit]], following)
+
+
+class EfficiencyBand(Struct, rename="camel", frozen=True):
+    """Vehicles with an efficiency in [ratioFrom, ratioTo); the last band has no end."""
+
+    ratio_from: float
+    ratio_to: float | None
+    vehicles: int
+
+
+class SilentDevice(Struct, rename="camel", frozen=True):
+    """A device that has not sent a reading for too long, its newest time, and how often it should send (seconds)."""
+
+    stream: str
+    device_id: str
+    recorded_at: datetime
+    expected_interval_s: float
+
+
+class FleetSummary(Struct, rename="camel", frozen=True):
+    """The fleet over [periodStart, periodEnd), kWh.
+
+    Energies and ratio are those of the vehicles of which both sides are known; `vehicles` are those with a reading on
+    either side. `silentDevices` lists the 100 that have been silent for longest.
+    """
+
+    period_start: datetime
+    period_end: datetime
+    total_energy_consumed_ac: float | None
+    total_energy_delivered_dc: float | None
+    efficiency_ratio: float | None
+    efficiency_status: str
+    vehicles: int
+    vehicles_normal: int
+    vehicles_low: int
+    vehicles_impossible: int
+    vehicles_unknown: int
+    distribution: list[EfficiencyBand]
+    silent_meters: int
+    silent_vehicles: int
+    silent_devices: list[SilentDevice]
+
+
+@get("/v1/analytics/fleet", responses=problems(400, 422, 503), tags=["analytics"], summary="The fleet's totals")
+async def get_fleet_summary(
+    database: NamedDependency[Database],
+    start: Time = None,
+    end: Time = None,
+    hours: Hours = None,
+    silent_intervals: Annotated[
+        float,
+        QueryParameter(name="silentIntervals", description="expected intervals without a reading that make silence"),
+    ] = 5,
+) -> FleetSummary:
+    """Totals and distribution of the last 24 hours or the window given, and the devices that are silent now."""
+    window = (parse_time("start", start), parse_time("end", end), hours)
+    row = dict(await database.read_row(GET_FLEET_SUMMARY, *window, silent_intervals))
+    row["distribution"] = [EfficiencyBand(**band) for band in row["distribution"]]
+    row["silent_devices"] = [SilentDevice(**device) for device in row["silent_devices"]]
+    return FleetSummary(**row)

@@ -11,12 +11,15 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from service.analytics import get_vehicle_performance
+from service.analytics import get_fleet_summary, get_vehicle_performance, list_vehicle_efficiency
 from service.db import Database
+from service.devices import get_meter_profile, get_vehicle_profile, put_meter_profile, put_vehicle_profile
 from service.errors import exception_handlers
 from service.health import get_liveness, get_readiness
+from service.history import get_meter_history, get_vehicle_history
 from service.ingest import ingest_either, ingest_meter, ingest_vehicle
 from service.ingest_batch import ingest_either_batch, ingest_meter_batch, ingest_vehicle_batch
+from service.links import delete_link, get_links, put_link
 from service.openapi import get_docs_asset, get_root, openapi_config
 from service.settings import Settings
 from service.status import get_meter_status, get_vehicle_status
@@ -35,8 +38,19 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
             ingest_meter_batch,
             ingest_vehicle_batch,
             get_vehicle_performance,
+            list_vehicle_efficiency,
+            get_fleet_summary,
             get_meter_status,
             get_vehicle_status,
+            get_meter_history,
+            get_vehicle_history,
+            get_links,
+            put_link,
+            delete_link,
+            get_meter_profile,
+            put_meter_profile,
+            get_vehicle_profile,
+            put_vehicle_profile,
             get_liveness,
             get_readiness,
             get_root,

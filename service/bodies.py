@@ -6,8 +6,9 @@ import gzip
 import io
 import sys
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 from litestar import Request
 
 from service.errors import Problem
@@ -54,6 +55,25 @@ async def read_body(request: Request[Any, Any, Any], limit: int) -> bytes:
             raise too_large(limit)
         more = message.get("more_body", False)
     return b"".join(parts)
+
+
+T = TypeVar("T")
+
+
+async def read_json(request: Request[Any, Any, Any], type_: type[T], limit: int) -> T:
+    """The body, JSON of at most `limit` bytes, as `type_`.
+
+    Raises:
+        Problem: it is something else; the detail names the field.
+    """
+    if header(request.scope, b"content-type") != "application/json":
+        raise Problem("media_type_unsupported", "send it as Content-Type: application/json")
+    try:
+        return msgspec.json.decode(await read_body(request, limit), type=type_)
+    except msgspec.ValidationError as error:
+        raise Problem("parameter_invalid", str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem("body_malformed", f"the body is not JSON: {error}") from None
 
 
 def unpack(body: bytes, coding: str, limit: int) -> bytes:

@@ -13,7 +13,7 @@ from service.doctor import examine
 from service.embedded import run_embedded
 from service.errors import StartupError
 from service.importer.command import import_command
-from service.migrate import make_service_login, migrate
+from service.migrate import make_service_login, migrate, set_time_zone
 from service.rejected import rejected
 from service.serve import serve
 from service.settings import configure_logging, load_settings
@@ -49,13 +49,31 @@ def migrate_command(service_login: str | None) -> None:
     if service_login and not (settings.database_url and password):
         raise StartupError("--service-login needs DATABASE_URL and ENERGY_SERVICE_PASSWORD")
     if settings.database_url:
-        applied = migrate(settings.database_url)
+        applied = migrate(settings.database_url, time_zone=settings.timezone)
         if service_login and password:
             make_service_login(settings.database_url, service_login, password)
     else:
         with run_embedded(settings.data_dir) as embedded:
-            applied = migrate(embedded.url)
+            applied = migrate(embedded.url, time_zone=settings.timezone)
     print(f"applied {', '.join(applied)}" if applied else "nothing to apply: the schema is up to date")
+
+
+@cli.command("time-zone")
+@click.argument("zone")
+def time_zone_command(zone: str) -> None:
+    """Make the daily aggregates anew for the days of ZONE (an IANA name, as Europe/Berlin), and fill them.
+
+    Days older than the quarter hours they are made of are lost. Needs a login that may act as energy_owner, as `energy
+    migrate` does.
+    """
+    settings = load_settings({**os.environ, "ENERGY_TIMEZONE": zone})
+    if settings.database_url:
+        set_time_zone(settings.database_url, zone)
+    else:
+        with run_embedded(settings.data_dir) as embedded:
+            migrate(embedded.url, time_zone=zone)
+            set_time_zone(embedded.url, zone)
+    print(f"the daily aggregates have the days of {zone}")
 
 
 cli.add_command(rejected)

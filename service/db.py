@@ -89,6 +89,10 @@ class Database:
         """Rows of a call that writes; committed when it returns."""
         return await _fetch(self.write, query, arguments)
 
+    async def read_rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Rows of a call that reads."""
+        return await _fetch(self.read, query, arguments)
+
     async def read_row(self, query: str, *arguments: Any) -> asyncpg.Record:
         """The one row of a call that reads."""
         return (await _fetch(self.read, query, arguments))[0]

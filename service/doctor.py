@@ -51,17 +51,23 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
         ("PostgreSQL", server.postgresql),
         ("TimescaleDB", f"{server.timescaledb or 'none'} ({server.edition})"),
         ("schema", f"{server.schema_version or 'none'} (this version: {NEWEST_MIGRATION})"),
+        ("time zone", server.time_zone or "none yet"),
     ]
     if fault := server.fault():
         faults.append(fault)
     if server.schema_version is None or server.schema_version < NEWEST_MIGRATION:
         faults.append("the schema is behind this version, or hidden from this login: run `energy migrate`")
     elif server.migrations:  # which the service's login may not see
-        facts.insert(4, ("migrations", f"{len(server.migrations)} applied, {len(known)} known"))
+        facts.insert(5, ("migrations", f"{len(server.migrations)} applied, {len(known)} known"))
         try:
             check_applied(known, server.migrations)
         except StartupError as error:
             faults.append(str(error))
+    if settings.timezone and server.time_zone and settings.timezone != server.time_zone:
+        faults.append(
+            f"ENERGY_TIMEZONE is {settings.timezone}, but the daily aggregates have the days of {server.time_zone}: "
+            "`energy time-zone` makes them anew"
+        )
     return facts, faults
 
 

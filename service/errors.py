@@ -31,6 +31,7 @@ OUTCOMES: dict[str, int] = {
     "field_type_invalid": 422,
     "timestamp_invalid": 422,
     "kind_unknown": 422,
+    "implausible_energy": 422,
     "item_malformed": 422,
 }
 """What can become of a reading -> the status of the request that brought it alone."""
@@ -38,10 +39,12 @@ OUTCOMES: dict[str, int] = {
 PROBLEMS: dict[str, int] = {
     "body_malformed": 400,
     "http_invalid": 400,
+    "link_unknown": 404,
     "route_unknown": 404,
     "meter_unknown": 404,
     "vehicle_unknown": 404,
     "method_not_allowed": 405,
+    "link_conflict": 409,
     "batch_too_large": 413,
     "body_too_large": 413,
     "media_type_unsupported": 415,
@@ -58,6 +61,9 @@ SQLSTATES: dict[str, str] = {
     "IE001": "vehicle_unknown",
     "IE002": "meter_unknown",
     "IE003": "window_invalid",
+    "IE004": "parameter_invalid",
+    "IE005": "link_conflict",
+    "IE006": "link_unknown",
     "22021": "parameter_invalid",  # a NUL, which PostgreSQL's text cannot hold
 }
 """SQLSTATE raised by the functions of schema api -> code. Class IE is ours."""

@@ -26,6 +26,8 @@ class Server:
     """The newest applied migration; None in a database that has never been migrated."""
     migrations: dict[str, str]
     """Applied migrations, id -> SHA-256; empty too for a login that may not see them, as the service's."""
+    time_zone: str | None = None
+    """IANA name of the zone whose days the daily aggregates have; None before there are any."""
 
     @property
     def edition(self) -> str:
@@ -66,14 +68,16 @@ async def inspect_server(url: str) -> Server:
                 "WHERE name = 'timescaledb'"
             )
             license_ = await connection.fetchval("SELECT current_setting('timescaledb.license', TRUE)")
-            version, migrations = None, {}
+            version, migrations, time_zone = None, {}, None
             # asked step by step: another process may be migrating, and the service's login may not see schema ops
             if await _exists(connection, "api", "to_regprocedure('api.get_schema_version()')"):
                 version = await connection.fetchval("SELECT api.get_schema_version()")
+            if await _exists(connection, "api", "to_regprocedure('api.get_time_zone()')"):
+                time_zone = await connection.fetchval("SELECT api.get_time_zone()")
             if await _exists(connection, "ops", "to_regclass('ops.migration')"):
                 rows = await connection.fetch("SELECT migration_id, sha256 FROM ops.migration ORDER BY migration_id")
                 migrations = {row["migration_id"]: row["sha256"] for row in rows}
-            return Server(postgresql.split(" ")[0], timescaledb, license_, version, migrations)
+            return Server(postgresql.split(" ")[0], timescaledb, license_, version, migrations, time_zone)
         finally:
             connection.terminate()
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

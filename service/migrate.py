@@ -33,10 +33,11 @@ _LOCK_TIMEOUT = "30s"
 """How long a statement may wait for a table, with every reading queued behind it, before the migration gives up."""
 
 
-def migrate(url: str, sql_dir: Path = SQL_DIR) -> list[str]:
+def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) -> list[str]:
     """Bring the database behind `url` to this version's schema.
 
     Safe to run at any time and from several places at once: one works, the others wait and find nothing to do.
+    `time_zone` (IANA name) is the one whose days the daily aggregates get when they are first made.
 
     Returns:
         The migrations that were applied, in order.
@@ -49,6 +50,7 @@ def migrate(url: str, sql_dir: Path = SQL_DIR) -> list[str]:
         raise StartupError(fault)
     try:
         with _locked_backend(url) as backend:
+            backend.execute("SELECT set_config('energy.time_zone', :zone, FALSE)", {"zone": time_zone or ""})
             pending = check_applied(known, _applied(backend.connection))
             migrations = {migration.id: migration for migration in read_migrations(str(sql_dir / "migrations"))}
             for migration_id in pending:
@@ -58,6 +60,30 @@ def migrate(url: str, sql_dir: Path = SQL_DIR) -> list[str]:
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[0]
         raise StartupError(f"the database at {describe_url(url)} refused to migrate: {reason}") from error
+
+
+def set_time_zone(url: str, time_zone: str) -> None:
+    """Make the daily aggregates and the views on top of them anew for the days of `time_zone` (IANA name).
+
+    Raises:
+        StartupError: the database refused; the message says why.
+    """
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            with connection.transaction():
+                connection.execute("SELECT ops.set_time_zone(%s)", [time_zone])
+                _apply_code(connection, SQL_DIR)
+            for aggregate in ("meter_daily", "vehicle_daily"):
+                # from the first quarter hour there is: what is older was dropped, and would come out empty
+                source = f"bi.{aggregate.replace('daily', '15min')}"
+                begin = connection.execute(f"SELECT min(bucket) - INTERVAL '2 days' FROM {source}").fetchone()  # noqa: S608
+                if begin and begin[0]:
+                    connection.execute(
+                        f"CALL public.refresh_continuous_aggregate('bi.{aggregate}', %s, now() - INTERVAL '1 day')",
+                        begin,
+                    )
+    except psycopg.Error as error:
+        raise StartupError(f"cannot change the time zone: {str(error).strip().splitlines()[0]}") from error
 
 
 def make_service_login(url: str, name: str, password: str) -> None:

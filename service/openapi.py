@@ -23,8 +23,8 @@ _FILES = {"swagger-ui-bundle.js", "swagger-ui.css", "swagger-ui-standalone-prese
 
 _PROBLEMS = {
     400: "not an acceptable HTTP request, or not JSON",
-    404: "unknown device",
-    409: "a reading of this device and time is stored with other values, which are kept",
+    404: "unknown device or link",
+    409: "it contradicts what is stored, which is kept",
     413: "the body is too long",
     415: "the body is of another media type or content coding",
     422: "refused; the detail names the field and the limit",

@@ -41,13 +41,13 @@ def prepared_database(settings: Settings, *, migrate_first: bool = False) -> Ite
     """
     if not settings.database_url:
         with run_embedded(settings.data_dir) as embedded:
-            migrate(embedded.url)
+            migrate(embedded.url, time_zone=settings.timezone)
             server = asyncio.run(inspect_server(embedded.url))
             name = f"embedded TimescaleDB {server.timescaledb} in {settings.data_dir}, for trying out"
             yield Prepared(embedded.url, name, embedded)
         return
     if migrate_first:
-        migrate(settings.database_url)
+        migrate(settings.database_url, time_zone=settings.timezone)
     server = asyncio.run(inspect_server(settings.database_url))
     _require(server, "DATABASE_URL")
     if settings.database_read_url:

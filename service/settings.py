@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from service.errors import StartupError
 
@@ -32,6 +33,8 @@ class Settings:
     """Most readings in the body of a batch."""
     workers: int = 1
     """Processes that serve; each has its own queue and its own connections."""
+    timezone: str | None = None
+    """Whose days the daily aggregates have, from the first migrate on; None for what the database has, at first UTC."""
     log_level: str = "warning"
 
 
@@ -53,6 +56,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         max_pending=_whole_number(given, "ENERGY_MAX_PENDING", default.max_pending, 1_000, 10_000_000),
         max_batch_items=_whole_number(given, "ENERGY_MAX_BATCH_ITEMS", default.max_batch_items, 1, 1_000_000),
         workers=_whole_number(given, "ENERGY_WORKERS", default.workers, 1, 64),
+        timezone=_zone(given, "ENERGY_TIMEZONE"),
         log_level=_one_of(given, "ENERGY_LOG_LEVEL", default.log_level, ("debug", "info", "warning", "error")),
     )
     if settings.database_read_url and not settings.database_url:
@@ -83,6 +87,13 @@ def _one_of(given: Mapping[str, str], name: str, default: str, choices: tuple[st
     text = given.get(name, default).lower()
     if text not in choices:
         raise StartupError(f"{name} must be one of {', '.join(choices)}, not {text!r}")
+    return text
+
+
+def _zone(given: Mapping[str, str], name: str) -> str | None:
+    text = given.get(name)
+    if text is not None and text not in available_timezones():
+        raise StartupError(f"{name} must be a zone of the IANA database, as Europe/Berlin, not {text[:64]!r}")
     return text
 
 

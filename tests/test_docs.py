@@ -12,8 +12,7 @@ import pytest
 from litestar import Litestar
 
 from docs import generate_sql_api
-from service import __version__, errors, settings
-from service.analytics import GET_VEHICLE_PERFORMANCE
+from service import __version__, analytics, devices, errors, history, links, settings
 from service.app import create_app
 from service.db import Database
 from service.health import GET_SCHEMA_VERSION
@@ -66,13 +65,23 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_readm
         "POST /v1/ingest/vehicle": VEHICLE.ingest,
         "POST /v1/ingest/meter/batch": METER.ingest,
         "POST /v1/ingest/vehicle/batch": VEHICLE.ingest,
-        "GET /v1/analytics/performance/{vehicleId}": GET_VEHICLE_PERFORMANCE,
+        "GET /v1/analytics/performance/{vehicleId}": analytics.GET_VEHICLE_PERFORMANCE,
+        "GET /v1/analytics/efficiency": analytics.LIST_VEHICLE_EFFICIENCY,
+        "GET /v1/analytics/fleet": analytics.GET_FLEET_SUMMARY,
+        "GET /v1/links/{vehicleId}": links.LIST_VEHICLE_METERS,
+        "PUT /v1/links/{vehicleId}": links.LINK_VEHICLE,
+        "DELETE /v1/links/{vehicleId}": links.UNLINK_VEHICLE,
         "GET /v1/status/meter/{meterId}": GET_METER_STATUS,
         "GET /v1/status/vehicle/{vehicleId}": GET_VEHICLE_STATUS,
         "GET /health/ready": GET_SCHEMA_VERSION,
     }
-    for route, function, _ in table("route"):
-        assert function in called.get(route, "") or not function.startswith("api."), route
+    for stream in ("meter", "vehicle"):
+        called[f"GET /v1/history/{stream}/{{deviceId}}"] = history.LIST_READINGS[stream] + history.LIST_BUCKETS[stream]
+        called[f"GET /v1/devices/{stream}/{{deviceId}}"] = devices.GET_DEVICE_PROFILE
+        called[f"PUT /v1/devices/{stream}/{{deviceId}}"] = devices.SET_DEVICE_PROFILE
+    for route, functions, _ in table("route"):
+        for function in re.findall(r"api\.\w+", functions):
+            assert function in called.get(route, ""), route
     calls = "\n".join(path.read_text() for path in (ROOT / "service").rglob("*.py"))
     assert set(re.findall(r"api\.\w+(?=\()", calls)) == {row[0] for row in in_database}
 

@@ -176,6 +176,9 @@ async def _run(
             print(report.summary(done, side))
             total += done.counts
             rows += done.rows
+        if embedded:  # which runs no jobs: a server's takes the aggregates up by itself
+            await connections[0].execute("RESET ROLE")
+            await connections[0].execute("CALL ops.refresh_stale_days()")
     if len(files) > 1:
         print(summary(f"{len(files)} files", rows, total, time.monotonic() - began))
     return total

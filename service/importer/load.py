@@ -119,7 +119,6 @@ async def import_file(  # noqa: PLR0913
                     await staged.transaction.commit()
                 all_new = not (found["duplicates"] or found["conflicts"])
                 show(progress)
-        # a version with continuous aggregates refreshes them here, over the times of this file
         await first.execute(FINISH, import_id)
         return progress
 

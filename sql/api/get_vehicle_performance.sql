@@ -1,5 +1,4 @@
--- A vehicle's energy balance over a window. Each piece of the window is read with its bounds as constants (no generic
--- plan), so that the planner opens only the chunks of that time: the cost follows the window, not the history.
+-- A vehicle's energy balance over a window, exact to the reading at both ends and at every change of its meter.
 
 CREATE OR REPLACE FUNCTION api.get_vehicle_performance(
     p_vehicle_id text,
@@ -21,7 +20,6 @@ CREATE OR REPLACE FUNCTION api.get_vehicle_performance(
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
-SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -32,17 +30,11 @@ BEGIN
     SELECT w.window_start, w.window_end INTO period_start, period_end
     FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w;
 
-    IF NOT EXISTS (SELECT FROM telemetry.vehicle_current_status AS s WHERE s.vehicle_id = p_vehicle_id)
-        AND NOT EXISTS (SELECT FROM telemetry.vehicle_meter_link AS l WHERE l.vehicle_id = p_vehicle_id)
-    THEN
-        RAISE EXCEPTION 'vehicle % has neither sent a reading nor been linked to a meter', p_vehicle_id
-            USING ERRCODE = 'IE001';
-    END IF;
+    PERFORM telemetry.require_vehicle(p_vehicle_id);
 
-    SELECT sum(h.kwh_delivered_dc), round(avg(h.battery_temp)::numeric, 2)::double precision, count(*)
+    SELECT sum(r.kwh), round((sum(r.measure_sum) / sum(r.readings))::numeric, 2)::double precision, coalesce(sum(r.readings), 0)
     INTO total_energy_delivered_dc, avg_battery_temp, vehicle_readings
-    FROM telemetry.vehicle_telemetry_history AS h
-    WHERE h.vehicle_id = p_vehicle_id AND h.recorded_at >= period_start AND h.recorded_at < period_end;
+    FROM telemetry.sum_readings('vehicle', period_start, period_end, p_vehicle_id) AS r;
 
     vehicle_id := p_vehicle_id;
     meter_ids := '{}';
@@ -51,13 +43,9 @@ BEGIN
         SELECT s.meter_id, s.segment_start, s.segment_end
         FROM telemetry.meter_segments(p_vehicle_id, period_start, period_end) AS s
     LOOP
-        SELECT sum(h.kwh_consumed_ac), count(*)
+        SELECT sum(r.kwh), sum(r.readings)
         INTO v_kwh, v_readings
-        FROM telemetry.meter_telemetry_history AS h
-        WHERE
-            h.meter_id = v_segment.meter_id
-            AND h.recorded_at >= v_segment.segment_start
-            AND h.recorded_at < v_segment.segment_end;
+        FROM telemetry.sum_readings('meter', v_segment.segment_start, v_segment.segment_end, v_segment.meter_id) AS r;
 
         IF v_readings > 0 THEN
             total_energy_consumed_ac := coalesce(total_energy_consumed_ac, 0) + v_kwh;

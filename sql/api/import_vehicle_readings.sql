@@ -2,7 +2,7 @@
 -- first; each limit is an interval, so that nothing does if the lowest and the highest values and all ids are good, which
 -- is cheaper to know than of each row. p_new is the caller's guess that no row was stored before: then a plain INSERT will
 -- do, which is cheaper than one with ON CONFLICT. Where it fails, the chunk goes the way of every reading, and has cost the
--- dead rows of one chunk. Both writes go in the order of the key, as in api.ingest_vehicle_readings.
+-- dead rows of one chunk; and so does one with devices whose profile has to be heeded. Both writes go in the order of the key, as in api.ingest_vehicle_readings.
 
 CREATE OR REPLACE FUNCTION api.import_vehicle_readings(p_new boolean)
 RETURNS TABLE (outcome text, readings bigint, place integer, detail text)
@@ -51,7 +51,16 @@ BEGIN
         FROM refused AS r;
     END IF;
 
-    IF p_new THEN
+    PERFORM telemetry.mark_stale_days(min(s.recorded_at), max(s.recorded_at))
+    FROM pg_temp.import_vehicle_reading AS s
+    HAVING count(*) > 0;
+
+    IF p_new AND NOT EXISTS (
+        SELECT FROM telemetry.device_profile AS p
+        WHERE
+            p.stream = 'vehicle' AND p.is_checked
+            AND p.device_id IN (SELECT s.vehicle_id FROM pg_temp.import_vehicle_reading AS s)
+    ) THEN
         BEGIN
             INSERT INTO telemetry.vehicle_telemetry_history
                 (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp)

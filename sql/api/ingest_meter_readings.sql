@@ -17,49 +17,57 @@ AS $$
 DECLARE
     v_retention CONSTANT interval := telemetry.raw_retention();
     v_stored bigint[];
+    v_implausible bigint[];
 BEGIN
-    WITH candidate AS (
-        -- of two readings with one key in one batch, the first speaks
-        SELECT DISTINCT ON (r.meter_id, r.recorded_at)
-            r.position, r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage
-        FROM unnest(p_readings) WITH ORDINALITY
-            AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
-        WHERE telemetry.refuse_meter_reading(
-            r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage, now(), v_retention
-        ) IS NULL
-        ORDER BY r.meter_id, r.recorded_at, r.position
-    ),
-    stored AS (
-        INSERT INTO telemetry.meter_telemetry_history (meter_id, recorded_at, kwh_consumed_ac, voltage)
-        SELECT meter_id, recorded_at, kwh_consumed_ac, voltage
+    IF EXISTS (SELECT FROM telemetry.device_profile AS p WHERE p.stream = 'meter' AND p.is_checked)
+        AND telemetry.lock_device_profiles('meter', ARRAY(SELECT r.meter_id FROM unnest(p_readings) AS r))
+    THEN
+        SELECT s.stored, s.implausible INTO v_stored, v_implausible
+        FROM telemetry.store_profiled_meter_readings(p_readings) AS s;
+    ELSE
+        WITH candidate AS (
+            -- of two readings with one key in one batch, the first speaks
+            SELECT DISTINCT ON (r.meter_id, r.recorded_at)
+                r.position, r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage
+            FROM unnest(p_readings) WITH ORDINALITY
+                AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
+            WHERE telemetry.refuse_meter_reading(
+                r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage, now(), v_retention
+            ) IS NULL
+            ORDER BY r.meter_id, r.recorded_at, r.position
+        ),
+        stored AS (
+            INSERT INTO telemetry.meter_telemetry_history (meter_id, recorded_at, kwh_consumed_ac, voltage)
+            SELECT meter_id, recorded_at, kwh_consumed_ac, voltage
+            FROM candidate
+            ORDER BY meter_id, recorded_at
+            ON CONFLICT DO NOTHING
+            RETURNING meter_id, recorded_at, received_at, kwh_consumed_ac, voltage
+        ),
+        latest AS (
+            INSERT INTO telemetry.meter_current_status AS status
+                (meter_id, recorded_at, received_at, kwh_consumed_ac, voltage)
+            SELECT DISTINCT ON (meter_id) meter_id, recorded_at, received_at, kwh_consumed_ac, voltage
+            FROM stored
+            ORDER BY meter_id, recorded_at DESC
+            ON CONFLICT (meter_id) DO UPDATE SET
+                recorded_at = excluded.recorded_at,
+                received_at = excluded.received_at,
+                kwh_consumed_ac = excluded.kwh_consumed_ac,
+                voltage = excluded.voltage
+            WHERE status.recorded_at < excluded.recorded_at
+        )
+        SELECT array_agg(candidate.position) INTO v_stored
         FROM candidate
-        ORDER BY meter_id, recorded_at
-        ON CONFLICT DO NOTHING
-        RETURNING meter_id, recorded_at, received_at, kwh_consumed_ac, voltage
-    ),
-    latest AS (
-        INSERT INTO telemetry.meter_current_status AS status
-            (meter_id, recorded_at, received_at, kwh_consumed_ac, voltage)
-        SELECT DISTINCT ON (meter_id) meter_id, recorded_at, received_at, kwh_consumed_ac, voltage
-        FROM stored
-        ORDER BY meter_id, recorded_at DESC
-        ON CONFLICT (meter_id) DO UPDATE SET
-            recorded_at = excluded.recorded_at,
-            received_at = excluded.received_at,
-            kwh_consumed_ac = excluded.kwh_consumed_ac,
-            voltage = excluded.voltage
-        WHERE status.recorded_at < excluded.recorded_at
-    )
-    SELECT array_agg(candidate.position) INTO v_stored
-    FROM candidate
-    JOIN stored USING (meter_id, recorded_at);
+        JOIN stored USING (meter_id, recorded_at);
+    END IF;
 
     IF cardinality(v_stored) = cardinality(p_readings) THEN
         RETURN QUERY SELECT 'stored', NULL::text FROM unnest(v_stored);
     ELSE
         RETURN QUERY
         SELECT j.outcome, j.detail
-        FROM telemetry.judge_meter_readings(p_readings, v_stored, p_keep_refused) AS j;
+        FROM telemetry.judge_meter_readings(p_readings, v_stored, v_implausible, p_keep_refused) AS j;
     END IF;
 END;
 $$;

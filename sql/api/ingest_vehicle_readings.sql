@@ -17,50 +17,58 @@ AS $$
 DECLARE
     v_retention CONSTANT interval := telemetry.raw_retention();
     v_stored bigint[];
+    v_implausible bigint[];
 BEGIN
-    WITH candidate AS (
-        -- of two readings with one key in one batch, the first speaks
-        SELECT DISTINCT ON (r.vehicle_id, r.recorded_at)
-            r.position, r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp
-        FROM unnest(p_readings) WITH ORDINALITY
-            AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
-        WHERE telemetry.refuse_vehicle_reading(
-            r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, now(), v_retention
-        ) IS NULL
-        ORDER BY r.vehicle_id, r.recorded_at, r.position
-    ),
-    stored AS (
-        INSERT INTO telemetry.vehicle_telemetry_history (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp)
-        SELECT vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp
+    IF EXISTS (SELECT FROM telemetry.device_profile AS p WHERE p.stream = 'vehicle' AND p.is_checked)
+        AND telemetry.lock_device_profiles('vehicle', ARRAY(SELECT r.vehicle_id FROM unnest(p_readings) AS r))
+    THEN
+        SELECT s.stored, s.implausible INTO v_stored, v_implausible
+        FROM telemetry.store_profiled_vehicle_readings(p_readings) AS s;
+    ELSE
+        WITH candidate AS (
+            -- of two readings with one key in one batch, the first speaks
+            SELECT DISTINCT ON (r.vehicle_id, r.recorded_at)
+                r.position, r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp
+            FROM unnest(p_readings) WITH ORDINALITY
+                AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
+            WHERE telemetry.refuse_vehicle_reading(
+                r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, now(), v_retention
+            ) IS NULL
+            ORDER BY r.vehicle_id, r.recorded_at, r.position
+        ),
+        stored AS (
+            INSERT INTO telemetry.vehicle_telemetry_history (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp)
+            SELECT vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp
+            FROM candidate
+            ORDER BY vehicle_id, recorded_at
+            ON CONFLICT DO NOTHING
+            RETURNING vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp
+        ),
+        latest AS (
+            INSERT INTO telemetry.vehicle_current_status AS status
+                (vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp)
+            SELECT DISTINCT ON (vehicle_id) vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp
+            FROM stored
+            ORDER BY vehicle_id, recorded_at DESC
+            ON CONFLICT (vehicle_id) DO UPDATE SET
+                recorded_at = excluded.recorded_at,
+                received_at = excluded.received_at,
+                soc = excluded.soc,
+                kwh_delivered_dc = excluded.kwh_delivered_dc,
+                battery_temp = excluded.battery_temp
+            WHERE status.recorded_at < excluded.recorded_at
+        )
+        SELECT array_agg(candidate.position) INTO v_stored
         FROM candidate
-        ORDER BY vehicle_id, recorded_at
-        ON CONFLICT DO NOTHING
-        RETURNING vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp
-    ),
-    latest AS (
-        INSERT INTO telemetry.vehicle_current_status AS status
-            (vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp)
-        SELECT DISTINCT ON (vehicle_id) vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp
-        FROM stored
-        ORDER BY vehicle_id, recorded_at DESC
-        ON CONFLICT (vehicle_id) DO UPDATE SET
-            recorded_at = excluded.recorded_at,
-            received_at = excluded.received_at,
-            soc = excluded.soc,
-            kwh_delivered_dc = excluded.kwh_delivered_dc,
-            battery_temp = excluded.battery_temp
-        WHERE status.recorded_at < excluded.recorded_at
-    )
-    SELECT array_agg(candidate.position) INTO v_stored
-    FROM candidate
-    JOIN stored USING (vehicle_id, recorded_at);
+        JOIN stored USING (vehicle_id, recorded_at);
+    END IF;
 
     IF cardinality(v_stored) = cardinality(p_readings) THEN
         RETURN QUERY SELECT 'stored', NULL::text FROM unnest(v_stored);
     ELSE
         RETURN QUERY
         SELECT j.outcome, j.detail
-        FROM telemetry.judge_vehicle_readings(p_readings, v_stored, p_keep_refused) AS j;
+        FROM telemetry.judge_vehicle_readings(p_readings, v_stored, v_implausible, p_keep_refused) AS j;
     END IF;
 END;
 $$;

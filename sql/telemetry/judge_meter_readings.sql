@@ -4,7 +4,7 @@
 -- bounds, so that it looks into the chunks of these times only.
 
 CREATE OR REPLACE FUNCTION telemetry.judge_meter_readings(
-    p_readings api.meter_reading [], p_stored bigint [], p_keep_refused boolean
+    p_readings api.meter_reading [], p_stored bigint [], p_implausible bigint [], p_keep_refused boolean
 )
 RETURNS TABLE (outcome text, detail text)
 LANGUAGE plpgsql VOLATILE
@@ -40,18 +40,26 @@ BEGIN
             CASE
                 WHEN r.position = ANY (p_stored) THEN 'stored'
                 WHEN (r.refusal).code IS NOT NULL THEN (r.refusal).code
-                WHEN (h.kwh_consumed_ac, h.voltage) = (r.kwh_consumed_ac, r.voltage) THEN 'duplicate'
+                WHEN (coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage) = (r.kwh_consumed_ac, r.voltage) THEN 'duplicate'
                 WHEN h.meter_id IS NOT NULL THEN 'conflict'
+                WHEN r.position = ANY (p_implausible) THEN 'implausible_energy'
                 ELSE 'timestamp_too_old' -- it was there, and retention has just dropped it
             END AS outcome,
             CASE
                 WHEN r.position = ANY (p_stored) THEN NULL
                 WHEN (r.refusal).code IS NOT NULL THEN (r.refusal).detail
-                WHEN (h.kwh_consumed_ac, h.voltage) = (r.kwh_consumed_ac, r.voltage) THEN NULL
+                WHEN (coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage) = (r.kwh_consumed_ac, r.voltage) THEN NULL
                 WHEN h.meter_id IS NOT NULL
                     THEN format(
                         'meterId %s has a reading of %s with other values, which is kept: kwhConsumedAc %s, voltage %s',
-                        h.meter_id, telemetry.format_utc(h.recorded_at), h.kwh_consumed_ac, h.voltage
+                        h.meter_id, telemetry.format_utc(h.recorded_at), coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage
+                    )
+                WHEN r.position = ANY (p_implausible)
+                    THEN format(
+                        'kwhConsumedAc %s means more than twice the energy that maxKw %s of meterId %s allows',
+                        r.kwh_consumed_ac,
+                        (SELECT p.max_kw FROM telemetry.device_profile AS p WHERE p.stream = 'meter' AND p.device_id = r.meter_id),
+                        r.meter_id
                     )
                 ELSE format('timestamp %s has just left the retention', telemetry.format_utc(r.recorded_at))
             END AS detail
@@ -91,7 +99,7 @@ BEGIN
 END;
 $$;
 
-REVOKE EXECUTE ON FUNCTION telemetry.judge_meter_readings (api.meter_reading [], bigint [], boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION telemetry.judge_meter_readings (api.meter_reading [], bigint [], bigint [], boolean) FROM PUBLIC;
 
-COMMENT ON FUNCTION telemetry.judge_meter_readings (api.meter_reading [], bigint [], boolean) IS
-'Outcome and detail of every reading of a batch, in input order, after p_stored (positions from 1) were stored; with p_keep_refused, refused readings and conflicts are kept in telemetry.rejected_reading';
+COMMENT ON FUNCTION telemetry.judge_meter_readings (api.meter_reading [], bigint [], bigint [], boolean) IS
+'Outcome and detail of every reading of a batch, in input order, after p_stored (positions from 1) were stored and p_implausible were not for their energy; with p_keep_refused, refused readings and conflicts are kept in telemetry.rejected_reading';

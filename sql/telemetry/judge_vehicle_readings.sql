@@ -4,7 +4,7 @@
 -- bounds, so that it looks into the chunks of these times only.
 
 CREATE OR REPLACE FUNCTION telemetry.judge_vehicle_readings(
-    p_readings api.vehicle_reading [], p_stored bigint [], p_keep_refused boolean
+    p_readings api.vehicle_reading [], p_stored bigint [], p_implausible bigint [], p_keep_refused boolean
 )
 RETURNS TABLE (outcome text, detail text)
 LANGUAGE plpgsql VOLATILE
@@ -40,21 +40,29 @@ BEGIN
             CASE
                 WHEN r.position = ANY (p_stored) THEN 'stored'
                 WHEN (r.refusal).code IS NOT NULL THEN (r.refusal).code
-                WHEN (h.soc, h.kwh_delivered_dc, h.battery_temp)
+                WHEN (h.soc, coalesce(h.register_kwh, h.kwh_delivered_dc), h.battery_temp)
                     = (r.soc, r.kwh_delivered_dc, r.battery_temp) THEN 'duplicate'
                 WHEN h.vehicle_id IS NOT NULL THEN 'conflict'
+                WHEN r.position = ANY (p_implausible) THEN 'implausible_energy'
                 ELSE 'timestamp_too_old' -- it was there, and retention has just dropped it
             END AS outcome,
             CASE
                 WHEN r.position = ANY (p_stored) THEN NULL
                 WHEN (r.refusal).code IS NOT NULL THEN (r.refusal).detail
-                WHEN (h.soc, h.kwh_delivered_dc, h.battery_temp)
+                WHEN (h.soc, coalesce(h.register_kwh, h.kwh_delivered_dc), h.battery_temp)
                     = (r.soc, r.kwh_delivered_dc, r.battery_temp) THEN NULL
                 WHEN h.vehicle_id IS NOT NULL
                     THEN format(
                         'vehicleId %s has a reading of %s with other values, which is kept: '
                         'soc %s, kwhDeliveredDc %s, batteryTemp %s',
-                        h.vehicle_id, telemetry.format_utc(h.recorded_at), h.soc, h.kwh_delivered_dc, h.battery_temp
+                        h.vehicle_id, telemetry.format_utc(h.recorded_at), h.soc, coalesce(h.register_kwh, h.kwh_delivered_dc), h.battery_temp
+                    )
+                WHEN r.position = ANY (p_implausible)
+                    THEN format(
+                        'kwhDeliveredDc %s means more than twice the energy that maxKw %s of vehicleId %s allows',
+                        r.kwh_delivered_dc,
+                        (SELECT p.max_kw FROM telemetry.device_profile AS p WHERE p.stream = 'vehicle' AND p.device_id = r.vehicle_id),
+                        r.vehicle_id
                     )
                 ELSE format('timestamp %s has just left the retention', telemetry.format_utc(r.recorded_at))
             END AS detail
@@ -95,7 +103,7 @@ BEGIN
 END;
 $$;
 
-REVOKE EXECUTE ON FUNCTION telemetry.judge_vehicle_readings (api.vehicle_reading [], bigint [], boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION telemetry.judge_vehicle_readings (api.vehicle_reading [], bigint [], bigint [], boolean) FROM PUBLIC;
 
-COMMENT ON FUNCTION telemetry.judge_vehicle_readings (api.vehicle_reading [], bigint [], boolean) IS
-'Outcome and detail of every reading of a batch, in input order, after p_stored (positions from 1) were stored; with p_keep_refused, refused readings and conflicts are kept in telemetry.rejected_reading';
+COMMENT ON FUNCTION telemetry.judge_vehicle_readings (api.vehicle_reading [], bigint [], bigint [], boolean) IS
+'Outcome and detail of every reading of a batch, in input order, after p_stored (positions from 1) were stored and p_implausible were not for their energy; with p_keep_refused, refused readings and conflicts are kept in telemetry.rejected_reading';

@@ -18,7 +18,8 @@ from service.schema import CODE_SCHEMAS, NEWEST_MIGRATION, SQL_DIR, check_applie
 from tests.support import ROOT, Owner, TestDatabase
 
 CATALOGUE = """
-    SELECT 'relation', c.oid::text, c.relname, c.relfilenode::text, c.xmin::text, coalesce(c.relacl::text, '')
+    SELECT 'relation', c.oid::text, c.relname, c.relfilenode::text,
+        CASE c.relkind WHEN 'v' THEN pg_get_viewdef(c.oid) ELSE c.xmin::text END, coalesce(c.relacl::text, '')
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname IN ('telemetry', 'api', 'bi', 'ops') AND c.relkind IN ('r', 'c', 'v')
     UNION ALL SELECT 'column', attrelid::text, attname, atttypid::text, a.xmin::text, ''

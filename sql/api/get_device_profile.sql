@@ -1,0 +1,41 @@
+-- A device that nobody has said anything of has the profile of most: interval energy, once a minute.
+
+CREATE OR REPLACE FUNCTION api.get_device_profile(p_stream text, p_device_id text)
+RETURNS TABLE (
+    device_id text,
+    energy_kind text,
+    register_max double precision,
+    max_kw double precision,
+    expected_interval_s double precision,
+    set_at timestamptz
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT
+        p_device_id, coalesce(p.energy_kind, 'interval'), p.register_max_kwh, p.max_kw,
+        coalesce(extract(EPOCH FROM p.expected_interval)::double precision, 60), p.set_at
+    FROM (
+        SELECT FROM telemetry.meter_current_status AS s WHERE p_stream = 'meter' AND s.meter_id = p_device_id
+        UNION ALL
+        SELECT FROM telemetry.vehicle_current_status AS s WHERE p_stream = 'vehicle' AND s.vehicle_id = p_device_id
+    ) AS known
+    FULL JOIN (
+        SELECT * FROM telemetry.device_profile AS p WHERE p.stream = p_stream AND p.device_id = p_device_id
+    ) AS p ON TRUE;
+
+    IF NOT found THEN
+        RAISE EXCEPTION '% % has neither sent a reading nor been given a profile', p_stream, p_device_id
+            USING ERRCODE = CASE p_stream WHEN 'meter' THEN 'IE002' ELSE 'IE001' END;
+    END IF;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION api.get_device_profile (text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.get_device_profile (text, text) TO energy_service;
+
+COMMENT ON FUNCTION api.get_device_profile (text, text) IS
+'The profile of a device (p_stream: meter or vehicle): energy_kind (interval, register), register_max (kWh), max_kw (kW), expected_interval_s (seconds), and when it was set, NULL where it is the profile of a device of which nothing is said. Raises IE001 (vehicle) or IE002 (meter) for an unknown device';

@@ -1,0 +1,102 @@
+-- The fleet at a glance. Energies and ratio are those of the vehicles of which both sides are known, as in
+-- bi.fleet_efficiency_daily.
+
+CREATE OR REPLACE FUNCTION api.get_fleet_summary(
+    p_start timestamptz, p_end timestamptz, p_hours double precision, p_silent_intervals double precision
+) RETURNS TABLE (
+    period_start timestamptz,
+    period_end timestamptz,
+    total_energy_consumed_ac double precision,
+    total_energy_delivered_dc double precision,
+    efficiency_ratio double precision,
+    efficiency_status text,
+    vehicles bigint,
+    vehicles_normal bigint,
+    vehicles_low bigint,
+    vehicles_impossible bigint,
+    vehicles_unknown bigint,
+    distribution api.efficiency_band [],
+    silent_meters bigint,
+    silent_vehicles bigint,
+    silent_devices api.silent_device []
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM telemetry.require_value(
+        'silentIntervals', p_silent_intervals > 0 AND p_silent_intervals <= 1e6, 'more than 0 and at most 1e6'
+    );
+    SELECT w.window_start, w.window_end INTO period_start, period_end
+    FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w;
+
+    WITH balance AS MATERIALIZED (
+        SELECT
+            b.kwh_consumed_ac, b.kwh_delivered_dc,
+            telemetry.efficiency_ratio(b.kwh_consumed_ac, b.kwh_delivered_dc) AS ratio,
+            telemetry.efficiency_status(b.kwh_consumed_ac, b.kwh_delivered_dc) AS status
+        FROM telemetry.fleet_balance(period_start, period_end) AS b
+    ),
+    band AS (
+        SELECT s.number / 20.0 AS ratio_from, CASE WHEN s.number < 20 THEN (s.number + 1) / 20.0 END AS ratio_to
+        FROM generate_series(0, 20) AS s (number)
+    )
+    SELECT
+        sum(b.kwh_consumed_ac) FILTER (WHERE b.kwh_delivered_dc IS NOT NULL),
+        sum(b.kwh_delivered_dc) FILTER (WHERE b.kwh_consumed_ac IS NOT NULL),
+        count(*),
+        count(*) FILTER (WHERE b.status = 'normal'),
+        count(*) FILTER (WHERE b.status = 'low'),
+        count(*) FILTER (WHERE b.status = 'impossible'),
+        count(*) FILTER (WHERE b.status = 'unknown'),
+        (
+            SELECT array_agg(ROW(d.ratio_from, d.ratio_to, d.vehicles)::api.efficiency_band ORDER BY d.ratio_from)
+            FROM (
+                SELECT band.ratio_from, band.ratio_to, count(v.ratio) AS vehicles
+                FROM band
+                LEFT JOIN balance AS v
+                    ON v.ratio >= band.ratio_from AND (v.ratio < band.ratio_to OR band.ratio_to IS NULL)
+                GROUP BY band.ratio_from, band.ratio_to
+            ) AS d
+        )
+    INTO
+        total_energy_consumed_ac, total_energy_delivered_dc, vehicles,
+        vehicles_normal, vehicles_low, vehicles_impossible, vehicles_unknown, distribution
+    FROM balance AS b;
+
+    efficiency_ratio := telemetry.efficiency_ratio(total_energy_consumed_ac, total_energy_delivered_dc);
+    efficiency_status := telemetry.efficiency_status(total_energy_consumed_ac, total_energy_delivered_dc);
+    total_energy_consumed_ac := round(total_energy_consumed_ac::numeric, 9)::double precision;
+    total_energy_delivered_dc := round(total_energy_delivered_dc::numeric, 9)::double precision;
+
+    SELECT
+        count(*) FILTER (WHERE s.stream = 'meter'),
+        count(*) FILTER (WHERE s.stream = 'vehicle'),
+        coalesce(
+            array_agg(
+                ROW(s.stream, s.device_id, s.recorded_at, s.expected_interval_s)::api.silent_device
+                ORDER BY s.recorded_at, s.device_id
+            ) FILTER (WHERE s.rank <= 100),
+            '{}'
+        )
+    INTO silent_meters, silent_vehicles, silent_devices
+    FROM (
+        SELECT d.*, row_number() OVER (ORDER BY d.recorded_at, d.device_id) AS rank
+        FROM telemetry.silent_devices(p_silent_intervals) AS d
+    ) AS s;
+    RETURN NEXT;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION api.get_fleet_summary (
+    timestamptz, timestamptz, double precision, double precision
+) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.get_fleet_summary (
+    timestamptz, timestamptz, double precision, double precision
+) TO energy_service;
+
+COMMENT ON FUNCTION api.get_fleet_summary (
+    timestamptz, timestamptz, double precision, double precision
+) IS
+'The fleet''s energy balance (kWh) in a window (as api.get_vehicle_performance has it), over the vehicles of which both sides are known; how many vehicles there are of each status and each twentieth of efficiency; and the devices that have been silent for more than p_silent_intervals of their expected intervals: how many, and the 100 that have been so for longest. Raises IE003 for an impossible window, IE004 for p_silent_intervals out of range';

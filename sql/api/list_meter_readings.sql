@@ -1,0 +1,46 @@
+-- A page of the history as it was sent. The page goes on after a time rather than after a number of rows, so a reading that
+-- comes meanwhile moves no other; its bounds are constants to the planner, which opens the chunks of that time only.
+
+CREATE OR REPLACE FUNCTION api.list_meter_readings(
+    p_meter_id text, p_start timestamptz, p_end timestamptz, p_hours double precision, p_after timestamptz, p_limit integer
+) RETURNS TABLE (
+    recorded_at timestamptz,
+    received_at timestamptz,
+    kwh_consumed_ac double precision,
+    voltage double precision,
+    register_kwh double precision
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, telemetry, pg_temp
+SET plan_cache_mode = force_custom_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_start timestamptz;
+    v_end timestamptz;
+BEGIN
+    PERFORM telemetry.require_device('meter', p_meter_id);
+    SELECT w.window_start, w.window_end INTO v_start, v_end
+    FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w;
+    v_start := greatest(v_start, p_after + INTERVAL '1 microsecond');
+
+    RETURN QUERY
+    SELECT h.recorded_at, h.received_at, h.kwh_consumed_ac, h.voltage, h.register_kwh
+    FROM telemetry.meter_telemetry_history AS h
+    WHERE h.meter_id = p_meter_id AND h.recorded_at >= v_start AND h.recorded_at < v_end
+    ORDER BY h.recorded_at
+    LIMIT p_limit;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION api.list_meter_readings (
+    text, timestamptz, timestamptz, double precision, timestamptz, integer
+) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.list_meter_readings (
+    text, timestamptz, timestamptz, double precision, timestamptz, integer
+) TO energy_service;
+
+COMMENT ON FUNCTION api.list_meter_readings (
+    text, timestamptz, timestamptz, double precision, timestamptz, integer
+) IS
+'At most p_limit readings of a meter in a window (as api.get_vehicle_performance has it), after p_after, in order of time: times, energy of the interval (kWh), voltage (V), and the register (kWh) of a device that sends one. Raises IE002 for an unknown meter, IE003 for an impossible window';

@@ -1,0 +1,54 @@
+-- What an operator says of a device, whole: what is not said is as if it never was. It holds for readings that come from
+-- now on; what is stored keeps the meaning it was stored with.
+
+CREATE OR REPLACE FUNCTION api.set_device_profile(
+    p_stream text,
+    p_device_id text,
+    p_energy_kind text DEFAULT 'interval',
+    p_register_max double precision DEFAULT NULL,
+    p_max_kw double precision DEFAULT NULL,
+    p_expected_interval_s double precision DEFAULT 60
+) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+BEGIN
+    PERFORM
+        telemetry.require_device_id(p_stream || 'Id', p_device_id),
+        telemetry.require_value('energyKind', p_energy_kind IN ('interval', 'register'), 'interval or register'),
+        telemetry.require_value(
+            'registerMax', p_register_max > 0 AND p_register_max <= 1e7, 'more than 0 and at most 1e7 kWh'
+        ),
+        telemetry.require_value(
+            'registerMax', p_register_max IS NULL OR p_energy_kind = 'register', 'left out where energyKind is interval'
+        ),
+        telemetry.require_value('maxKw', p_max_kw > 0 AND p_max_kw <= 1e6, 'more than 0 and at most 1e6 kW'),
+        telemetry.require_value(
+            'expectedIntervalS', p_expected_interval_s BETWEEN 1 AND 86400, 'from 1 to 86400 seconds (a day)'
+        );
+
+    INSERT INTO telemetry.device_profile AS p
+        (stream, device_id, energy_kind, register_max_kwh, max_kw, expected_interval)
+    VALUES (
+        p_stream, p_device_id, p_energy_kind, p_register_max, p_max_kw, make_interval(secs => p_expected_interval_s)
+    )
+    ON CONFLICT (stream, device_id) DO UPDATE SET
+        energy_kind = excluded.energy_kind,
+        register_max_kwh = excluded.register_max_kwh,
+        max_kw = excluded.max_kw,
+        expected_interval = excluded.expected_interval,
+        set_at = excluded.set_at;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION api.set_device_profile (
+    text, text, text, double precision, double precision, double precision
+) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.set_device_profile (
+    text, text, text, double precision, double precision, double precision
+) TO energy_service, energy_dba;
+
+COMMENT ON FUNCTION api.set_device_profile (
+    text, text, text, double precision, double precision, double precision
+) IS
+'Sets the profile of a device (p_stream: meter or vehicle): p_energy_kind interval or register; p_register_max (kWh) where its register starts again from 0; p_max_kw (kW), above twice of which a reading is refused; p_expected_interval_s between two readings, seconds. Raises IE004 for what is none';

@@ -1,0 +1,22 @@
+-- A day of another zone is made of other quarter hours, so the daily aggregates begin anew. The views on top of them go
+-- with them, and come back when the code is applied: `energy time-zone` does all of it.
+
+CREATE OR REPLACE FUNCTION ops.set_time_zone(p_time_zone text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+BEGIN
+    PERFORM now() AT TIME ZONE p_time_zone; -- raises for what is no zone
+    DROP VIEW IF EXISTS bi.fleet_efficiency_daily;
+    DROP VIEW IF EXISTS bi.vehicle_efficiency_daily;
+    DROP MATERIALIZED VIEW bi.meter_daily;
+    DROP MATERIALIZED VIEW bi.vehicle_daily;
+    UPDATE telemetry.fleet SET time_zone = p_time_zone;
+    PERFORM ops.make_daily_aggregates(p_time_zone);
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION ops.set_time_zone (text) FROM PUBLIC;
+
+COMMENT ON FUNCTION ops.set_time_zone (text) IS
+'Makes the daily aggregates anew, empty, for the days of a time zone (IANA name); `energy time-zone` calls it, brings the views on top of them back, and fills them';

@@ -1,0 +1,15 @@
+-- 23 or 25 hours where the clocks change.
+
+CREATE OR REPLACE FUNCTION telemetry.day_length(p_midnight timestamptz) RETURNS interval
+LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+    SELECT (p_midnight AT TIME ZONE f.time_zone + INTERVAL '1 day') AT TIME ZONE f.time_zone - p_midnight
+    FROM telemetry.fleet AS f;
+$$;
+
+REVOKE EXECUTE ON FUNCTION telemetry.day_length (timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION telemetry.day_length (timestamptz) TO energy_bi;
+
+COMMENT ON FUNCTION telemetry.day_length (timestamptz) IS
+'The length of the day (of the fleet''s time zone) that begins at p_midnight';

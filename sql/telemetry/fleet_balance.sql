@@ -1,0 +1,55 @@
+-- The balance of every vehicle over a window, as exact as that of one. A vehicle that one meter feeds throughout takes its
+-- share of one sum over the fleet; pieces of a window, where links change within it, are summed one by one.
+
+CREATE OR REPLACE FUNCTION telemetry.fleet_balance(p_start timestamptz, p_end timestamptz)
+RETURNS TABLE (
+    vehicle_id text,
+    kwh_consumed_ac double precision,
+    kwh_delivered_dc double precision,
+    meter_readings bigint,
+    vehicle_readings bigint
+)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+    WITH segment AS MATERIALIZED (
+        SELECT
+            m.vehicle_id, m.meter_id,
+            greatest(m.valid_from, p_start) AS segment_start,
+            least(m.valid_until, p_end) AS segment_end
+        FROM bi.vehicle_meter AS m
+        WHERE tstzrange(m.valid_from, m.valid_until) && tstzrange(p_start, p_end)
+    ),
+    meter AS (
+        SELECT r.device_id, sum(r.kwh) AS kwh, sum(r.readings) AS readings
+        FROM telemetry.sum_readings('meter', p_start, p_end) AS r
+        GROUP BY r.device_id
+    ),
+    consumed AS (
+        SELECT s.vehicle_id, m.kwh, m.readings
+        FROM segment AS s
+        JOIN meter AS m ON s.meter_id = m.device_id
+        WHERE s.segment_start = p_start AND s.segment_end = p_end
+        UNION ALL
+        SELECT s.vehicle_id, r.kwh, r.readings
+        FROM segment AS s
+        CROSS JOIN LATERAL telemetry.sum_readings('meter', s.segment_start, s.segment_end, s.meter_id) AS r
+        WHERE s.segment_start > p_start OR s.segment_end < p_end
+    ),
+    side AS (
+        SELECT c.vehicle_id, c.kwh AS kwh_ac, NULL::double precision AS kwh_dc, c.readings AS meter, NULL::bigint AS vehicle
+        FROM consumed AS c
+        UNION ALL
+        SELECT r.device_id, NULL, r.kwh, NULL, r.readings
+        FROM telemetry.sum_readings('vehicle', p_start, p_end) AS r
+    )
+    SELECT
+        s.vehicle_id, sum(s.kwh_ac), sum(s.kwh_dc), coalesce(sum(s.meter), 0)::bigint, coalesce(sum(s.vehicle), 0)::bigint
+    FROM side AS s
+    GROUP BY s.vehicle_id;
+$$;
+
+REVOKE EXECUTE ON FUNCTION telemetry.fleet_balance (timestamptz, timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.fleet_balance (timestamptz, timestamptz) IS
+'AC consumed and DC delivered (kWh; NULL without a reading on that side) in [p_start, p_end), and the readings counted, of every vehicle with a reading on either side';

@@ -1,0 +1,13 @@
+-- Twice the most: a reading that comes a little late, or a charger that is a little stronger than its plate, passes; a
+-- register taken for an interval, or Wh for kWh, does not.
+
+CREATE OR REPLACE FUNCTION telemetry.is_implausible(
+    p_kwh double precision, p_time interval, p_max_kw double precision
+) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN COALESCE(p_kwh > 2 * p_max_kw * EXTRACT(EPOCH FROM p_time)::double precision / 3600, FALSE);
+
+REVOKE EXECUTE ON FUNCTION telemetry.is_implausible (double precision, interval, double precision) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.is_implausible (double precision, interval, double precision) IS
+'Whether p_kwh (kWh) is more than twice what p_max_kw (kW) gives in p_time; false where p_max_kw is NULL';

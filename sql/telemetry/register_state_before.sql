@@ -1,0 +1,30 @@
+-- Where a register stood before a time. EXECUTE plans with the time as a constant, so that only its chunks are opened.
+
+CREATE OR REPLACE FUNCTION telemetry.register_state_before(
+    p_stream text, p_device_id text, p_time timestamptz
+) RETURNS telemetry.register_state
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+DECLARE
+    v_state telemetry.register_state;
+BEGIN
+    EXECUTE format(
+        $query$
+            SELECT h.register_kwh, h.recorded_at, 0, FALSE, FALSE
+            FROM telemetry.%I AS h
+            WHERE h.%I = $1 AND h.recorded_at < $2 AND h.register_dip IS NOT TRUE
+            ORDER BY h.recorded_at DESC
+            LIMIT 1
+        $query$,
+        p_stream || '_telemetry_history', p_stream || '_id'
+    )
+    INTO v_state USING p_device_id, p_time;
+    RETURN v_state;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION telemetry.register_state_before (text, text, timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.register_state_before (text, text, timestamptz) IS
+'The baseline (kWh) that a register of p_time is compared with; without one where the device has no earlier reading, or its last one was not a register';

@@ -1,0 +1,17 @@
+-- As require_device_id, for the numbers and times that people set. NULL passes: what may be left out is the caller's to say.
+
+CREATE OR REPLACE FUNCTION telemetry.require_value(p_field text, p_is_right boolean, p_rule text) RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+BEGIN
+    IF NOT p_is_right THEN
+        RAISE EXCEPTION '% must be %', p_field, p_rule USING ERRCODE = 'IE004';
+    END IF;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION telemetry.require_value (text, boolean, text) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.require_value (text, boolean, text) IS
+'Raises IE004 (p_field must be p_rule) where p_is_right is false; p_field is the wire name for the text';

@@ -1,0 +1,155 @@
+-- The write path of a batch with devices that have a profile to heed: registers, and a limit of power. What a register is
+-- compared with stands in the current status, so readings that are newer than that cost no look into the history. Late
+-- registers go first and one by one: each changes what follows it, the current status included. The caller holds
+-- telemetry.lock_device_profiles, so that nobody else stores readings of these devices meanwhile.
+
+CREATE OR REPLACE FUNCTION telemetry.store_profiled_meter_readings(
+    p_readings api.meter_reading [], OUT stored bigint [], OUT implausible bigint []
+)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, telemetry, pg_temp
+SET plan_cache_mode = force_custom_plan
+SET enable_nestloop = on
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_retention CONSTANT interval := telemetry.raw_retention();
+    v_late record;
+    v_state telemetry.register_state;
+    v_late_stored bigint[];
+    v_late_implausible bigint[];
+BEGIN
+    FOR v_late IN
+        SELECT DISTINCT ON (r.meter_id, r.recorded_at)
+            r.*, p.register_max_kwh, p.max_kw, p.expected_interval
+        FROM unnest(p_readings) WITH ORDINALITY
+            AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
+        JOIN telemetry.device_profile AS p
+            ON p.stream = 'meter' AND p.device_id = r.meter_id AND p.energy_kind = 'register'
+        JOIN telemetry.meter_current_status AS s ON s.meter_id = r.meter_id AND s.recorded_at >= r.recorded_at
+        WHERE
+            telemetry.refuse_meter_reading(
+                r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage, now(), v_retention
+            ) IS NULL
+            AND NOT EXISTS (
+                SELECT FROM telemetry.meter_telemetry_history AS h
+                WHERE h.meter_id = r.meter_id AND h.recorded_at = r.recorded_at
+            )
+        ORDER BY r.meter_id, r.recorded_at, r.position
+    LOOP
+        v_state := telemetry.register_step(
+            NULL, v_late.kwh_consumed_ac, v_late.recorded_at,
+            telemetry.register_state_before('meter', v_late.meter_id, v_late.recorded_at),
+            v_late.register_max_kwh, v_late.max_kw, v_late.expected_interval
+        );
+        IF v_state.is_implausible THEN
+            v_late_implausible := v_late_implausible || v_late.position;
+        ELSE
+            INSERT INTO telemetry.meter_telemetry_history
+                (meter_id, recorded_at, kwh_consumed_ac, voltage, register_kwh, register_dip)
+            VALUES (
+                v_late.meter_id, v_late.recorded_at, v_state.kwh, v_late.voltage,
+                v_late.kwh_consumed_ac, nullif(v_state.is_dip, FALSE)
+            );
+            PERFORM telemetry.mend_register_energy(
+                'meter', v_late.meter_id, v_late.recorded_at, v_state, v_late.register_max_kwh
+            );
+            v_late_stored := v_late_stored || v_late.position;
+        END IF;
+    END LOOP;
+
+    WITH reading AS (
+        SELECT
+            r.position, r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage, p.energy_kind, p.register_max_kwh, p.max_kw, p.expected_interval,
+            p.energy_kind = 'interval' AND telemetry.is_implausible(
+                r.kwh_consumed_ac, p.expected_interval, p.max_kw
+            ) IS TRUE AS is_implausible
+        FROM unnest(p_readings) WITH ORDINALITY
+            AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
+        LEFT JOIN telemetry.device_profile AS p ON p.stream = 'meter' AND p.device_id = r.meter_id
+        WHERE telemetry.refuse_meter_reading(
+            r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage, now(), v_retention
+        ) IS NULL
+    ),
+    candidate AS (
+        -- of two readings with one key in one batch, the first speaks
+        SELECT DISTINCT ON (r.meter_id, r.recorded_at) r.*
+        FROM reading AS r
+        WHERE r.is_implausible IS NOT TRUE
+        ORDER BY r.meter_id, r.recorded_at, r.position
+    ),
+    profiled AS (
+        SELECT
+            c.*,
+            CASE WHEN c.energy_kind = 'register' THEN c.kwh_consumed_ac END AS register_kwh,
+            ROW(s.register_baseline_kwh, s.register_baseline_at, 0, FALSE, FALSE)::telemetry.register_state AS base
+        FROM candidate AS c
+        LEFT JOIN telemetry.meter_current_status AS s ON s.meter_id = c.meter_id
+        WHERE c.energy_kind IS DISTINCT FROM 'register' OR s.recorded_at IS NULL OR c.recorded_at > s.recorded_at
+    ),
+    derived AS (
+        SELECT
+            f.*,
+            CASE
+                WHEN f.register_kwh IS NOT NULL THEN telemetry.register_chain(
+                    f.register_kwh, f.recorded_at, f.base, f.register_max_kwh, f.max_kw, f.expected_interval
+                ) OVER (PARTITION BY f.meter_id ORDER BY f.recorded_at)
+                ELSE ROW(NULL, NULL, f.kwh_consumed_ac, FALSE, FALSE)::telemetry.register_state
+            END AS state
+        FROM profiled AS f
+    ),
+    stored AS (
+        INSERT INTO telemetry.meter_telemetry_history
+            (meter_id, recorded_at, kwh_consumed_ac, voltage, register_kwh, register_dip)
+        SELECT
+            meter_id, recorded_at, (state).kwh, voltage,
+            register_kwh, nullif((state).is_dip, FALSE)
+        FROM derived
+        WHERE NOT (state).is_implausible
+        ORDER BY meter_id, recorded_at
+        ON CONFLICT DO NOTHING
+        RETURNING meter_id, recorded_at, received_at, kwh_consumed_ac, voltage
+    ),
+    latest AS (
+        INSERT INTO telemetry.meter_current_status AS status
+            (meter_id, recorded_at, received_at, kwh_consumed_ac, voltage, register_baseline_kwh, register_baseline_at)
+        SELECT DISTINCT ON (meter_id)
+            meter_id, recorded_at, stored.received_at, stored.kwh_consumed_ac, stored.voltage,
+            (derived.state).baseline_kwh, (derived.state).baseline_at
+        FROM stored
+        JOIN derived USING (meter_id, recorded_at)
+        ORDER BY meter_id, recorded_at DESC
+        ON CONFLICT (meter_id) DO UPDATE SET
+            recorded_at = excluded.recorded_at,
+            received_at = excluded.received_at,
+            kwh_consumed_ac = excluded.kwh_consumed_ac,
+            voltage = excluded.voltage,
+            register_baseline_kwh = excluded.register_baseline_kwh,
+            register_baseline_at = excluded.register_baseline_at
+        WHERE status.recorded_at < excluded.recorded_at
+    )
+    SELECT
+        array_agg(derived.position) FILTER (WHERE stored.meter_id IS NOT NULL),
+        array_agg(derived.position) FILTER (WHERE (derived.state).is_implausible)
+        || (SELECT array_agg(reading.position) FROM reading WHERE reading.is_implausible)
+    INTO stored, implausible
+    FROM derived
+    LEFT JOIN stored USING (meter_id, recorded_at);
+
+    stored := stored || v_late_stored;
+    implausible := implausible || v_late_implausible;
+    IF implausible IS NOT NULL THEN -- and so is what shares a key with one of them
+        SELECT array_agg(r.position) INTO implausible
+        FROM unnest(p_readings) WITH ORDINALITY AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
+        WHERE (r.meter_id, r.recorded_at) IN (
+            SELECT p_readings[i.position].meter_id, p_readings[i.position].recorded_at
+            FROM unnest(implausible) AS i (position)
+        );
+    END IF;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION telemetry.store_profiled_meter_readings (api.meter_reading []) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.store_profiled_meter_readings (api.meter_reading []) IS
+'Stores the readings of a batch as api.ingest_meter_readings does, heeding telemetry.device_profile: registers become energies (kWh). Answers the positions (from 1) of what was stored, and of what was refused as more energy than the device can carry';

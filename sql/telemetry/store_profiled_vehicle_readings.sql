@@ -1,0 +1,156 @@
+-- The write path of a batch with devices that have a profile to heed: registers, and a limit of power. What a register is
+-- compared with stands in the current status, so readings that are newer than that cost no look into the history. Late
+-- registers go first and one by one: each changes what follows it, the current status included. The caller holds
+-- telemetry.lock_device_profiles, so that nobody else stores readings of these devices meanwhile.
+
+CREATE OR REPLACE FUNCTION telemetry.store_profiled_vehicle_readings(
+    p_readings api.vehicle_reading [], OUT stored bigint [], OUT implausible bigint []
+)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, telemetry, pg_temp
+SET plan_cache_mode = force_custom_plan
+SET enable_nestloop = on
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_retention CONSTANT interval := telemetry.raw_retention();
+    v_late record;
+    v_state telemetry.register_state;
+    v_late_stored bigint[];
+    v_late_implausible bigint[];
+BEGIN
+    FOR v_late IN
+        SELECT DISTINCT ON (r.vehicle_id, r.recorded_at)
+            r.*, p.register_max_kwh, p.max_kw, p.expected_interval
+        FROM unnest(p_readings) WITH ORDINALITY
+            AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
+        JOIN telemetry.device_profile AS p
+            ON p.stream = 'vehicle' AND p.device_id = r.vehicle_id AND p.energy_kind = 'register'
+        JOIN telemetry.vehicle_current_status AS s ON s.vehicle_id = r.vehicle_id AND s.recorded_at >= r.recorded_at
+        WHERE
+            telemetry.refuse_vehicle_reading(
+                r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, now(), v_retention
+            ) IS NULL
+            AND NOT EXISTS (
+                SELECT FROM telemetry.vehicle_telemetry_history AS h
+                WHERE h.vehicle_id = r.vehicle_id AND h.recorded_at = r.recorded_at
+            )
+        ORDER BY r.vehicle_id, r.recorded_at, r.position
+    LOOP
+        v_state := telemetry.register_step(
+            NULL, v_late.kwh_delivered_dc, v_late.recorded_at,
+            telemetry.register_state_before('vehicle', v_late.vehicle_id, v_late.recorded_at),
+            v_late.register_max_kwh, v_late.max_kw, v_late.expected_interval
+        );
+        IF v_state.is_implausible THEN
+            v_late_implausible := v_late_implausible || v_late.position;
+        ELSE
+            INSERT INTO telemetry.vehicle_telemetry_history
+                (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, register_kwh, register_dip)
+            VALUES (
+                v_late.vehicle_id, v_late.recorded_at, v_late.soc, v_state.kwh, v_late.battery_temp,
+                v_late.kwh_delivered_dc, nullif(v_state.is_dip, FALSE)
+            );
+            PERFORM telemetry.mend_register_energy(
+                'vehicle', v_late.vehicle_id, v_late.recorded_at, v_state, v_late.register_max_kwh
+            );
+            v_late_stored := v_late_stored || v_late.position;
+        END IF;
+    END LOOP;
+
+    WITH reading AS (
+        SELECT
+            r.position, r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, p.energy_kind, p.register_max_kwh, p.max_kw, p.expected_interval,
+            p.energy_kind = 'interval' AND telemetry.is_implausible(
+                r.kwh_delivered_dc, p.expected_interval, p.max_kw
+            ) IS TRUE AS is_implausible
+        FROM unnest(p_readings) WITH ORDINALITY
+            AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
+        LEFT JOIN telemetry.device_profile AS p ON p.stream = 'vehicle' AND p.device_id = r.vehicle_id
+        WHERE telemetry.refuse_vehicle_reading(
+            r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, now(), v_retention
+        ) IS NULL
+    ),
+    candidate AS (
+        -- of two readings with one key in one batch, the first speaks
+        SELECT DISTINCT ON (r.vehicle_id, r.recorded_at) r.*
+        FROM reading AS r
+        WHERE r.is_implausible IS NOT TRUE
+        ORDER BY r.vehicle_id, r.recorded_at, r.position
+    ),
+    profiled AS (
+        SELECT
+            c.*,
+            CASE WHEN c.energy_kind = 'register' THEN c.kwh_delivered_dc END AS register_kwh,
+            ROW(s.register_baseline_kwh, s.register_baseline_at, 0, FALSE, FALSE)::telemetry.register_state AS base
+        FROM candidate AS c
+        LEFT JOIN telemetry.vehicle_current_status AS s ON s.vehicle_id = c.vehicle_id
+        WHERE c.energy_kind IS DISTINCT FROM 'register' OR s.recorded_at IS NULL OR c.recorded_at > s.recorded_at
+    ),
+    derived AS (
+        SELECT
+            f.*,
+            CASE
+                WHEN f.register_kwh IS NOT NULL THEN telemetry.register_chain(
+                    f.register_kwh, f.recorded_at, f.base, f.register_max_kwh, f.max_kw, f.expected_interval
+                ) OVER (PARTITION BY f.vehicle_id ORDER BY f.recorded_at)
+                ELSE ROW(NULL, NULL, f.kwh_delivered_dc, FALSE, FALSE)::telemetry.register_state
+            END AS state
+        FROM profiled AS f
+    ),
+    stored AS (
+        INSERT INTO telemetry.vehicle_telemetry_history
+            (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, register_kwh, register_dip)
+        SELECT
+            vehicle_id, recorded_at, soc, (state).kwh, battery_temp,
+            register_kwh, nullif((state).is_dip, FALSE)
+        FROM derived
+        WHERE NOT (state).is_implausible
+        ORDER BY vehicle_id, recorded_at
+        ON CONFLICT DO NOTHING
+        RETURNING vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp
+    ),
+    latest AS (
+        INSERT INTO telemetry.vehicle_current_status AS status
+            (vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp, register_baseline_kwh, register_baseline_at)
+        SELECT DISTINCT ON (vehicle_id)
+            vehicle_id, recorded_at, stored.received_at, stored.soc, stored.kwh_delivered_dc, stored.battery_temp,
+            (derived.state).baseline_kwh, (derived.state).baseline_at
+        FROM stored
+        JOIN derived USING (vehicle_id, recorded_at)
+        ORDER BY vehicle_id, recorded_at DESC
+        ON CONFLICT (vehicle_id) DO UPDATE SET
+            recorded_at = excluded.recorded_at,
+            received_at = excluded.received_at,
+            soc = excluded.soc,
+            kwh_delivered_dc = excluded.kwh_delivered_dc,
+            battery_temp = excluded.battery_temp,
+            register_baseline_kwh = excluded.register_baseline_kwh,
+            register_baseline_at = excluded.register_baseline_at
+        WHERE status.recorded_at < excluded.recorded_at
+    )
+    SELECT
+        array_agg(derived.position) FILTER (WHERE stored.vehicle_id IS NOT NULL),
+        array_agg(derived.position) FILTER (WHERE (derived.state).is_implausible)
+        || (SELECT array_agg(reading.position) FROM reading WHERE reading.is_implausible)
+    INTO stored, implausible
+    FROM derived
+    LEFT JOIN stored USING (vehicle_id, recorded_at);
+
+    stored := stored || v_late_stored;
+    implausible := implausible || v_late_implausible;
+    IF implausible IS NOT NULL THEN -- and so is what shares a key with one of them
+        SELECT array_agg(r.position) INTO implausible
+        FROM unnest(p_readings) WITH ORDINALITY AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
+        WHERE (r.vehicle_id, r.recorded_at) IN (
+            SELECT p_readings[i.position].vehicle_id, p_readings[i.position].recorded_at
+            FROM unnest(implausible) AS i (position)
+        );
+    END IF;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION telemetry.store_profiled_vehicle_readings (api.vehicle_reading []) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.store_profiled_vehicle_readings (api.vehicle_reading []) IS
+'Stores the readings of a batch as api.ingest_vehicle_readings does, heeding telemetry.device_profile: registers become energies (kWh). Answers the positions (from 1) of what was stored, and of what was refused as more energy than the device can carry';

@@ -1,0 +1,116 @@
+"""/v1/devices/{kind}/{id}: profiles, and what they make of what the devices send."""
+
+import asyncio
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service.db import Database
+from service.readings import METER
+from tests.support import YESTERDAY, Api, Owner, Pair, assert_problem
+
+MINUTE = timedelta(minutes=1)
+
+
+async def declare(api: Api, meter: str, **profile: Any) -> None:
+    response = await api.http.put(f"/v1/devices/meter/{meter}", json=profile)
+    assert response.status_code == 200, response.text
+
+
+async def energies(api: Api, meter: str) -> list[float]:
+    params = {"start": (YESTERDAY - MINUTE).isoformat(), "hours": 2}
+    answer = await api.http.get(f"/v1/history/meter/{meter}", params=params)
+    return [item["kwhConsumedAc"] for item in answer.json()["items"]]
+
+
+async def send(api: Api, meter: str, registers: list[tuple[int, float]]) -> list[str]:
+    """Registers by the minute of their time, in the order given."""
+    answers = [await api.post_meter(meter, YESTERDAY + n * MINUTE, kwhConsumedAc=kwh) for n, kwh in registers]
+    return [answer.json().get("outcome") or answer.json()["code"] for answer in answers]
+
+
+async def test_nobody_has_said_anything_of_most_devices(api: Api, pair: Pair) -> None:
+    assert_problem(await api.http.get(f"/v1/devices/meter/{pair.meter}"), 404, "meter_unknown", pair.meter)
+    await api.post_meter(pair.meter)
+    assert (await api.http.get(f"/v1/devices/meter/{pair.meter}")).json() == {
+        "deviceId": pair.meter,
+        "energyKind": "interval",
+        "registerMax": None,
+        "maxKw": None,
+        "expectedIntervalS": 60.0,
+        "setAt": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("profile", "registers", "expected"),
+    [
+        ({}, [100.0, 101.5, 101.5, 104.0], [0, 1.5, 0, 2.5]),
+        ({}, [100.0, 5.0, 7.0], [0, 5, 2]),  # a reset
+        ({"registerMax": 1000}, [990.0, 3.0, 4.0], [0, 13, 1]),  # a rollover
+        ({}, [100.0, 95.0, 96.0, 101.0], [0, 0, 0, 1]),  # a dip, and one within it
+        ({}, [100.0, 90.0, 91.0], [0, 0, 0]),  # nine tenths is a dip yet
+        ({}, [100.0, 95.0, 80.0], [0, 0, 80]),  # a reset after a dip
+    ],
+    ids=str,
+)
+async def test_a_registers_energy_is_its_rise_in_whatever_order_it_comes(
+    api: Api, pair: Pair, profile: dict, registers: list[float], expected: list[float]
+) -> None:
+    await declare(api, pair.meter, energyKind="register", **profile)
+    sent = list(enumerate(registers))
+    assert set(await send(api, pair.meter, sent)) == {"stored"}
+    assert await energies(api, pair.meter) == expected
+    assert set(await send(api, pair.meter, sent)) == {"duplicate"}
+    shuffled = f"late-{pair.meter}"
+    await declare(api, shuffled, energyKind="register", **profile)
+    assert set(await send(api, shuffled, sent[::-1])) == {"stored"}
+    assert await energies(api, shuffled) == expected
+    status = (await api.http.get(f"/v1/status/meter/{shuffled}")).json()
+    assert status["kwhConsumedAc"] == expected[-1]
+
+
+async def test_more_energy_than_the_device_can_carry_is_refused_by_name(api: Api, owner: Owner, pair: Pair) -> None:
+    await declare(api, pair.meter, maxKw=11)  # 11 kW give 0.1833 kWh a minute, and twice that passes
+    assert await send(api, pair.meter, [(0, 0.36), (1, 0.37)]) == ["stored", "implausible_energy"]
+    refused = await api.post_meter(pair.meter, YESTERDAY + 2 * MINUTE, kwhConsumedAc=12345.0)
+    assert_problem(refused, 422, "implausible_energy", "kwhConsumedAc", "12345", "maxKw 11")
+    query = "SELECT count(*) FROM telemetry.rejected_reading WHERE code = 'implausible_energy' AND payload LIKE $1"
+    assert await owner.fetchval(query, f"%{pair.meter}%") == 2
+    await declare(api, pair.meter, energyKind="register", maxKw=11)
+    # after an hour a register may have risen by an hour's energy; a leap is refused, and nothing follows from it
+    outcomes = await send(api, pair.meter, [(10, 500.0), (70, 521.0), (71, 900.0), (72, 521.3)])
+    assert outcomes == ["stored", "stored", "implausible_energy", "stored"]
+    assert await energies(api, pair.meter) == [0.36, 0, 21.0, pytest.approx(0.3)]
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ({"energyKind": "gas"}, "energyKind"),
+        ({"registerMax": 5}, "registerMax"),
+        ({"energyKind": "register", "registerMax": -1}, "registerMax"),
+        ({"maxKw": 0}, "maxKw"),
+        ({"expectedIntervalS": 0}, "expectedIntervalS"),
+        ({"expectedIntervalS": None}, "expectedIntervalS"),
+        ({"colour": "red"}, "colour"),
+    ],
+    ids=str,
+)
+async def test_a_profile_that_makes_no_sense_is_refused(api: Api, pair: Pair, body: dict, word: str) -> None:
+    response = await api.http.put(f"/v1/devices/vehicle/{pair.vehicle}", json=body)
+    assert_problem(response, 422, "parameter_invalid", word)
+
+
+@pytest.mark.concurrent
+async def test_a_registers_readings_that_come_over_many_connections_at_once_add_up(
+    api: Api, database: Database, pair: Pair
+) -> None:
+    await declare(api, pair.meter, energyKind="register")
+    readings = [(pair.meter, YESTERDAY + n * MINUTE, 100.0 + n, 230.0, None) for n in range(60)]
+    random.Random(7).shuffle(readings)
+    groups = [readings[n : n + 3] for n in range(0, 60, 3)]
+    await asyncio.gather(*(database.write_rows(METER.ingest, group) for group in groups))
+    assert await energies(api, pair.meter) == [0.0] + [1.0] * 59

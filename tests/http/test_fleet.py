@@ -1,0 +1,53 @@
+"""GET /v1/analytics/efficiency and /fleet: who is below, and how all are."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support import NOW, Api, assert_problem, new_pair, rfc3339
+
+# a time that no other test uses
+START = NOW - timedelta(days=211)
+WINDOW = {"start": rfc3339(START), "hours": 1}
+
+
+async def test_the_worst_come_first_page_by_page_and_the_fleet_adds_up(api: Api) -> None:
+    ratios = [0.5, 0.7, 0.7, 0.84, 0.85, 0.95, 1.2]
+    pairs = [new_pair() for _ in ratios]
+    for pair, ratio in zip(pairs, ratios, strict=True):
+        for minute in range(2):
+            await api.post_meter(pair.meter, START + timedelta(minutes=minute), kwhConsumedAc=10.0)
+            await api.post_vehicle(pair.vehicle, START + timedelta(minutes=minute), kwhDeliveredDc=10 * ratio)
+    alone = new_pair()
+    await api.post_vehicle(alone.vehicle, START, kwhDeliveredDc=5.0)
+
+    found, params = [], {**WINDOW, "limit": 3}
+    while True:
+        page = (await api.http.get("/v1/analytics/efficiency", params=params)).json()
+        found += [(item["efficiencyRatio"], item["vehicleId"]) for item in page["items"]]
+        if page["next"] is None:
+            break
+        params = {"cursor": page["next"], "limit": 3}
+    assert found == sorted((ratio, pair.vehicle) for pair, ratio in zip(pairs[:4], ratios, strict=False))
+    every = (await api.http.get("/v1/analytics/efficiency", params={**WINDOW, "below": 2})).json()["items"]
+    assert len(every) == len(ratios)
+
+    fleet = (await api.http.get("/v1/analytics/fleet", params=WINDOW)).json()
+    assert fleet["totalEnergyConsumedAc"] == 140.0
+    assert fleet["totalEnergyDeliveredDc"] == pytest.approx(2 * 10 * sum(ratios))
+    assert fleet["efficiencyRatio"] == round(sum(ratios) / 7, 4)
+    counts = [fleet[f"vehicles{kind}"] for kind in ("", "Normal", "Low", "Impossible", "Unknown")]
+    assert counts == [8, 2, 4, 1, 1]
+    bands = {band["ratioFrom"]: band["vehicles"] for band in fleet["distribution"] if band["vehicles"]}
+    assert bands == {0.5: 1, 0.7: 2, 0.8: 1, 0.85: 1, 0.95: 1, 1.0: 1}
+    silent = {device["deviceId"] for device in fleet["silentDevices"]}
+    assert fleet["silentVehicles"] >= 8
+    assert len(silent) <= 100
+
+
+async def test_what_makes_no_sense_is_refused(api: Api) -> None:
+    for params, word in (({"silentIntervals": 0}, "silentIntervals"), ({"silentIntervals": "x"}, "silent")):
+        assert_problem(await api.http.get("/v1/analytics/fleet", params=params), 422, "parameter_invalid", word)
+    for params in ({"cursor": "x"}, {"cursor": "W10"}, {"limit": 0}, {"below": "x"}):
+        response = await api.http.get("/v1/analytics/efficiency", params=params)
+        assert_problem(response, 422, "parameter_invalid")

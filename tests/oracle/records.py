@@ -1,0 +1,77 @@
+"""What the oracle is told, and what it answers about single readings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+METER = "meter"
+VEHICLE = "vehicle"
+
+
+class Device(NamedTuple):
+    """A device within its stream, as a meter and a vehicle may have the same id."""
+
+    stream: str
+    device_id: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How a device counts, and what is expected of it."""
+
+    energy_kind: str = "interval"
+    register_max: float | None = None
+    max_kw: float | None = None
+    expected_interval: timedelta = timedelta(seconds=60)
+
+
+Profiles = Mapping[Device, Profile]
+
+
+class Link(NamedTuple):
+    """The meter feeds the vehicle from start up to, not including, end; None is without limit."""
+
+    vehicle_id: str
+    meter_id: str
+    start: datetime | None
+    end: datetime | None
+
+    def covers(self, moment: datetime) -> bool:
+        """Whether the link holds at the moment."""
+        return (self.start is None or self.start <= moment) and (self.end is None or moment < self.end)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A reading as it was sent. Values which its stream does not have are None."""
+
+    stream: str
+    device_id: str
+    recorded_at: datetime
+    kwh: float
+    voltage: float | None = None
+    soc: float | None = None
+    battery_temp: float | None = None
+
+    @property
+    def device(self) -> Device:
+        """Who sent it."""
+        return Device(self.stream, self.device_id)
+
+    @property
+    def values(self) -> tuple[float | None, ...]:
+        """Everything but the key: what decides between a duplicate and a conflict."""
+        return (self.kwh, self.voltage, self.soc, self.battery_temp)
+
+
+@dataclass(frozen=True)
+class HistoryRow:
+    """A stored reading with the energy derived from it; register is None for a device that sends intervals."""
+
+    recorded_at: datetime
+    energy: float
+    register: float | None
+    voltage: float | None = field(default=None, kw_only=True)
+    soc: float | None = field(default=None, kw_only=True)
+    battery_temp: float | None = field(default=None, kw_only=True)

@@ -1,0 +1,69 @@
+"""Strategies for what is sent, what is sent again, and the order in which it all arrives."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import accumulate
+from math import inf
+
+from hypothesis import strategies as st
+
+from tests.oracle.amounts import interval_kwh, measured, register_walk, steady_kwh
+from tests.oracle.records import METER, VEHICLE, Device, Profile, Reading
+
+
+@st.composite
+def originals(
+    draw: st.DrawFn, device: Device, profile: Profile, times: Sequence[datetime], steady: bool
+) -> list[Reading]:
+    """One device's readings at the times, each sent once; a steady device delivers much the same each time."""
+    is_register = profile.energy_kind == "register"
+    if is_register and not steady:
+        energies = draw(register_walk(len(times), profile.register_max))
+    else:
+        kwh = steady_kwh(device.stream) if steady and profile.max_kw is None else interval_kwh(profile)
+        energies = [draw(kwh) for _ in times]
+        if is_register:
+            energies = [register % (profile.register_max or inf) for register in accumulate(energies)]
+    return [
+        Reading(*device, moment, kwh, **draw(measured(device.stream)))
+        for moment, kwh in zip(times, energies, strict=True)
+    ]
+
+
+@st.composite
+def repeats(draw: st.DrawFn, sent: Sequence[Reading], most: int) -> list[Reading]:
+    """Readings whose keys were sent before: with the same values, another energy or another measurement."""
+    again = draw(st.lists(st.sampled_from(sent), max_size=min(most, 12))) if sent and most > 0 else []
+    found = []
+    for reading in again:
+        change = draw(st.sampled_from(["none", "energy", "measured"]))
+        if change == "energy":
+            found.append(replace(reading, kwh=draw(interval_kwh(Profile()))))
+        elif change == "measured":
+            found.append(replace(reading, **draw(measured(reading.stream))))
+        else:
+            found.append(reading)
+    return found
+
+
+@st.composite
+def arrivals(draw: st.DrawFn, readings: Sequence[Reading]) -> list[list[Reading]]:
+    """The readings in some order of arrival, cut into batches of one stream each."""
+    arriving = sorted(readings, key=lambda reading: reading.recorded_at)
+    order = draw(st.sampled_from(["in order", "reversed", "some late", "shuffled", "shuffled"]))
+    if order == "reversed":
+        arriving.reverse()
+    elif order == "some late" and arriving:
+        for place in draw(st.lists(st.integers(0, len(arriving) - 1), max_size=10)):
+            arriving.append(arriving.pop(place))
+    elif order == "shuffled":
+        arriving = list(draw(st.permutations(arriving)))
+    everything = max(1, len(arriving))
+    size = draw(st.sampled_from([1, 3, 10, everything]))
+    batches = []
+    for place in range(0, len(arriving), size):
+        chunk = arriving[place : place + size]
+        streams = draw(st.permutations([METER, VEHICLE]))
+        batches += [batch for s in streams if (batch := [reading for reading in chunk if reading.stream == s])]
+    return batches

@@ -1,0 +1,115 @@
+"""The database agrees with an oracle that shares no code with it, whatever is sent and in whatever order."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.migrate import migrate
+from tests.energy_world import (
+    EnergyDatabase,
+    assert_aggregates,
+    assert_efficiency,
+    assert_outcomes,
+    assert_performance,
+    assert_readings,
+    latest_clock_change,
+)
+from tests.oracle.model import World
+from tests.oracle.strategies import scenarios
+from tests.support import TestDatabase, run_another_database
+
+EXAMPLES = int(os.environ.get("PROOF_EXAMPLES", "5"))
+"""Of each time zone; `make proof` asks for more."""
+ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata")
+DAYS = 4
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module", params=ZONES)
+def zoned(test_database: TestDatabase, request: pytest.FixtureRequest) -> Iterator[tuple[str, EnergyDatabase]]:
+    """A database of this time zone."""
+    with run_another_database(test_database) as another:
+        migrate(another.url, time_zone=request.param)
+        with psycopg.connect(another.url, autocommit=True) as connection:
+            yield request.param, EnergyDatabase(connection)
+
+
+@pytest.mark.timeout(max(120, EXAMPLES * 20))
+def test_what_is_read_is_what_was_sent(zoned: tuple[str, EnergyDatabase]) -> None:
+    zone, database = zoned
+    base = latest_clock_change(zone)
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize="PROOF_EXAMPLES" not in os.environ,
+    )
+    @given(data=st.data())
+    def check(data: st.DataObject) -> None:
+        # ids of its own, as the database keeps what the examples before it sent
+        prefix = f"{os.getpid()}x{next(_numbers)}"
+        scenario = data.draw(scenarios(prefix, base, time_zones=[zone], days=DAYS))
+        world = World(zone, scenario.profiles, scenario.links)
+        database.prepare(scenario.profiles, scenario.links)
+        span = (base - timedelta(days=2), base + timedelta(days=DAYS + 2))
+        half = data.draw(st.integers(0, len(scenario.batches)))
+
+        for batch in scenario.batches[:half]:
+            assert_outcomes(batch, database.arrive(batch), world.arrive(batch))
+        assert_readings(database, world)
+        assert_performance(database, world, scenario)
+        database.refresh(*span)
+        assert_performance(database, world, scenario)
+        assert_aggregates(database, world)
+        assert_efficiency(database, world, whole_fleet=False)
+        if data.draw(st.booleans()):
+            database.compress()
+
+        # from here on everything is late: it lies in what is materialized, and maybe in the columnstore
+        for batch in scenario.batches[half:]:
+            assert_outcomes(batch, database.arrive(batch), world.arrive(batch))
+        assert_readings(database, world)
+        assert_performance(database, world, scenario)
+        database.refresh(*span)
+        database.compress()
+        assert_readings(database, world)
+        assert_performance(database, world, scenario)
+        assert_aggregates(database, world)
+        assert_efficiency(database, world, whole_fleet=False)
+
+    check()
+
+
+@pytest.mark.timeout(max(120, EXAMPLES * 20))
+def test_before_any_refresh_the_views_say_it_in_real_time(empty_database: TestDatabase) -> None:
+    zone = "Europe/Berlin"
+    migrate(empty_database.url, time_zone=zone)
+    base = latest_clock_change(zone)
+
+    with psycopg.connect(empty_database.url, autocommit=True) as connection:
+        database = EnergyDatabase(connection)
+        tables = ("telemetry_history", "current_status")
+
+        @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+        @given(scenarios("live", base, time_zones=[zone], days=DAYS))
+        def check(scenario) -> None:
+            connection.execute("TRUNCATE telemetry.device_profile, telemetry.vehicle_meter_link")
+            for table in (f"telemetry.{stream}_{table}" for stream in ("meter", "vehicle") for table in tables):
+                connection.execute(f"DELETE FROM {table}")
+            world = World(zone, scenario.profiles, scenario.links)
+            database.prepare(scenario.profiles, scenario.links)
+            for batch in scenario.batches:
+                assert_outcomes(batch, database.arrive(batch), world.arrive(batch))
+            assert_aggregates(database, world)
+            assert_efficiency(database, world, whole_fleet=True)
+
+        check()
