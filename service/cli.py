@@ -13,7 +13,7 @@ from service.doctor import examine
 from service.embedded import run_embedded
 from service.errors import StartupError
 from service.importer.command import import_command
-from service.migrate import make_service_login, migrate, set_time_zone
+from service.migrate import make_login, migrate, set_time_zone
 from service.rejected import rejected
 from service.serve import serve
 from service.settings import configure_logging, load_settings
@@ -41,17 +41,28 @@ def serve_command(migrate_first: bool) -> None:
     metavar="NAME",
     help="Also make the login NAME for the service, with the password in ENERGY_SERVICE_PASSWORD.",
 )
-def migrate_command(service_login: str | None) -> None:
+@click.option(
+    "--bi-login",
+    metavar="NAME",
+    help="Also make the login NAME for BI people, with the password in ENERGY_BI_PASSWORD.",
+)
+def migrate_command(service_login: str | None, bi_login: str | None) -> None:
     """Bring the database to this version's schema; safe to repeat, and to run from several places at once."""
     settings = load_settings()
     configure_logging(settings.log_level)
-    password = os.environ.get("ENERGY_SERVICE_PASSWORD")
-    if service_login and not (settings.database_url and password):
-        raise StartupError("--service-login needs DATABASE_URL and ENERGY_SERVICE_PASSWORD")
+    logins: list[tuple[str, str, str]] = []
+    for name, role, option, variable in (
+        (service_login, "energy_service", "--service-login", "ENERGY_SERVICE_PASSWORD"),
+        (bi_login, "energy_bi", "--bi-login", "ENERGY_BI_PASSWORD"),
+    ):
+        if name and not (settings.database_url and os.environ.get(variable)):
+            raise StartupError(f"{option} needs DATABASE_URL and {variable}")
+        if name:
+            logins.append((name, os.environ[variable], role))
     if settings.database_url:
         applied = migrate(settings.database_url, time_zone=settings.timezone)
-        if service_login and password:
-            make_service_login(settings.database_url, service_login, password)
+        for login in logins:
+            make_login(settings.database_url, *login)
     else:
         with run_embedded(settings.data_dir) as embedded:
             applied = migrate(embedded.url, time_zone=settings.timezone)

@@ -86,8 +86,8 @@ def set_time_zone(url: str, time_zone: str) -> None:
         raise StartupError(f"cannot change the time zone: {str(error).strip().splitlines()[0]}") from error
 
 
-def make_service_login(url: str, name: str, password: str) -> None:
-    """Make (or give a new password to) the login `name`, a member of energy_service.
+def make_login(url: str, name: str, password: str, role: str) -> None:
+    """Make (or give a new password to) the login `name`, a member of `role`, with the settings that role has.
 
     Raises:
         StartupError: the database refused, or `name` is a superuser.
@@ -96,7 +96,7 @@ def make_service_login(url: str, name: str, password: str) -> None:
         with psycopg.connect(url, autocommit=True) as connection:
             found = connection.execute("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = %s", [name]).fetchone()
             if found and found[0]:
-                raise StartupError(f"{name} is a superuser: give the service a login of its own")
+                raise StartupError(f"{name} is a superuser: a member of {role} needs a login of its own")
             # hashed here, so that the password itself never stands in a statement or a log
             verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
             connection.execute(
@@ -104,7 +104,16 @@ def make_service_login(url: str, name: str, password: str) -> None:
                     sql.SQL("ALTER" if found else "CREATE"), sql.Identifier(name), sql.Literal(verifier)
                 )
             )
-            connection.execute(sql.SQL("GRANT energy_service TO {}").format(sql.Identifier(name)))
+            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(name)))
+            # membership brings the rights of a role, and not its settings
+            query = "SELECT setting FROM pg_catalog.pg_roles, unnest(rolconfig) AS setting WHERE rolname = %s"
+            for (setting,) in connection.execute(query, [role]).fetchall():
+                parameter, _, value = setting.partition("=")
+                connection.execute(
+                    sql.SQL("ALTER ROLE {} SET {} = {}").format(
+                        sql.Identifier(name), sql.Identifier(parameter), sql.Literal(value)
+                    )
+                )
     except psycopg.Error as error:
         raise StartupError(f"cannot make the login {name}: {str(error).strip().splitlines()[0]}") from error
 

@@ -271,6 +271,37 @@ def test_the_service_login_has_the_rights_of_energy_service_and_serves(empty_dat
 
 
 @pytest.mark.concurrent
+def test_a_bi_login_reads_bi_with_a_time_limit_and_writes_nothing(empty_database: TestDatabase) -> None:
+    login = "energy_test_bi"
+    missing = run("migrate", "--bi-login", login, DATABASE_URL=empty_database.url)
+    assert_one_plain_line(missing, "--bi-login needs DATABASE_URL and ENERGY_BI_PASSWORD")
+    result = run("migrate", "--bi-login", login, DATABASE_URL=empty_database.url, ENERGY_BI_PASSWORD="secret1")
+    assert result.returncode == 0, result.stderr
+    url = re.sub(r"//[^@/]*@", f"//{login}:secret1@", empty_database.url)
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            assert connection.execute("SHOW statement_timeout").fetchone() == ("1min",)
+            assert connection.execute("SELECT count(*) FROM bi.fleet_efficiency_daily").fetchone() == (0,)
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                connection.execute("CREATE TEMPORARY TABLE mine (id int)")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("SELECT * FROM telemetry.meter_telemetry_history")
+    finally:
+        with psycopg.connect(empty_database.url, autocommit=True) as connection:
+            connection.execute(f"DROP ROLE {login}")
+
+
+def test_the_days_of_another_time_zone_take_one_command(environment: dict[str, str]) -> None:
+    assert run("migrate", **environment, ENERGY_TIMEZONE="Europe/Berlin").returncode == 0
+    assert re.search(r"time zone +Europe/Berlin", run("doctor", **environment).stdout)
+    changed = run("time-zone", "Asia/Kolkata", **environment)
+    assert changed.stdout == "the daily aggregates have the days of Asia/Kolkata\n", changed.stderr
+    wrong = run("doctor", **environment, ENERGY_TIMEZONE="Europe/Berlin")
+    assert (wrong.returncode, "`energy time-zone`" in wrong.stdout) == (1, True)
+    assert_one_plain_line(run("time-zone", "Europe/Nowhere", **environment), "ENERGY_TIMEZONE must be a zone")
+
+
+@pytest.mark.concurrent
 def test_reads_go_to_the_replica_and_writes_to_the_primary(
     test_database: TestDatabase, empty_database: TestDatabase
 ) -> None:
