@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from service.db import storable_text
 from service.errors import OUTCOMES, Problem
-from service.readings import METER, VEHICLE, AnyReading, Stream, stream_of
+from service.readings import METER, VEHICLE, AnyReading, Stream, decode_either, stream_of
 from service.refusals import elements
 
 NDJSON = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
@@ -59,16 +59,23 @@ def decode_batch(body: bytes, *, ndjson: bool, stream: Stream | None, most: int)
         return batch
     for index, item in enumerate(_lines(body) if ndjson else elements(body)):
         batch.received = _within(most, index + 1)
-        kind = stream
         try:
-            kind = kind or stream_of(item)
-            batch.readings[kind].append((index, kind.decode(item)))
+            kind, reading = (stream, stream.decode(item)) if stream else decode_either(item)
+            batch.readings[kind].append((index, reading))
         except Problem as problem:
             if problem.code not in OUTCOMES:
                 problem = Problem("item_malformed", problem.detail.replace("the body", "the item", 1))
             text = storable_text(item.decode(errors="replace"))
-            batch.refused.append(Refused(index, kind.name if kind else "unknown", problem, text))
+            batch.refused.append(Refused(index, stream.name if stream else _kind(item), problem, text))
     return batch
+
+
+def _kind(item: bytes) -> str:
+    """The name of the kind of an item, or `unknown`."""
+    try:
+        return stream_of(item).name
+    except Problem:
+        return "unknown"
 
 
 def _lines(body: bytes) -> Iterator[bytes]:

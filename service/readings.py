@@ -125,6 +125,22 @@ class _Ids(Struct, rename="camel"):
 _decode_ids = msgspec.json.Decoder(_Ids).decode
 
 
+def decode_either(body: bytes) -> tuple[Stream, AnyReading]:
+    """The reading in `body`, and its kind.
+
+    Raises:
+        Problem: as `stream_of` and `Stream.decode`.
+    """
+    likely = METER if b'"meterId":' in body else VEHICLE
+    try:
+        return likely, likely.decode(body)
+    except Problem:
+        stream = stream_of(body)
+        if stream is likely:
+            raise
+        return stream, stream.decode(body)
+
+
 def stream_of(body: bytes) -> Stream:
     """The kind of the reading in `body`, by which id it has.
 

@@ -183,7 +183,8 @@ def _time(text: str) -> float:
 
 async def _run(plan: Plan, console: Console, samples: IO[bytes] | None) -> tuple[Tally, float, list[Verdict]]:
     start = int(plan.pace.start)
-    fleet = Fleet(plan.vehicles, plan.seed, faulty=plan.faulty, start=start, interval=plan.interval)
+    with console.status(f"making {plan.vehicles:,} vehicles"):
+        fleet = Fleet(plan.vehicles, plan.seed, faulty=plan.faulty, start=start, interval=plan.interval)
     watched = _watched(fleet, plan)
     tally = Tally(watched, plan.end - DAY_S if math.isfinite(plan.end) else start)
     async with aiohttp.ClientSession(

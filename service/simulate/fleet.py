@@ -20,6 +20,8 @@ KNEE_SOC = 80.0
 """Constant current below, constant voltage above, percent."""
 LOSS_KW = 0.04
 """Drawn by a charger while it charges, whatever the power."""
+FAULTY_EFFICIENCY = 0.8
+"""Of the charging itself, below it only with a fault."""
 STANDBY_KW = 0.003
 """Drawn by a charger all day."""
 WARMING_K = 14.0
@@ -46,7 +48,7 @@ class Measured(NamedTuple):
 class Fleet:
     """Vehicles 0 to `vehicles` - 1, each with its meter. Equal arguments make equal fleets.
 
-    State and parameters stand in arrays, 90 bytes a vehicle; a vehicle is made when it is first asked for.
+    State and parameters stand in arrays, 90 bytes a vehicle.
 
     Args:
         vehicles: how many.
@@ -61,24 +63,22 @@ class Fleet:
         self.vehicles = vehicles
         self.start = start
         self.interval = interval
-        self._faulty = faulty
-        self._seed = chance.getrandbits(48)
         self._noise = [chance.gauss(0, 1) for _ in range(1 << _NOISE_BITS)]
         self._cooling = 1 - math.exp(-interval / TIME_CONSTANT_S)
         empty = bytes(8 * vehicles)
         self._random = array("Q", empty)
         self._soc, self._temperature, self._power, self._capacity = (array("d", empty) for _ in range(4))
         self._efficiency, self._drain, self._plug_in, self._plug_out = (array("d", empty) for _ in range(4))
+        for vehicle in range(vehicles):
+            self._make(vehicle, chance, is_faulty=chance.random() < faulty)
 
     def is_faulty(self, vehicle: int) -> bool:
         """Whether its charger has a fault."""
-        return random.Random(self._seed ^ vehicle).random() < self._faulty
+        return self._efficiency[vehicle] < FAULTY_EFFICIENCY
 
     def measure(self, vehicle: int, tick: int) -> Measured:
         """Interval number `tick` of a vehicle, which ends `tick` intervals after the start; each once and in order."""
         time = self.start + tick * self.interval
-        if tick == 0:
-            self._make(vehicle)
         state = (self._random[vehicle] * 0x5DEECE66D + 0xB) & _MASK
         self._random[vehicle] = state
         noise = self._noise
@@ -121,9 +121,7 @@ class Fleet:
             return plug_in <= clock < plug_out
         return clock >= plug_in or clock < plug_out
 
-    def _make(self, vehicle: int) -> None:
-        chance = random.Random(self._seed ^ vehicle)
-        is_faulty = chance.random() < self._faulty
+    def _make(self, vehicle: int, chance: random.Random, *, is_faulty: bool) -> None:
         self._efficiency[vehicle] = chance.uniform(0.68, 0.79) if is_faulty else chance.uniform(0.9, 0.955)
         power = self._power[vehicle] = chance.choice(POWERS_KW)
         capacity = self._capacity[vehicle] = chance.uniform(38, 100)

@@ -144,6 +144,15 @@ BROKEN_LINES = {
 }
 
 
+async def test_the_kind_is_told_by_the_id_however_it_is_written(api: Api, owner: Owner, pair: Pair) -> None:
+    meter = json.dumps(meter_reading(pair.meter)).replace('"meterId":', '"meterId" :').encode()
+    vehicle = json.dumps(vehicle_reading('x","meterId":"')).encode()  # no id, but a vehicle's
+    response = await post(api, b"[" + meter + b"," + vehicle + b"]", "/v1/ingest/batch")
+    assert counts(response) == (207, 2, 1, 0, 0, 1)
+    assert [(error["index"], error["code"]) for error in response.json()["errors"]] == [(1, "id_invalid")]
+    assert await stored(owner, "meter", pair.meter) == 1
+
+
 @pytest.mark.parametrize("name", BROKEN_ITEMS)
 @pytest.mark.parametrize("media_type", [JSON, NDJSON])
 async def test_a_broken_item_is_refused_alone(api: Api, owner: Owner, pair: Pair, name: str, media_type: str) -> None:
