@@ -56,6 +56,7 @@ def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) 
             for migration_id in pending:
                 _apply(backend, migrations[migration_id], known[migration_id])
             _apply_code(backend.connection, sql_dir)
+            backend.connection.execute("SELECT ops.apply_policies()")
             return pending
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[0]
@@ -73,6 +74,7 @@ def set_time_zone(url: str, time_zone: str) -> None:
             with connection.transaction():
                 connection.execute("SELECT ops.set_time_zone(%s)", [time_zone])
                 _apply_code(connection, SQL_DIR)
+                connection.execute("SELECT ops.apply_policies()")
             for aggregate in ("meter_daily", "vehicle_daily"):
                 # from the first quarter hour there is: what is older was dropped, and would come out empty
                 source = f"bi.{aggregate.replace('daily', '15min')}"
@@ -168,7 +170,7 @@ def _apply(backend: PostgresqlPsycopgBackend, migration: Any, digest: str) -> No
 
 
 def _apply_code(connection: psycopg.Connection[Any], sql_dir: Path) -> None:
-    """Run every code file, in one transaction, as the owner of the objects.
+    """Run every code file, and drop what code there was before, in one transaction, as the owner of the objects.
 
     No order is kept by hand: a file that needs what another defines is tried again after the others.
     """
@@ -189,6 +191,7 @@ def _apply_code(connection: psycopg.Connection[Any], sql_dir: Path) -> None:
                 path, reason = next(iter(failed.items()))
                 raise _in_file(path, reason) from reason
             waiting = list(failed)
+        connection.execute((sql_dir / "retired.sql").read_bytes())
 
 
 def _in_file(path: Path, error: psycopg.Error) -> StartupError:

@@ -12,7 +12,7 @@ SET enable_nestloop = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_retention CONSTANT interval := telemetry.raw_retention();
+    v_retention CONSTANT interval := telemetry.accepted_age('meter');
     v_low api.meter_reading;
     v_high api.meter_reading;
     v_stored bigint;

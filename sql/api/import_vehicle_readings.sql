@@ -12,7 +12,7 @@ SET enable_nestloop = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_retention CONSTANT interval := telemetry.raw_retention();
+    v_retention CONSTANT interval := telemetry.accepted_age('vehicle');
     v_low api.vehicle_reading;
     v_high api.vehicle_reading;
     v_stored bigint;

@@ -15,7 +15,7 @@ SET enable_nestloop = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_retention CONSTANT interval := telemetry.raw_retention();
+    v_retention CONSTANT interval := telemetry.accepted_age('vehicle');
     v_stored bigint[];
     v_implausible bigint[];
 BEGIN

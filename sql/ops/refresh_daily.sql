@@ -16,7 +16,11 @@ DECLARE
     v_aggregate text;
     v_span tstzrange;
 BEGIN
-    FOREACH v_aggregate IN ARRAY ARRAY['meter_daily', 'vehicle_daily'] LOOP
+    FOREACH v_aggregate IN ARRAY CASE
+        WHEN p_config ? 'object' THEN ARRAY[pg_catalog.substr(p_config ->> 'object', 4)]
+        ELSE ARRAY['meter_daily', 'vehicle_daily']
+    END
+    LOOP
         FOR v_span IN
             SELECT d.span
             FROM pg_catalog.unnest(telemetry.stale_days(v_aggregate, v_start, v_end) * v_over) AS d (span)
@@ -33,4 +37,4 @@ $$;
 REVOKE EXECUTE ON PROCEDURE ops.refresh_daily (integer, jsonb) FROM PUBLIC;
 
 COMMENT ON PROCEDURE ops.refresh_daily (integer, jsonb) IS
-'Refreshes the daily aggregates over the days that are stale, from start_offset to end_offset (of p_config, intervals) ago; runs as a job, of which p_job_id tells nothing';
+'Refreshes the daily aggregates over the days that are stale, from start_offset to end_offset (of p_config, intervals) ago, or the one that is its object; runs as a job, of which p_job_id tells nothing';

@@ -13,7 +13,7 @@ SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_retention CONSTANT interval := telemetry.raw_retention();
+    v_retention CONSTANT interval := telemetry.accepted_age('vehicle');
     v_from timestamptz;
     v_to timestamptz;
     v_outcomes text[];

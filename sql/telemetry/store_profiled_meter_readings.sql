@@ -13,7 +13,7 @@ SET enable_nestloop = on
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_retention CONSTANT interval := telemetry.raw_retention();
+    v_retention CONSTANT interval := telemetry.accepted_age('meter');
     v_late record;
     v_state telemetry.register_state;
     v_late_stored bigint[];

@@ -1,0 +1,30 @@
+-- Rows come back as they were, the server's time and the registers with them: a restored history is the one that was
+-- archived. The current status is not touched: what is archived is long past. Twice is as good as once.
+
+CREATE OR REPLACE FUNCTION ops.restore_readings(p_stream text, p_rows regclass) RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+DECLARE
+    v_columns text;
+    v_stored bigint;
+BEGIN
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+    INTO v_columns
+    FROM pg_attribute AS a
+    WHERE
+        a.attrelid = format('telemetry.%I', p_stream || '_telemetry_history')::regclass
+        AND a.attnum > 0 AND NOT a.attisdropped;
+    EXECUTE format(
+        'INSERT INTO telemetry.%1$I (%2$s) SELECT %2$s FROM %3$s ORDER BY %4$I, recorded_at ON CONFLICT DO NOTHING',
+        p_stream || '_telemetry_history', v_columns, p_rows, p_stream || '_id'
+    );
+    GET DIAGNOSTICS v_stored = ROW_COUNT;
+    RETURN v_stored;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION ops.restore_readings (text, regclass) FROM PUBLIC;
+
+COMMENT ON FUNCTION ops.restore_readings (text, regclass) IS
+'Stores the rows of p_rows, a table with the columns of the stream''s history, in that history, and answers how many were not there';

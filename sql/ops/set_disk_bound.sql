@@ -1,0 +1,14 @@
+-- PostgreSQL cannot see how large its disk is.
+
+CREATE OR REPLACE FUNCTION ops.set_disk_bound(p_size text) RETURNS bigint
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+    UPDATE telemetry.fleet SET disk_bound_bytes = pg_size_bytes(p_size) RETURNING disk_bound_bytes;
+$$;
+
+REVOKE EXECUTE ON FUNCTION ops.set_disk_bound (text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ops.set_disk_bound (text) TO energy_dba;
+
+COMMENT ON FUNCTION ops.set_disk_bound (text) IS
+'Says what the database may take on its disk, as 500 GB (NULL for unknown), and returns it in bytes; ops.storage says how long that lasts';
