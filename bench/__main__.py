@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bench import batches, fleet, imports, memory, single
+from bench import batches, day, fleet, imports, memory, performance, single
 from bench.report import Row, machine, print_table, write_json
 from bench.stage import Stage, fresh_stage
 from service.errors import StartupError
@@ -23,6 +23,8 @@ MEASUREMENTS: dict[str, Callable[[Stage], list[Row]]] = {
     "import": imports.measure,
     "million": fleet.measure_million,
     "memory": memory.measure,
+    "performance": performance.measure,
+    "day": day.measure,
 }
 
 

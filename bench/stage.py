@@ -18,6 +18,8 @@ import psutil
 import psycopg
 
 from service.errors import StartupError
+from service.prepare import prepared_database
+from service.settings import load_settings
 from tests.processes import free_port
 from tests.support import fresh_database
 
@@ -46,11 +48,13 @@ class Stage:
     """A fresh, migrated database, and what runs on it.
 
     Attributes:
+        server_url: of the server it is on, for another stage; None for the embedded database.
         url: of the database on a server; None for the embedded one.
         folder: for files, gone afterwards.
     """
 
-    def __init__(self, url: str | None, folder: Path) -> None:
+    def __init__(self, server_url: str | None, url: str | None, folder: Path) -> None:
+        self.server_url = server_url
         self.url = url
         self.folder = folder
         where = {"DATABASE_URL": url} if url else {"DATABASE_URL": "", "ENERGY_DATA_DIR": str(folder / "data")}
@@ -86,6 +90,17 @@ class Stage:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=60)
 
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[psycopg.Connection]:
+        """A connection with every right; on the embedded database, while nothing else runs on it."""
+        with (
+            prepared_database(load_settings(self.environment)) as prepared,
+            psycopg.connect(prepared.url, autocommit=True) as connection,
+        ):
+            # on the embedded one a session goes on where the one before it stopped
+            connection.execute("RESET ROLE; SET search_path = public")
+            yield connection
+
     def wrk(self, path: str, *, seconds: int, connections: int, readings: int = 1) -> Load:
         """Post new readings as fast as they are answered, over connections that are kept."""
         if shutil.which("wrk") is None:
@@ -115,7 +130,7 @@ def fresh_stage(server_url: str | None) -> Iterator[Stage]:
     """A migrated database of its own, on the server or embedded; dropped when the block ends."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="energy-bench-")))
-        stage = Stage(stack.enter_context(fresh_database(server_url)) if server_url else None, folder)
+        stage = Stage(server_url, stack.enter_context(fresh_database(server_url)) if server_url else None, folder)
         stage.run("service.cli", "migrate")
         yield stage
 
