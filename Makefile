@@ -18,8 +18,10 @@ ARGS ?=
 run: $(VENV)/runtime
 	@exec $(BIN)/energy serve --migrate
 
+# two at a time, each on a database of its own; on a server one, as its roles are everybody's
+WORKERS ?= $(if $(TEST_DATABASE_URL),0,2)
 test: $(VENV)/dev
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 PROOF_EXAMPLES ?= 200
 proof: $(VENV)/dev
