@@ -86,7 +86,8 @@ class History:
             for aggregate in AGGREGATES:
                 self.connection.execute(f"CALL refresh_continuous_aggregate('{aggregate}', %s, %s)", (first, last))
         now = datetime.now(UTC)
-        config = f'{{"start_offset": "{now - start}", "end_offset": "{now - end}"}}'
+        # the offsets count from when the procedure runs
+        config = f'{{"start_offset": "{now - start + timedelta(hours=1)}", "end_offset": "{now - end}"}}'
         self.connection.execute("CALL ops.refresh_daily(NULL, %s)", [config])
 
     def compress(self, older_than: timedelta) -> None:

@@ -63,6 +63,8 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
             check_applied(known, server.migrations)
         except StartupError as error:
             faults.append(str(error))
+    facts += [(topic, finding) for topic, finding, is_fault in server.findings if not is_fault]
+    faults += [f"{topic}: {finding}" for topic, finding, is_fault in server.findings if is_fault]
     if settings.timezone and server.time_zone and settings.timezone != server.time_zone:
         faults.append(
             f"ENERGY_TIMEZONE is {settings.timezone}, but the daily aggregates have the days of {server.time_zone}: "

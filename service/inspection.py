@@ -28,6 +28,8 @@ class Server:
     """Applied migrations, id -> SHA-256; empty too for a login that may not see them, as the service's."""
     time_zone: str | None = None
     """IANA name of the zone whose days the daily aggregates have; None before there are any."""
+    findings: tuple[tuple[str, str, bool], ...] = ()
+    """What `ops.diagnose` says: topic, finding, whether it is a fault; empty for a login that may not ask."""
 
     @property
     def edition(self) -> str:
@@ -68,7 +70,7 @@ async def inspect_server(url: str) -> Server:
                 "WHERE name = 'timescaledb'"
             )
             license_ = await connection.fetchval("SELECT current_setting('timescaledb.license', TRUE)")
-            version, migrations, time_zone = None, {}, None
+            version, migrations, time_zone, findings = None, {}, None, ()
             # asked step by step: another process may be migrating, and the service's login may not see schema ops
             if await _exists(connection, "api", "to_regprocedure('api.get_schema_version()')"):
                 version = await connection.fetchval("SELECT api.get_schema_version()")
@@ -77,7 +79,9 @@ async def inspect_server(url: str) -> Server:
             if await _exists(connection, "ops", "to_regclass('ops.migration')"):
                 rows = await connection.fetch("SELECT migration_id, sha256 FROM ops.migration ORDER BY migration_id")
                 migrations = {row["migration_id"]: row["sha256"] for row in rows}
-            return Server(postgresql.split(" ")[0], timescaledb, license_, version, migrations, time_zone)
+            if await _exists(connection, "ops", "to_regprocedure('ops.diagnose()')"):
+                findings = tuple(tuple(row) for row in await connection.fetch("SELECT * FROM ops.diagnose()"))
+            return Server(postgresql.split(" ")[0], timescaledb, license_, version, migrations, time_zone, findings)
         finally:
             connection.terminate()
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

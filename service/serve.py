@@ -16,6 +16,7 @@ import uvloop
 from service.app import create_app, spare_the_collector
 from service.db import CONNECTIONS, open_database
 from service.embedded import EmbeddedDatabase
+from service.embedded.jobs import run_jobs
 from service.errors import StartupError
 from service.prepare import Prepared, prepared_database
 from service.settings import Settings
@@ -109,7 +110,9 @@ async def _run(settings: Settings, prepared: Prepared, listener: socket.socket, 
             await server.serve(sockets=[listener])
             return
         watching = asyncio.create_task(_watch(embedded, server))
+        working = asyncio.create_task(run_jobs(database))
         await server.serve(sockets=[listener])
+        working.cancel()
         if watching.done():
             watching.result()
         watching.cancel()

@@ -8,30 +8,22 @@ SET search_path = pg_catalog, ops, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_policy ops.policy;
-    v_changed text[];
+    v_changed record;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('ops.apply_policies', 0));
     PERFORM ops.require_policies();
-    FOR v_policy IN SELECT p.* FROM ops.policy AS p ORDER BY p.object
-    LOOP
-        v_changed := '{}';
-        FOR object, setting, was, becomes IN
-            SELECT v_policy.object, s.key, w.value, s.value
-            FROM ops.current_policies() AS c
-            CROSS JOIN LATERAL jsonb_each_text(to_jsonb(v_policy)) AS s
-            JOIN LATERAL jsonb_each_text(to_jsonb(c)) AS w ON w.key = s.key
-            WHERE c.object = v_policy.object AND w.value IS DISTINCT FROM s.value
-            ORDER BY s.key
-        LOOP
-            v_changed := v_changed || setting;
-            RETURN NEXT;
-        END LOOP;
-        IF NOT p_dry_run THEN
-            PERFORM ops.apply_policy(v_policy, v_changed);
-        END IF;
-    END LOOP;
+    RETURN QUERY SELECT c.* FROM ops.pending_changes() AS c;
     IF NOT p_dry_run THEN
+        FOR v_changed IN
+            SELECT p AS policy, c.settings
+            FROM ops.policy AS p
+            JOIN (
+                SELECT i.object, array_agg(i.setting) AS settings FROM ops.pending_changes() AS i GROUP BY i.object
+            ) AS c ON c.object = p.object
+            ORDER BY p.object
+        LOOP
+            PERFORM ops.apply_policy(v_changed.policy, v_changed.settings);
+        END LOOP;
         PERFORM ops.guard_chunks();
     END IF;
 END;

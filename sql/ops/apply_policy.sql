@@ -33,9 +33,16 @@ BEGIN
                 v_object, v_stream || '_id', 'bucket DESC'
             );
         END IF;
-        CALL public.add_columnstore_policy(
-            v_object, after => p_policy.compress_after, schedule_interval => INTERVAL '12 hours'
-        );
+        IF v_is_daily THEN
+            PERFORM public.add_job(
+                'ops.compress_due_chunks', INTERVAL '12 hours',
+                config => jsonb_build_object('object', p_policy.object, 'compress_after', p_policy.compress_after)
+            );
+        ELSE
+            CALL public.add_columnstore_policy(
+                v_object, after => p_policy.compress_after, schedule_interval => INTERVAL '12 hours'
+            );
+        END IF;
     END IF;
 
     IF p_changed && ARRAY['drop_after', 'archive'] AND p_policy.drop_after IS NOT NULL THEN

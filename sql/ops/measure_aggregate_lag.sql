@@ -1,50 +1,66 @@
--- An aggregate is behind where readings are there that a tier should have taken up. Without new readings none is.
+-- An aggregate is behind where readings are there that a tier should have taken up: TimescaleDB's logs may name times in
+-- which nothing was sent, and its watermark stays where the last reading was. EXECUTE plans with the bounds as constants, so
+-- that only the chunks of these times are opened.
 
 CREATE OR REPLACE FUNCTION ops.measure_aggregate_lag() RETURNS TABLE (
     aggregate text, materialized_until timestamptz, behind interval, stale_ranges tstzmultirange, health text
 )
-LANGUAGE sql STABLE SECURITY DEFINER
+LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, ops, telemetry, pg_temp
 AS $$
-    WITH newest (stream, recorded_at) AS (
-        SELECT 'meter', max(m.recorded_at) FROM telemetry.meter_current_status AS m
-        UNION ALL
-        SELECT 'vehicle', max(v.recorded_at) FROM telemetry.vehicle_current_status AS v
-    ),
-    lag AS (
-        SELECT
-            p.object,
-            p.live_end + p.live_every AS patience,
-            m.until,
-            b.width,
-            greatest(
-                least(n.recorded_at, now() - p.live_end) - b.width - coalesce(m.until, n.recorded_at - INTERVAL '100 years'),
-                INTERVAL '0'
-            ) AS behind,
-            telemetry.stale_times(substr(p.object, 4)) * tstzmultirange(
-                tstzrange(now() - p.late_start, greatest(m.until, now() - p.late_start))
-            ) AS stale
-        FROM ops.policy AS p
-        JOIN newest AS n ON p.object LIKE 'bi.' || n.stream || '%'
-        CROSS JOIN LATERAL (
-            SELECT CASE split_part(p.object, '_', 2)
-                WHEN '15min' THEN INTERVAL '15 minutes' WHEN 'hourly' THEN INTERVAL '1 hour' ELSE INTERVAL '1 day'
-            END AS width
-        ) AS b
-        LEFT JOIN LATERAL (
-            SELECT _timescaledb_functions.to_timestamp(w.watermark) AS until
-            FROM _timescaledb_catalog.continuous_agg AS a
-            JOIN _timescaledb_catalog.continuous_aggs_watermark AS w USING (mat_hypertable_id)
-            WHERE
-                a.user_view_schema = 'bi' AND a.user_view_name = substr(p.object, 4)
-                -- before anything is materialized it is the first moment that a timestamp can hold
-                AND _timescaledb_functions.to_timestamp(w.watermark) > '0001-01-01'
-        ) AS m ON TRUE
-    )
-    SELECT
-        l.object, l.until, coalesce(l.behind, INTERVAL '0'), coalesce(l.stale, '{}'),
-        CASE WHEN l.behind > 2 * l.patience THEN 'late' ELSE 'ok' END
-    FROM lag AS l;
+#variable_conflict use_column
+DECLARE
+    v_policy ops.policy;
+    v_history text;
+    v_width interval;
+    v_limit timestamptz;
+    v_stale tstzrange;
+    v_first timestamptz;
+    c_first_reading CONSTANT text := 'SELECT min(h.recorded_at) FROM telemetry.%I AS h WHERE h.recorded_at >= $1 AND h.recorded_at < $2';
+BEGIN
+    FOR v_policy IN SELECT p.* FROM ops.policy AS p WHERE p.object LIKE 'bi.%' ORDER BY p.object
+    LOOP
+        aggregate := v_policy.object;
+        v_width := CASE split_part(aggregate, '_', 2)
+            WHEN '15min' THEN INTERVAL '15 minutes' WHEN 'hourly' THEN INTERVAL '1 hour' ELSE INTERVAL '1 day'
+        END;
+        v_limit := now() - v_policy.live_end - v_width;
+
+        SELECT _timescaledb_functions.to_timestamp(w.watermark) INTO materialized_until
+        FROM _timescaledb_catalog.continuous_agg AS a
+        JOIN _timescaledb_catalog.continuous_aggs_watermark AS w USING (mat_hypertable_id)
+        WHERE
+            a.user_view_schema = 'bi' AND a.user_view_name = substr(aggregate, 4)
+            -- before anything is materialized it is the first moment that a timestamp can hold
+            AND _timescaledb_functions.to_timestamp(w.watermark) > '0001-01-01';
+
+        v_history := split_part(substr(aggregate, 4), '_', 1) || '_telemetry_history';
+        v_first := NULL;
+        IF materialized_until < v_limit OR materialized_until IS NULL THEN
+            EXECUTE format(c_first_reading, v_history)
+            INTO v_first
+            USING coalesce(materialized_until, now() - v_policy.late_start), v_limit;
+        END IF;
+        behind := coalesce(v_limit - v_first, INTERVAL '0');
+
+        stale_ranges := '{}';
+        FOR v_stale IN
+            SELECT t.span
+            FROM unnest(
+                telemetry.stale_times(substr(aggregate, 4))
+                * tstzmultirange(tstzrange(now() - v_policy.late_start, least(materialized_until, v_limit)))
+            ) AS t (span)
+            WHERE materialized_until IS NOT NULL
+        LOOP
+            EXECUTE format(c_first_reading, v_history) INTO v_first USING lower(v_stale), upper(v_stale);
+            IF v_first IS NOT NULL THEN
+                stale_ranges := stale_ranges + tstzmultirange(v_stale);
+            END IF;
+        END LOOP;
+        health := CASE WHEN behind > 2 * (v_policy.live_every + INTERVAL '5 minutes') THEN 'late' ELSE 'ok' END;
+        RETURN NEXT;
+    END LOOP;
+END;
 $$;
 
 REVOKE EXECUTE ON FUNCTION ops.measure_aggregate_lag () FROM PUBLIC;

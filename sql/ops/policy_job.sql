@@ -5,7 +5,7 @@ SELECT
     j.job_id,
     j.object,
     CASE
-        WHEN j.proc_name = 'policy_compression' THEN 'compress'
+        WHEN j.proc_name IN ('policy_compression', 'compress_due_chunks') THEN 'compress'
         WHEN j.proc_name IN ('policy_retention', 'drop_archived_chunks') THEN 'drop'
         WHEN j.proc_name = 'refresh_stale_days' THEN 'imports'
         WHEN row_number() OVER (
@@ -22,7 +22,7 @@ FROM (
     SELECT i.*, coalesce(i.config ->> 'object', i.hypertable_schema || '.' || i.hypertable_name) AS object
     FROM timescaledb_information.jobs AS i
     WHERE i.proc_name IN (
-        'policy_compression', 'policy_retention', 'drop_archived_chunks', 'refresh_stale_days',
+        'policy_compression', 'compress_due_chunks', 'policy_retention', 'drop_archived_chunks', 'refresh_stale_days',
         'policy_refresh_continuous_aggregate', 'refresh_daily'
     )
 ) AS j

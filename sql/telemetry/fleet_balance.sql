@@ -1,5 +1,7 @@
 -- The balance of every vehicle over a window, as exact as that of one. A vehicle that one meter feeds throughout takes its
 -- share of one sum over the fleet; pieces of a window, where links change within it, are summed one by one.
+-- enable_nestloop: what the planner cannot know of times (a whole window, or a piece) it takes for one vehicle in all, and
+-- would compare every vehicle with every meter.
 
 CREATE OR REPLACE FUNCTION telemetry.fleet_balance(p_start timestamptz, p_end timestamptz)
 RETURNS TABLE (
@@ -11,6 +13,7 @@ RETURNS TABLE (
 )
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, telemetry, pg_temp
+SET enable_nestloop = off
 AS $$
     WITH segment AS MATERIALIZED (
         SELECT

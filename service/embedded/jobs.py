@@ -1,0 +1,67 @@
+"""Runs the jobs of the embedded database, which has no background workers: refresh, compression, retention."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+import asyncpg
+
+from service.db import AnyConnection, Database, set_up
+
+FIRST_AFTER_S = 5.0
+"""A service that has just started answers first."""
+EVERY_S = 30.0
+MOST_S = 3600.0
+"""For one job; whoever asks the database for anything waits as long."""
+
+_log = logging.getLogger(__name__)
+
+
+async def run_jobs(database: Database) -> None:
+    """Run what is due, again and again, until cancelled."""
+    await asyncio.sleep(FIRST_AFTER_S)
+    while True:
+        await run_due_jobs(database)
+        await asyncio.sleep(EVERY_S)
+
+
+async def run_due_jobs(database: Database) -> list[int]:
+    """Run the jobs that are due, one after the other, requests in between.
+
+    Returns:
+        The jobs that were run. Of one that fails, `ops.job_health` says why.
+    """
+    async with database.write.acquire() as connection:
+        await _as_owner(connection)
+        try:
+            due = [row[0] for row in await connection.fetch("SELECT ops.list_due_jobs()")]
+        finally:
+            await set_up(connection)
+    for job in due:
+        async with database.write.acquire() as connection:
+            await _run(connection, job)
+    return due
+
+
+async def _run(connection: AnyConnection, job: int) -> None:
+    started, error = datetime.now(UTC), None
+    await _as_owner(connection)
+    try:
+        try:
+            await connection.execute(f"CALL public.run_job({job})", timeout=MOST_S)
+        except asyncpg.PostgresError as failure:
+            error = str(failure)
+            _log.error("job %s failed: %s", job, error)
+        await connection.execute("SELECT ops.record_job_run($1, $2, $3)", job, started, error)
+    finally:
+        await set_up(connection)
+
+
+async def _as_owner(connection: AnyConnection) -> None:
+    """As TimescaleDB's own workers are: the owner of the jobs, with the settings of that role (migration 0012)."""
+    await connection.execute(
+        "RESET ROLE; SET ROLE energy_owner; SET lock_timeout = 0; "
+        "SET timescaledb.max_tuples_decompressed_per_dml_transaction = 0"
+    )

@@ -1,0 +1,19 @@
+-- For where TimescaleDB has no background workers. First what others are made of.
+
+CREATE OR REPLACE FUNCTION ops.list_due_jobs() RETURNS SETOF integer
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, ops, pg_temp
+AS $$
+    SELECT j.job_id
+    FROM ops.policy_job AS j
+    LEFT JOIN ops.job_run AS r ON r.job_id = j.job_id
+    WHERE j.is_scheduled AND (r.job_id IS NULL OR r.started_at + j.schedule_interval <= now())
+    ORDER BY
+        array_position(ARRAY['imports', 'live', 'late', 'compress', 'drop'], j.duty),
+        array_position(ARRAY['15min', 'hourly', 'daily'], split_part(j.object, '_', 2)),
+        j.job_id;
+$$;
+
+REVOKE EXECUTE ON FUNCTION ops.list_due_jobs () FROM PUBLIC;
+
+COMMENT ON FUNCTION ops.list_due_jobs () IS 'The jobs whose turn it is by ops.job_run, in the order in which to run them';

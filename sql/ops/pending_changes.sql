@@ -1,0 +1,19 @@
+-- Column by column, what ops.policy says and the database does not do.
+
+CREATE OR REPLACE FUNCTION ops.pending_changes() RETURNS TABLE (object text, setting text, was text, becomes text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, ops, pg_temp
+AS $$
+    SELECT p.object, s.key, w.value, s.value
+    FROM ops.policy AS p
+    JOIN ops.current_policies() AS c ON c.object = p.object
+    CROSS JOIN LATERAL jsonb_each_text(to_jsonb(p)) AS s
+    JOIN LATERAL jsonb_each_text(to_jsonb(c)) AS w ON w.key = s.key
+    WHERE w.value IS DISTINCT FROM s.value
+    ORDER BY p.object, s.key;
+$$;
+
+REVOKE EXECUTE ON FUNCTION ops.pending_changes () FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ops.pending_changes () TO energy_dba;
+
+COMMENT ON FUNCTION ops.pending_changes () IS 'What ops.apply_policies would change: the object, the setting, its value now and then';
