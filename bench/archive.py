@@ -25,7 +25,7 @@ def measure(stage: Stage) -> list[Row]:
     stage.environment["ENERGY_ARCHIVE"] = str(stage.folder / "archive")
     with stage.connection() as connection:
         History(devices[0], connection)
-        for (name, day), count in zip(days.items(), devices, strict=True):
+        for day, count in zip(days.values(), devices, strict=True):
             for statement in FILL.values():
                 connection.execute(statement, {"vehicles": count, "start": day, "end": day + DAY})
             for stream in FILL:
