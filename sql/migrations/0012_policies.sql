@@ -46,6 +46,17 @@ VALUES
 ('bi.meter_daily', '364 days', '4 days', NULL, NULL, '4 days', '1 day', '1 hour', '700 days', '1 day'),
 ('bi.vehicle_daily', '364 days', '4 days', NULL, NULL, '4 days', '1 day', '1 hour', '700 days', '1 day');
 
+-- what is kept longer than that, or for good, on this database is not to be dropped by an upgrade
+UPDATE ops.policy AS p SET drop_after = h.drop_after
+FROM (
+    SELECT i.hypertable_schema || '.' || i.hypertable_name AS object, (j.config ->> 'drop_after')::interval AS drop_after
+    FROM timescaledb_information.hypertables AS i
+    LEFT JOIN timescaledb_information.jobs AS j
+        ON i.hypertable_schema = j.hypertable_schema
+        AND i.hypertable_name = j.hypertable_name AND j.proc_name = 'policy_retention'
+) AS h
+WHERE p.object = h.object AND (h.drop_after IS NULL OR h.drop_after > p.drop_after);
+
 GRANT
 SELECT,
 UPDATE (
