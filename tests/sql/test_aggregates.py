@@ -86,8 +86,8 @@ async def test_no_refresh_reaches_what_retention_drops_or_what_is_still_to_come(
         "SELECT proc_name, config ->> 'start_offset' AS start, config ->> 'end_offset' AS until "
         "FROM timescaledb_information.jobs WHERE proc_name ~ 'refresh_(continuous|daily)'"
     )
-    assert len(jobs) == 10  # two tiers of each of the four policies, and of the days
-    retention = await owner.fetchval("SELECT telemetry.raw_retention()")
+    assert len(jobs) == 12  # two tiers of each
+    retention = await owner.fetchval("SELECT min(drop_after) FROM ops.policy WHERE object LIKE 'telemetry.%history'")
     for job in jobs:
         [(start, until)] = await owner.fetch(
             "SELECT $1::text::interval, $2::text::interval", job["start"], job["until"]
