@@ -1,4 +1,5 @@
 -- Takes up what imports have stored: a job, as refreshing commits as it goes, and belongs to the owner of the aggregates.
+-- Never further back than the chunks that retention leaves: what is dropped would come out empty, and be lost.
 -- No search_path is set, as a procedure that sets one may not commit: every name is qualified.
 
 CREATE OR REPLACE PROCEDURE ops.refresh_stale_days(p_job_id integer DEFAULT NULL, p_config jsonb DEFAULT NULL)
@@ -6,6 +7,11 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     v_until CONSTANT timestamptz := pg_catalog.now();
+    v_first CONSTANT timestamptz := (
+        SELECT pg_catalog.max(public.time_bucket(p.chunk_interval, pg_catalog.now() - p.drop_after))
+        FROM ops.policy AS p
+        WHERE p.object LIKE 'telemetry.%history'
+    );
     v_span record;
     v_aggregate text;
 BEGIN
@@ -27,7 +33,7 @@ BEGIN
             -- never up to now: a bucket that still fills is better read in real time
             CALL public.refresh_continuous_aggregate(
                 v_aggregate::pg_catalog.regclass,
-                v_span.span_start,
+                greatest(v_span.span_start, v_first),
                 least(v_span.span_end, v_until - INTERVAL '15 minutes'),
                 force => v_aggregate LIKE '%daily' -- see telemetry.stale_days
             );
