@@ -13,6 +13,8 @@ DECLARE
         WHERE p.object LIKE 'telemetry.%history'
     );
     v_span record;
+    v_start timestamptz;
+    v_end timestamptz;
     v_aggregate text;
 BEGIN
     FOR v_span IN
@@ -27,15 +29,15 @@ BEGIN
         GROUP BY s.island
         ORDER BY s.island
     LOOP
+        v_start := greatest(v_span.span_start, v_first);
+        -- never up to now: a bucket that still fills is better read in real time
+        v_end := least(v_span.span_end, v_until - INTERVAL '15 minutes');
         FOREACH v_aggregate IN ARRAY ARRAY[
             'bi.meter_15min', 'bi.vehicle_15min', 'bi.meter_hourly', 'bi.vehicle_hourly', 'bi.meter_daily', 'bi.vehicle_daily'
         ] LOOP
-            -- never up to now: a bucket that still fills is better read in real time
+            CONTINUE WHEN v_end - v_start < INTERVAL '2 days'; -- nothing is left of it
             CALL public.refresh_continuous_aggregate(
-                v_aggregate::pg_catalog.regclass,
-                greatest(v_span.span_start, v_first),
-                least(v_span.span_end, v_until - INTERVAL '15 minutes'),
-                force => v_aggregate LIKE '%daily' -- see telemetry.stale_days
+                v_aggregate::pg_catalog.regclass, v_start, v_end, force => v_aggregate LIKE '%daily' -- see telemetry.stale_days
             );
         END LOOP;
         DELETE FROM telemetry.stale_day AS d WHERE d.stale_id = ANY (v_span.stale_ids);
