@@ -3,7 +3,7 @@
 # make bench  every measurement, as a table and bench.json (needs wrk); ARGS="--only single" for a part
 # make proof  the database against the oracle, for long; PROOF_EXAMPLES=1000 of each time zone
 # make lint   formatting, lint and types
-# make docs   write docs/sql-api.md anew from the comments in the database
+# make docs   write docs/sql-api.md, and the columns in docs/bi.md, anew from the comments in the database
 # make lock   write the lock files anew after a change in pyproject.toml
 
 VENV := .venv
@@ -18,8 +18,10 @@ ARGS ?=
 run: $(VENV)/runtime
 	@exec $(BIN)/energy serve --migrate
 
+# two at a time, each on a database of its own; on a server one, as its roles are everybody's
+WORKERS ?= $(if $(TEST_DATABASE_URL),0,2)
 test: $(VENV)/dev
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 PROOF_EXAMPLES ?= 200
 proof: $(VENV)/dev
@@ -46,6 +48,7 @@ format: $(VENV)/dev
 
 docs: $(VENV)/dev
 	$(BIN)/python docs/generate_sql_api.py
+	$(BIN)/python docs/generate_bi.py
 
 # needs uv (pip install uv)
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -q

@@ -1,4 +1,4 @@
-"""The command line: `energy serve | migrate | doctor | import | rejected | simulate`."""
+"""The command line: `energy serve | migrate | doctor | import | rejected | archive | simulate`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 from dotenv import load_dotenv
 
 from service import __version__
+from service.archive.command import archive
 from service.doctor import examine
 from service.embedded import run_embedded
 from service.errors import StartupError
@@ -95,6 +96,7 @@ def time_zone_command(zone: str) -> None:
 
 cli.add_command(rejected)
 cli.add_command(import_command)
+cli.add_command(archive)
 cli.add_command(simulate)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,10 @@ class Settings:
     """Processes that serve; each has its own queue and its own connections."""
     timezone: str | None = None
     """Whose days the daily aggregates have, from the first migrate on; None for what the database has, at first UTC."""
+    archive: str | None = None
+    """Where archives lie: a folder, or s3://bucket/prefix."""
+    archive_endpoint: str | None = None
+    """URL of an S3-compatible server; None for Amazon's."""
     log_level: str = "warning"
 
 
@@ -57,6 +62,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         max_batch_items=_whole_number(given, "ENERGY_MAX_BATCH_ITEMS", default.max_batch_items, 1, 1_000_000),
         workers=_whole_number(given, "ENERGY_WORKERS", default.workers, 1, 64),
         timezone=_zone(given, "ENERGY_TIMEZONE"),
+        archive=check_archive("ENERGY_ARCHIVE", given.get("ENERGY_ARCHIVE")),
+        archive_endpoint=_endpoint(given, "ENERGY_ARCHIVE_ENDPOINT"),
         log_level=_one_of(given, "ENERGY_LOG_LEVEL", default.log_level, ("debug", "info", "warning", "error")),
     )
     if settings.database_read_url and not settings.database_url:
@@ -69,6 +76,17 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
 def variable_of(name: str) -> str:
     """The environment variable of a field of `Settings`."""
     return name.upper() if name in {"database_url", "database_read_url", "host", "port"} else f"ENERGY_{name.upper()}"
+
+
+def check_archive(name: str, text: str | None) -> str | None:
+    """The destination of archives as it was given under `name`.
+
+    Raises:
+        StartupError: it is neither a folder nor an address of S3.
+    """
+    if text is not None and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/]+)*/?|(?!.*://).+", text):
+        raise StartupError(f"{name} must be a folder or s3://bucket/prefix, not {text[:64]!r}")
+    return text
 
 
 def configure_logging(level: str) -> None:
@@ -94,6 +112,13 @@ def _zone(given: Mapping[str, str], name: str) -> str | None:
     text = given.get(name)
     if text is not None and text not in available_timezones():
         raise StartupError(f"{name} must be a zone of the IANA database, as Europe/Berlin, not {text[:64]!r}")
+    return text
+
+
+def _endpoint(given: Mapping[str, str], name: str) -> str | None:
+    text = given.get(name)
+    if text is not None and not re.fullmatch(r"https?://[A-Za-z0-9._:\[\]-]+/?", text):
+        raise StartupError(f"{name} must look like https://host:9000, not {text[:64]!r}")
     return text
 
 

@@ -18,6 +18,12 @@ from service.settings import Settings
 from tests.support import Api, Owner, Pair, TestDatabase, new_pair, run_another_database, run_test_database, serving
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # once, before there are several processes that would do it
+        # and here, with the user's own npm settings; tests start processes without them
+        ensure_installed()
+
+
 def pytest_report_header() -> str:
     return "database: TEST_DATABASE_URL, else Docker, else embedded (tests marked 'concurrent' skip there)"
 
@@ -25,7 +31,6 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session")
 def test_database() -> Iterator[TestDatabase]:
     """The database of this run, migrated; its jobs run only when a test runs them."""
-    ensure_installed()  # here, with the user's own npm settings; tests start processes without them
     with run_test_database() as database:
         migrate(database.url)
         yield database

@@ -21,13 +21,10 @@ SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_start timestamptz;
-    v_end timestamptz;
+    v_page record;
 BEGIN
-    PERFORM telemetry.require_device('meter', p_meter_id);
-    SELECT w.window_start, w.window_end INTO v_start, v_end
-    FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w;
-    v_start := greatest(v_start, p_after + INTERVAL '1 microsecond');
+    SELECT p.page_start, p.page_end INTO v_page
+    FROM telemetry.resolve_page('meter', p_meter_id, p_start, p_end, p_hours, p_after) AS p;
 
     -- EXECUTE: the bounds are constants to the planner, which opens the chunks of that time only
     RETURN QUERY EXECUTE format(
@@ -39,7 +36,7 @@ BEGIN
             LIMIT $4
         $query$,
         'meter_' || p_resolution
-    ) USING p_meter_id, v_start, v_end, p_limit;
+    ) USING p_meter_id, v_page.page_start, v_page.page_end, p_limit;
 END;
 $$;
 

@@ -1,5 +1,4 @@
--- A page of the history as it was sent. The page goes on after a time rather than after a number of rows, so a reading that
--- comes meanwhile moves no other; its bounds are constants to the planner, which opens the chunks of that time only.
+-- A page of the history as it was sent. Its bounds are constants to the planner, which opens the chunks of that time only.
 
 CREATE OR REPLACE FUNCTION api.list_vehicle_readings(
     p_vehicle_id text, p_start timestamptz, p_end timestamptz, p_hours double precision, p_after timestamptz, p_limit integer
@@ -17,18 +16,15 @@ SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_start timestamptz;
-    v_end timestamptz;
+    v_page record;
 BEGIN
-    PERFORM telemetry.require_device('vehicle', p_vehicle_id);
-    SELECT w.window_start, w.window_end INTO v_start, v_end
-    FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w;
-    v_start := greatest(v_start, p_after + INTERVAL '1 microsecond');
+    SELECT p.page_start, p.page_end INTO v_page
+    FROM telemetry.resolve_page('vehicle', p_vehicle_id, p_start, p_end, p_hours, p_after) AS p;
 
     RETURN QUERY
     SELECT h.recorded_at, h.received_at, h.soc, h.kwh_delivered_dc, h.battery_temp, h.register_kwh
     FROM telemetry.vehicle_telemetry_history AS h
-    WHERE h.vehicle_id = p_vehicle_id AND h.recorded_at >= v_start AND h.recorded_at < v_end
+    WHERE h.vehicle_id = p_vehicle_id AND h.recorded_at >= v_page.page_start AND h.recorded_at < v_page.page_end
     ORDER BY h.recorded_at
     LIMIT p_limit;
 END;

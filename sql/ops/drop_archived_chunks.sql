@@ -24,6 +24,7 @@ BEGIN
             v_object = i.hypertable_schema || '.' || i.hypertable_name
             AND i.range_end <= pg_catalog.now() - (p_config ->> 'drop_after')::interval
             AND (a.keep_until IS NULL OR a.keep_until <= pg_catalog.now())
+            AND a.dropped_at IS NULL -- a chunk that came again is not the one that was archived
         ORDER BY i.range_start
     LOOP
         EXECUTE pg_catalog.format('LOCK TABLE %s IN EXCLUSIVE MODE', v_chunk.chunk);

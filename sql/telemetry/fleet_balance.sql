@@ -1,5 +1,5 @@
 -- The balance of every vehicle over a window, as exact as that of one. A vehicle that one meter feeds throughout takes its
--- share of one sum over the fleet; pieces of a window, where links change within it, are summed one by one.
+-- share of one sum over the fleet; of the others the pieces of the window are summed.
 -- enable_nestloop: what the planner cannot know of times (a whole window, or a piece) it takes for one vehicle in all, and
 -- would compare every vehicle with every meter.
 
@@ -28,16 +28,24 @@ AS $$
         FROM telemetry.sum_readings('meter', p_start, p_end) AS r
         GROUP BY r.device_id
     ),
+    cut AS (
+        SELECT
+            array_agg(s.vehicle_id) AS vehicle_ids,
+            array_agg(s.meter_id) AS meter_ids,
+            array_agg(s.segment_start) AS starts,
+            array_agg(s.segment_end) AS ends
+        FROM segment AS s
+        WHERE s.segment_start > p_start OR s.segment_end < p_end
+    ),
     consumed AS (
         SELECT s.vehicle_id, m.kwh, m.readings
         FROM segment AS s
         JOIN meter AS m ON s.meter_id = m.device_id
         WHERE s.segment_start = p_start AND s.segment_end = p_end
         UNION ALL
-        SELECT s.vehicle_id, r.kwh, r.readings
-        FROM segment AS s
-        CROSS JOIN LATERAL telemetry.sum_readings('meter', s.segment_start, s.segment_end, s.meter_id) AS r
-        WHERE s.segment_start > p_start OR s.segment_end < p_end
+        SELECT c.vehicle_ids[r.segment], r.kwh, r.readings
+        FROM cut AS c
+        CROSS JOIN LATERAL telemetry.sum_segments('meter', c.meter_ids, c.starts, c.ends) AS r
     ),
     side AS (
         SELECT c.vehicle_id, c.kwh AS kwh_ac, NULL::double precision AS kwh_dc, c.readings AS meter, NULL::bigint AS vehicle

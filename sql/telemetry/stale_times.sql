@@ -1,7 +1,7 @@
 -- What an aggregate does not hold as its source now has it: what is not materialized yet, and what has changed since.
 -- TimescaleDB keeps account of both, in the transaction of each change, in the logs that its refresh works off; the names
--- of those catalogs stand here, in aggregate_table, and nowhere else. Times whose chunks are dropped from the history are
--- not stale: only the aggregate has them.
+-- of those catalogs stand here, in aggregate_table, and nowhere else. Times without a chunk in the history are not stale:
+-- of what was dropped only the aggregate is left, also where an older chunk has been restored.
 
 CREATE OR REPLACE FUNCTION telemetry.stale_times(p_aggregate text) RETURNS tstzmultirange
 LANGUAGE plpgsql STABLE
@@ -40,8 +40,14 @@ BEGIN
         WHERE a.user_view_schema = 'bi' AND a.user_view_name = p_aggregate
     ) AS s;
 
-    RETURN v_stale - (
-        SELECT tstzmultirange(tstzrange(NULL, _timescaledb_functions.to_timestamp(min(s.range_start))))
+    RETURN v_stale * (
+        SELECT coalesce(
+                range_agg(tstzrange(
+                    _timescaledb_functions.to_timestamp(s.range_start), _timescaledb_functions.to_timestamp(s.range_end)
+                ))
+                + tstzmultirange(tstzrange(_timescaledb_functions.to_timestamp(max(s.range_end)), NULL)),
+                '{}'
+            )
         FROM _timescaledb_catalog.dimension AS d
         JOIN _timescaledb_catalog.dimension_slice AS s ON s.dimension_id = d.id
         WHERE d.hypertable_id = v_source_id

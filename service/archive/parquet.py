@@ -1,0 +1,144 @@
+"""A chunk as a Parquet file: its columns are those of the history, in order of device and time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from service.errors import StartupError
+
+ROW_GROUP = 131_072
+"""Rows that are packed together: what of a file has to be in memory at once."""
+_BUFFER_BYTES = 1 << 20
+_TYPES = {
+    "text": pa.string(),
+    "timestamp with time zone": pa.timestamp("us", "UTC"),
+    "double precision": pa.float64(),
+    "boolean": pa.bool_(),
+    "bigint": pa.int64(),
+    "integer": pa.int32(),
+}
+
+
+class Column(NamedTuple):
+    """A column of a history: name, PostgreSQL's type, whether it may be NULL, and its comment, with the unit."""
+
+    name: str
+    kind: str
+    nullable: bool
+    comment: str
+
+
+class Contents(NamedTuple):
+    """What is in a file, or was in a chunk.
+
+    Attributes:
+        readings: rows.
+        devices: distinct ids.
+        sums: of each column of numbers, in its unit; None without a value.
+        first: earliest recorded_at, None without a row.
+        last: latest recorded_at.
+    """
+
+    readings: int
+    devices: int
+    sums: Mapping[str, float | None]
+    first: datetime | None = None
+    last: datetime | None = None
+
+
+def schema_of(columns: Iterable[Column], facts: Mapping[str, str]) -> pa.Schema:
+    """The schema of a file with these columns, and with `facts` in its metadata.
+
+    Raises:
+        StartupError: a column has a type that is not known here.
+    """
+    fields = []
+    for column in columns:
+        if column.kind not in _TYPES:
+            raise StartupError(f"{column.name} is of type {column.kind}, which energy archive does not know")
+        fields.append(pa.field(column.name, _TYPES[column.kind], column.nullable, {"comment": column.comment}))
+    return pa.schema(fields, dict(facts))
+
+
+def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    """Write the rows to a new file, a row group at a time."""
+    times = [field.name for field in schema if pa.types.is_timestamp(field.type)]
+    writer = pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        # times of a device rise by the same step: their differences take next to nothing
+        use_dictionary=[field.name for field in schema if field.name not in times],
+        column_encoding=dict.fromkeys(times, "DELTA_BINARY_PACKED"),
+        write_page_checksum=True,
+    )
+    waiting: list[pa.RecordBatch] = []
+    with writer:
+        for batch in batches:
+            waiting.append(batch)
+            if sum(map(len, waiting)) >= ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(waiting, schema), ROW_GROUP)
+                waiting = []
+        if waiting:
+            writer.write_table(pa.Table.from_batches(waiting, schema), ROW_GROUP)
+
+
+def read(path: Path, rows: int = ROW_GROUP) -> Iterator[pa.RecordBatch]:
+    """The rows of a file, `rows` at a time."""
+    # a buffer: else a row group is read whole
+    with pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True) as file:
+        yield from file.iter_batches(rows)
+
+
+def schema_in(path: Path) -> pa.Schema:
+    """The schema of a file, with its metadata."""
+    return pq.read_schema(path)
+
+
+def examine(path: Path) -> Contents:
+    """What is in a file, every row of it read.
+
+    Raises:
+        pyarrow.ArrowException: it cannot be read.
+        OSError: the same.
+    """
+    schema = schema_in(path)
+    parts: dict[str, list[float]] = {field.name: [] for field in schema if pa.types.is_floating(field.type)}
+    readings = devices = 0
+    last_device: Any = None
+    times: list[datetime] = []
+    for batch in read(path):
+        if not len(batch):
+            continue
+        readings += len(batch)
+        ids = batch.column(0)
+        # in order of device, so that one is not seen again later
+        devices += pc.count_distinct(ids).as_py() - (ids[0].as_py() == last_device)
+        last_device = ids[-1].as_py()
+        for name, sums in parts.items():
+            found = pc.sum(batch.column(name)).as_py()
+            if found is not None:
+                sums.append(found)
+        bounds = pc.min_max(batch.column("recorded_at")).as_py()
+        times = [min(times[0], bounds["min"]), max(times[1], bounds["max"])] if times else list(bounds.values())
+    totals = {name: math.fsum(found) if found else None for name, found in parts.items()}
+    return Contents(readings, devices, totals, *times)
+
+
+def counted(
+    batches: Iterable[pa.RecordBatch], readings: int, show: Callable[[int, int], None]
+) -> Iterator[pa.RecordBatch]:
+    """The same batches; `show` is told how many rows of `readings` the taker has done with."""
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch)
+        show(done, readings)

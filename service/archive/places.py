@@ -1,0 +1,188 @@
+"""Where archives lie: a local folder, or a bucket of S3-compatible storage."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+from service.errors import StartupError
+
+_CONNECT_TIMEOUT_S = 10
+_REQUEST_TIMEOUT_S = 60
+_BUFFER_BYTES = 1 << 20
+
+
+class Copy(NamedTuple):
+    """A file of a place, on this machine while it is looked at.
+
+    Attributes:
+        path: where it can be read.
+        size: bytes.
+        sha256: hexadecimal.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+
+
+class Place(Protocol):
+    """A folder of files that are there whole or not at all; paths in it have `/` between their parts."""
+
+    def address(self, path: str) -> str:
+        """The file, for people and for ops.archived_chunk."""
+
+    def create(self, path: str) -> contextlib.AbstractContextManager[Path]:
+        """A file to write to; it takes the place of `path` when the block ends, and is nowhere if that fails."""
+
+    def read(self, path: str) -> contextlib.AbstractContextManager[Copy]:
+        """A file, read from the first byte to the last.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+
+    def names(self, folder: str) -> list[str]:
+        """The files directly in a folder, sorted; none if it is not there."""
+
+    def delete(self, path: str) -> None:
+        """Take a file away, if it is there."""
+
+
+def open_place(text: str, endpoint: str | None) -> Place:
+    """The place at a folder, or at s3://bucket/prefix of the server at `endpoint` (a URL; None for Amazon's).
+
+    Credentials and region are those of the AWS_ variables, or what else Amazon's libraries look at.
+
+    Raises:
+        StartupError: it cannot be used; the message says why.
+    """
+    if not text.startswith("s3://"):
+        return _Folder(Path(text))
+    bucket, _, prefix = text.removeprefix("s3://").strip("/").partition("/")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    options = {"connect_timeout": _CONNECT_TIMEOUT_S, "request_timeout": _REQUEST_TIMEOUT_S}
+    try:
+        if endpoint:
+            parts = urlsplit(endpoint)
+            # of such servers most have no regions, and every request names one
+            found = fs.S3FileSystem(
+                endpoint_override=parts.netloc, scheme=parts.scheme, region=region or "us-east-1", **options
+            )
+        else:
+            found = fs.S3FileSystem(region=region or fs.resolve_s3_region(bucket), **options)
+        if found.get_file_info(bucket).type == fs.FileType.NotFound:
+            raise StartupError(f"{text} cannot be used: there is no bucket {bucket}")
+    except (OSError, pa.ArrowException) as error:
+        raise StartupError(f"{text} cannot be used: {str(error).partition(chr(10))[0]}") from error
+    return _Bucket(found, f"{bucket}/{prefix}" if prefix else bucket)
+
+
+class _Folder:
+    """A place in the file system."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+
+    def address(self, path: str) -> str:
+        return str(self._root / path)
+
+    @contextlib.contextmanager
+    def create(self, path: str) -> Iterator[Path]:
+        target = self._root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.part")
+        try:
+            yield part
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        # the names, too, of folders that are new
+        for folder in [target.parent, *target.parent.parents]:
+            _sync_folder(folder)
+            if folder == self._root:
+                break
+
+    @contextlib.contextmanager
+    def read(self, path: str) -> Iterator[Copy]:
+        yield measure(self._root / path)
+
+    def names(self, folder: str) -> list[str]:
+        found = self._root / folder
+        return sorted(entry.name for entry in found.iterdir() if entry.is_file()) if found.is_dir() else []
+
+    def delete(self, path: str) -> None:
+        target = self._root / path
+        if target.exists():
+            target.unlink()
+            _sync_folder(target.parent)
+
+
+class _Bucket:
+    """A place in S3. What is written is gathered on this machine first: an upload that ends early shows nothing."""
+
+    def __init__(self, files: fs.S3FileSystem, root: str) -> None:
+        self._files = files
+        self._root = root
+
+    def address(self, path: str) -> str:
+        return f"s3://{self._root}/{path}"
+
+    @contextlib.contextmanager
+    def create(self, path: str) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="energy-archive-") as folder:
+            part = Path(folder) / "part"
+            yield part
+            target = f"{self._root}/{path}"
+            try:
+                with part.open("rb") as written, self._files.open_output_stream(target) as upload:
+                    shutil.copyfileobj(written, upload, _BUFFER_BYTES)
+            except BaseException:
+                # leaving the block has closed the stream, by which S3 takes what came for the whole
+                with contextlib.suppress(OSError):
+                    self._files.delete_file(target)
+                raise
+
+    @contextlib.contextmanager
+    def read(self, path: str) -> Iterator[Copy]:
+        with tempfile.TemporaryDirectory(prefix="energy-archive-") as folder:
+            copy = Path(folder) / "copy"
+            source = f"{self._root}/{path}"
+            with self._files.open_input_stream(source, compression=None) as download, copy.open("wb") as file:
+                shutil.copyfileobj(download, file, _BUFFER_BYTES)
+            yield measure(copy)
+
+    def names(self, folder: str) -> list[str]:
+        found = self._files.get_file_info(fs.FileSelector(f"{self._root}/{folder}", allow_not_found=True))
+        return sorted(entry.base_name for entry in found if entry.type == fs.FileType.File)
+
+    def delete(self, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._files.delete_file(f"{self._root}/{path}")
+
+
+def measure(path: Path) -> Copy:
+    """A file of this machine, read from the first byte to the last."""
+    with path.open("rb") as file:
+        return Copy(path, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

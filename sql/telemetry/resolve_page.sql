@@ -1,0 +1,31 @@
+-- A page goes on after a time rather than after a number of rows, so a reading that comes meanwhile moves no other.
+
+CREATE OR REPLACE FUNCTION telemetry.resolve_page(
+    p_stream text,
+    p_device_id text,
+    p_start timestamptz,
+    p_end timestamptz,
+    p_hours double precision,
+    p_after timestamptz,
+    OUT page_start timestamptz,
+    OUT page_end timestamptz
+)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+BEGIN
+    PERFORM telemetry.require_device(p_stream, p_device_id);
+    SELECT greatest(w.window_start, p_after + INTERVAL '1 microsecond'), w.window_end
+    INTO page_start, page_end
+    FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION telemetry.resolve_page (
+    text, text, timestamptz, timestamptz, double precision, timestamptz
+) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.resolve_page (
+    text, text, timestamptz, timestamptz, double precision, timestamptz
+) IS
+'What is left after p_after (NULL for all) of the window that telemetry.resolve_window makes of the rest, for a device of a stream (meter or vehicle). Raises as that and as telemetry.require_device do';

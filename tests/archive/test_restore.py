@@ -1,0 +1,157 @@
+"""What was archived comes back as it was."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from service.migrate import migrate
+from tests.archive.conftest import DAY, HISTORY, OLD, TODAY, Archive, archive_on
+from tests.support import TestDatabase
+
+BOTH = ("--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + 2 * DAY:%Y-%m-%d}")
+
+
+def test_restored_readings_are_what_they_were_and_twice_is_as_good_as_once(archive: Archive) -> None:
+    before = archive.all_rows()
+    archive("run", "--drop")
+    assert archive.all_rows() != before
+    assert "960 restored, 0 were there" in archive("restore", *BOTH).output
+    assert archive.all_rows() == before
+    assert "0 restored, 960 were there" in archive("restore", *BOTH).output
+    assert archive.all_rows() == before
+
+
+def test_only_the_days_and_the_stream_that_were_asked_for_come_back(archive: Archive) -> None:
+    archive("run", "--drop")
+    archive("restore", "--stream", "meter", "--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + DAY:%Y-%m-%d}")
+    days = archive.rows(f"SELECT DISTINCT recorded_at::date FROM {HISTORY['meter']} ORDER BY 1")
+    assert days == [(OLD.date(),), ((TODAY - DAY).date(),)]
+    assert archive.rows(f"SELECT count(*) FROM {HISTORY['vehicle']}") == [(192,)]
+
+
+def test_retention_leaves_restored_chunks_alone_for_as_long_as_was_said_and_then_drops_them(archive: Archive) -> None:
+    archive("run", "--drop")
+    archive("restore", *BOTH, "--keep-days", "7")
+    archive.run_retention()
+    assert archive.chunks() == 4
+    assert archive("run", "--drop").output == "nothing is due\n"
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist):
+        archive.connection.execute(f"SELECT drop_chunks('{HISTORY['meter']}', older_than => INTERVAL '2 years')")
+    [(until,)] = archive.rows("SELECT DISTINCT keep_until FROM ops.archived_chunk")
+    assert timedelta(days=6) < until - TODAY < timedelta(days=9)
+    archive.connection.execute("UPDATE ops.archived_chunk SET keep_until = now()")
+    archive.run_retention()
+    assert archive.chunks() == 0
+    archive("verify")
+
+
+def test_what_is_in_the_history_stays_and_what_is_missing_comes_back(archive: Archive) -> None:
+    archive("run")
+    archive.connection.execute(
+        f"DELETE FROM {HISTORY['meter']} WHERE meter_id = 'M1' AND recorded_at < %s", [OLD + DAY]
+    )
+    archive.connection.execute(f"UPDATE {HISTORY['meter']} SET voltage = 1 WHERE meter_id = 'M3'")
+    assert "96 restored, 192 were there" in archive("restore", "--stream", "meter", *BOTH).output
+    query = f"SELECT meter_id, count(*), max(voltage) = 1 FROM {HISTORY['meter']} WHERE recorded_at < %s GROUP BY 1"
+    assert sorted(archive.rows(query, OLD + DAY)) == [("M1", 96, False), ("M2", 96, False), ("M3", 96, True)]
+
+
+def test_a_file_that_is_not_the_one_that_was_archived_is_not_restored_and_the_others_are(archive: Archive) -> None:
+    archive("run", "--drop")
+    flip(archive.parquet())
+    archive.parquet("vehicle").unlink()
+    result = archive("restore", *BOTH, status=1)
+    assert "is not the file that was archived" in result.output
+    assert f"{archive.parquet('vehicle')} is missing" in result.output
+    assert archive.chunks() == 2
+
+
+def test_a_fresh_database_takes_an_archive_up(
+    archive: Archive, empty_database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = archive.all_rows()
+    archive("run", "--drop")
+    migrate(empty_database.url)
+    with archive_on(empty_database, archive.place, monkeypatch) as fresh:
+        assert "960 restored" in fresh("restore", *BOTH).output
+        assert fresh.all_rows() == [[row for row in rows if row[1] < OLD + 2 * DAY] for rows in before]
+        fresh("verify")
+        fresh.run_retention()
+        assert fresh.chunks() == 4
+        fresh.connection.execute("UPDATE ops.archived_chunk SET keep_until = NULL")
+        fresh.run_retention()
+        assert fresh.chunks() == 0
+
+
+def test_a_column_that_the_archive_does_not_have_yet_is_null_and_one_too_many_is_refused(archive: Archive) -> None:
+    archive("run", "--drop")
+    rewrite(archive, pq.read_table(archive.parquet(), partitioning=None).drop_columns("register_dip"))
+    one = ("--stream", "meter", "--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + DAY:%Y-%m-%d}")
+    archive("restore", *one)
+    assert archive.rows(
+        f"SELECT count(*), count(register_dip) FROM {HISTORY['meter']} WHERE recorded_at < %s", OLD + DAY
+    ) == [(288, 0)]
+    table = pq.read_table(archive.parquet(), partitioning=None)
+    rewrite(archive, table.append_column("color", pa.array(["red"] * len(table))))
+    assert "a column color that the history does not have" in str(archive("restore", *one, status=1).exception)
+
+
+def test_without_archive_restore_says_what_retention_will_do(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive("run", "--drop")
+    with archive_on(archive.database, archive.place, monkeypatch, on=False) as off:
+        assert "retention drops what is due regardless" in off("restore", *BOTH).output
+
+
+def test_a_restored_day_does_not_hide_the_dropped_days_after_it(archive: Archive) -> None:
+    archive.connection.execute(
+        "INSERT INTO telemetry.vehicle_current_status (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, "
+        "received_at) VALUES ('V1', now(), 60, 0, 25, now()) ON CONFLICT DO NOTHING"
+    )
+    window = "SELECT total_energy_delivered_dc FROM api.get_vehicle_performance('V1', %s, %s)"
+    for aggregate in ("15min", "hourly"):
+        for stream in HISTORY:
+            archive.connection.execute(
+                f"CALL refresh_continuous_aggregate('bi.{stream}_{aggregate}', %s, %s)", (OLD - DAY, OLD + 3 * DAY)
+            )
+    [before] = archive.rows(window, OLD, OLD + 2 * DAY)
+    assert before[0] > 0
+    archive("run", "--drop")
+    assert archive.rows(window, OLD, OLD + 2 * DAY) == [pytest.approx(before)]
+    archive("restore", "--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + DAY:%Y-%m-%d}")
+    assert archive.rows(window, OLD, OLD + 2 * DAY) == [pytest.approx(before)]
+
+
+def test_nothing_to_restore_is_said(archive: Archive) -> None:
+    result = archive("restore", "--from", "2001-01-01", "--to", "2001-01-02", status=1)
+    assert "nothing of these days" in str(result.exception)
+    assert "neither a day" in archive("restore", "--from", "soon", "--to", "2001-01-02", status=2).output
+
+
+def flip(path: Any) -> None:
+    """Change one byte in the middle."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def rewrite(archive: Archive, table: pa.Table) -> None:
+    """Put another file in the place of one, as an older or newer version of the engine might have written it."""
+    pq.write_table(table, archive.parquet())
+    digest = archive.files()[archive.parquet().relative_to(archive.folder).as_posix()]
+    manifest = json.loads(archive.manifest().read_text())
+    archive.manifest().write_text(json.dumps({**manifest, "sha256": digest, "bytes": archive.parquet().stat().st_size}))
+    archive.connection.execute(
+        "UPDATE ops.archived_chunk SET sha256 = %s WHERE location = %s", (digest, str(archive.parquet()))
+    )
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(archive: Archive) -> Iterator[None]:
+    yield
+    archive.connection.execute("RESET ROLE")

@@ -1,0 +1,155 @@
+"""A small fleet in Europe/Berlin whose answers can be worked out by hand, and a login that may read bi of it."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+
+from service.migrate import migrate
+from tests.energy_world import EnergyDatabase
+from tests.oracle.records import Device, Link, Profile, Reading
+from tests.processes import run
+from tests.support import TestDatabase, run_another_database
+
+ZONE = ZoneInfo("Europe/Berlin")
+NOW = datetime.now(UTC)
+TODAY = NOW.astimezone(ZONE).date()
+JUST_NOW = NOW - timedelta(minutes=10)
+
+
+def day(days_ago: int) -> date:
+    return TODAY - timedelta(days=days_ago)
+
+
+def local(on: date, clock: str = "00:00") -> datetime:
+    """A time by the clocks of the fleet."""
+    return datetime.combine(on, time.fromisoformat(clock), ZONE).astimezone(UTC)
+
+
+def at(days_ago: int, clock: str = "12:10") -> datetime:
+    return local(day(days_ago), clock)
+
+
+def first_of_month(months_ago: int) -> date:
+    months = TODAY.year * 12 + TODAY.month - 1 - months_ago
+    return date(months // 12, months % 12 + 1, 1)
+
+
+def meter(number: str, when: datetime, kwh: float, voltage: float = 230.0) -> Reading:
+    return Reading("meter", f"M{number}", when, kwh, voltage=voltage)
+
+
+def vehicle(number: str, when: datetime, kwh: float, soc: float = 50.0, temp: float = 30.0) -> Reading:
+    return Reading("vehicle", f"V{number}", when, kwh, soc=soc, battery_temp=temp)
+
+
+def both(number: str, when: datetime, ac: float, dc: float, temp: float = 30.0) -> list[Reading]:
+    return [meter(number, when, ac), vehicle(number, when, dc, temp=temp)]
+
+
+LINK = Link("V001", "M101", at(2, "13:00"), None)
+
+READINGS = [
+    # 001: fed by M001, and by M101 from 13:00 two days ago on
+    *both("001", at(5), 20, 18),
+    *both("001", at(2, "11:10"), 10, 9),
+    *both("001", at(2, "12:10"), 8, 6),
+    meter("101", at(2, "12:10"), 7),
+    meter("101", at(2, "13:10"), 5),
+    vehicle("001", at(2, "13:10"), 4.5),
+    vehicle("001", at(2, "14:10"), 1),
+    # 002: two sessions; a quarter hour without energy is not part of either
+    meter("002", at(2, "18:05"), 8),
+    vehicle("002", at(2, "18:05"), 2, soc=20),
+    vehicle("002", at(2, "18:20"), 2, soc=25),
+    vehicle("002", at(2, "18:35"), 2, soc=31),
+    vehicle("002", at(2, "18:50"), 0, soc=31),
+    vehicle("002", at(2, "20:05"), 1, soc=40),
+    # 003: low on three days running, and on two more, one before the week; 004: on two and two
+    *both("003", at(8), 10, 8),
+    *both("003", at(6), 10, 8),
+    *both("003", at(5), 10, 8),
+    *both("003", at(4), 10, 8),
+    *both("003", at(3), 15, 13.5),
+    *both("003", at(2), 10, 8),
+    *both("004", at(7), 10, 8),
+    *both("004", at(6), 10, 8),
+    *both("004", at(3), 10, 8),
+    *both("004", at(2), 10, 8),
+    # 005: hot in two quarter hours, and once before the week; 006: at the limit
+    *both("005", at(9), 1.1, 1, temp=60),
+    *both("005", at(3, "12:10"), 1.1, 1, temp=47.5),
+    *both("005", at(3, "12:25"), 1.1, 1, temp=51),
+    *both("005", at(2), 1.1, 1, temp=45),
+    *both("006", at(3), 1.1, 1, temp=45),
+    # 007: a day on which the vehicle said nothing; 008: one reading of the 1,440 that are expected without a profile
+    *both("007", at(9), 1.1, 1),
+    meter("007", at(3), 3),
+    *both("008", at(4), 1, 0.9),
+    # 009: still sending
+    *both("009", JUST_NOW, 1.1, 1),
+    # 102: out of band in two quarter hours, and once before the week; 103: at its edges. They feed no vehicle.
+    meter("102", at(9), 1, voltage=300),
+    meter("102", at(3, "12:10"), 1, voltage=254.2),
+    meter("102", at(3, "12:25"), 1, voltage=206),
+    meter("102", at(2), 1, voltage=230),
+    meter("103", at(3, "12:10"), 1, voltage=207),
+    meter("103", at(3, "12:25"), 1, voltage=253),
+    # 104: long ago; the first of a month; before all that is asked
+    meter("104", at(200), 40),
+    meter("104", local(first_of_month(3), "12:10"), 50),
+    meter("104", at(430), 60),
+]
+ONE_A_DAY = Profile(expected_interval=timedelta(days=1))
+PROFILES = {
+    Device(reading.stream, reading.device_id): ONE_A_DAY
+    for reading in READINGS
+    if reading.device_id not in {"M008", "V008"}
+}
+MATERIALIZED_UNTIL = at(3, "00:00")  # what is later is added as the aggregates are read
+
+
+@dataclass(frozen=True)
+class BiDatabase:
+    """Whoever connects to `url` reads bi; `admin_url` is for looking behind it, on a server only."""
+
+    url: str
+    admin_url: str
+    is_embedded: bool
+
+
+@pytest.fixture(scope="package")
+def bi_database(test_database: TestDatabase) -> Iterator[BiDatabase]:
+    """The fleet, behind a login of `energy migrate --bi-login`.
+
+    The embedded database has no logins, and one session that all connections share: there the role is set for all.
+    """
+    with run_another_database(test_database) as another:
+        migrate(another.url, time_zone=ZONE.key)
+        with psycopg.connect(another.url, autocommit=True) as connection:
+            fleet = EnergyDatabase(connection)
+            fleet.prepare(PROFILES, [LINK])
+            for stream in ("meter", "vehicle"):
+                outcomes = fleet.arrive([reading for reading in READINGS if reading.stream == stream])
+                assert set(outcomes) == {"stored"}
+            fleet.refresh(at(440, "00:00"), MATERIALIZED_UNTIL)
+            if another.is_embedded:
+                connection.execute("SET ROLE energy_bi")
+        if another.is_embedded:
+            yield BiDatabase(another.url, another.url, is_embedded=True)
+            return
+        login = f"energy_bi_{uuid.uuid4().hex[:12]}"
+        made = run("migrate", "--bi-login", login, DATABASE_URL=another.url, ENERGY_BI_PASSWORD="secret1")
+        assert made.returncode == 0, made.stderr
+        try:
+            yield BiDatabase(re.sub(r"//[^@/]*@", f"//{login}:secret1@", another.url), another.url, is_embedded=False)
+        finally:
+            with psycopg.connect(another.url, autocommit=True) as connection:
+                connection.execute(f"DROP ROLE {login}")
