@@ -137,7 +137,8 @@ async def test_every_code_file_defines_the_object_it_is_named_after(owner: Owner
         SELECT schemaname || '.' || viewname FROM pg_views WHERE schemaname IN ('bi', 'ops')
         AND viewname NOT IN (SELECT view_name FROM timescaledb_information.continuous_aggregates)
     """
-    # state: a DBA may replace the first (sql/migrations/0004), the second makes aggregates (0010), ops.guard_chunks the third
+    # state: a DBA may replace the first (sql/migrations/0004), the second makes aggregates (0010), the third is made by
+    # ops.guard_chunks
     state = {"telemetry.default_meter_id", "ops.make_daily_aggregates", "ops.archive_guard"}
     assert {*await names(owner, defined), *await names(owner, views)} - state == files
 

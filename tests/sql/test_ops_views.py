@@ -120,7 +120,7 @@ def test_a_job_that_the_background_worker_ran_in_vain_is_failing_with_the_reason
     job = ops.job(None, "imports")
     body = ops.value("SELECT pg_get_functiondef('ops.refresh_stale_days(int, jsonb)'::regprocedure)")
     ops.connection.execute(
-        "CREATE OR REPLACE PROCEDURE ops.refresh_stale_days(p_job_id integer DEFAULT NULL, p_config jsonb DEFAULT NULL) "
+        "CREATE OR REPLACE PROCEDURE ops.refresh_stale_days(p_job_id int DEFAULT NULL, p_config jsonb DEFAULT NULL) "
         "LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'the moon is full'; END$$"
     )
     ops.connection.execute("SELECT _timescaledb_functions.start_background_workers()")
@@ -157,7 +157,8 @@ def test_jobs_work_as_the_owner_with_its_settings_so_that_late_readings_reach_wh
     start = TODAY - 20 * DAY
     ops.connection.execute(
         "INSERT INTO telemetry.meter_telemetry_history (meter_id, recorded_at, kwh_consumed_ac, voltage) "
-        "SELECT 'M' || m, %s + q * INTERVAL '15 minutes', 1, 230 FROM generate_series(1, 400) AS m, generate_series(0, 349) AS q",
+        "SELECT 'M' || m, %s + q * INTERVAL '15 minutes', 1, 230 "
+        "FROM generate_series(1, 400) AS m, generate_series(0, 349) AS q",
         [start],
     )
     ops.run("bi.meter_15min", "late")
@@ -250,7 +251,8 @@ def test_storage_is_what_the_tables_themselves_say(ops: Ops) -> None:
     )
     [row] = ops.rows("SELECT * FROM ops.storage WHERE object = %s", METER)
     [size] = ops.rows(
-        "SELECT sum(before_compression_total_bytes)::bigint AS raw, sum(after_compression_total_bytes)::bigint AS packed "
+        "SELECT sum(before_compression_total_bytes)::bigint AS raw, "
+        "sum(after_compression_total_bytes)::bigint AS packed "
         f"FROM chunk_columnstore_stats('{METER}') WHERE compression_status = 'Compressed'"
     )
     assert (row["chunks"], row["compressed_chunks"], row["rows_estimated"]) == (4, 3, 4 * 1440)
@@ -287,7 +289,8 @@ def test_chunks_are_due_once_they_are_older_than_drop_after(ops: Ops) -> None:
     for days in (10, 20, 40):
         ops.store(f"M{days}", TODAY - days * DAY, 5)
     ops.rows(
-        "UPDATE ops.policy SET accept_for = '15 days', drop_after = '19 days' WHERE object LIKE 'telemetry.%' RETURNING 1"
+        "UPDATE ops.policy SET accept_for = '15 days', drop_after = '19 days' "
+        "WHERE object LIKE 'telemetry.%history' RETURNING 1"
     )
     due = "SELECT range_start, is_due FROM ops.chunk_list WHERE object = %s ORDER BY 1"
     assert [tuple(row.values()) for row in ops.rows(due, METER)] == [

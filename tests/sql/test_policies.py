@@ -16,19 +16,27 @@ METER = "telemetry.meter_telemetry_history"
 VEHICLE = "telemetry.vehicle_telemetry_history"
 REJECTED = "telemetry.rejected_reading"
 DEFAULTS = """
-    telemetry.meter_telemetry_history   | 1 day    | 3 days | 2 years  | 2 years |         |            |            |          |
-    telemetry.vehicle_telemetry_history | 1 day    | 3 days | 2 years  | 2 years |         |            |            |          |
-    telemetry.rejected_reading          | 1 day    |        | 30 days  |         |         |            |            |          |
-    bi.meter_15min                      | 7 days   | 3 days | 5 years  |         | 3 hours | 15 minutes | 5 minutes  | 700 days | 1 day
-    bi.vehicle_15min                    | 7 days   | 3 days | 5 years  |         | 3 hours | 15 minutes | 5 minutes  | 700 days | 1 day
-    bi.meter_hourly                     | 28 days  | 3 days | 10 years |         | 4 hours | 1 hour     | 15 minutes | 700 days | 1 day
-    bi.vehicle_hourly                   | 28 days  | 3 days | 10 years |         | 4 hours | 1 hour     | 15 minutes | 700 days | 1 day
-    bi.meter_daily                      | 364 days | 4 days |          |         | 4 days  | 1 day      | 1 hour     | 700 days | 1 day
-    bi.vehicle_daily                    | 364 days | 4 days |          |         | 4 days  | 1 day      | 1 hour     | 700 days | 1 day
+    telemetry.meter_telemetry_history   | 1 day | 3 days | 2 years | 2 years | | | | |
+    telemetry.vehicle_telemetry_history | 1 day | 3 days | 2 years | 2 years | | | | |
+    telemetry.rejected_reading | 1 day    |        | 30 days  | |         |            |            |          |
+    bi.meter_15min             | 7 days   | 3 days | 5 years  | | 3 hours | 15 minutes | 5 minutes  | 700 days | 1 day
+    bi.vehicle_15min           | 7 days   | 3 days | 5 years  | | 3 hours | 15 minutes | 5 minutes  | 700 days | 1 day
+    bi.meter_hourly            | 28 days  | 3 days | 10 years | | 4 hours | 1 hour     | 15 minutes | 700 days | 1 day
+    bi.vehicle_hourly          | 28 days  | 3 days | 10 years | | 4 hours | 1 hour     | 15 minutes | 700 days | 1 day
+    bi.meter_daily             | 364 days | 4 days |          | | 4 days  | 1 day      | 1 hour     | 700 days | 1 day
+    bi.vehicle_daily           | 364 days | 4 days |          | | 4 days  | 1 day      | 1 hour     | 700 days | 1 day
 """
-SETTINGS = (
-    "chunk_interval compress_after drop_after accept_for live_start live_end live_every late_start late_every".split()
-)
+SETTINGS = [
+    "chunk_interval",
+    "compress_after",
+    "drop_after",
+    "accept_for",
+    "live_start",
+    "live_end",
+    "live_every",
+    "late_start",
+    "late_every",
+]
 STATE = """
     SELECT 'job', job_id::text, proc_name, schedule_interval::text, config::text FROM timescaledb_information.jobs
     UNION ALL SELECT 'chunks', hypertable_name, time_interval::text, '', '' FROM timescaledb_information.dimensions
@@ -165,9 +173,11 @@ def test_applied_policies_are_what_the_jobs_and_the_chunks_to_come_are(dba: Conn
         "refresh_daily 02:00:00": ("5 days", "1 day"),
         "refresh_daily 1 day": ("600 days", "5 days"),
     }
+    dba.execute("RESET ROLE")
     intervals = dba.execute(
-        "SELECT time_interval FROM timescaledb_information.dimensions WHERE hypertable_name IN ('meter_telemetry_history', "
-        "(SELECT materialization_hypertable_name FROM timescaledb_information.continuous_aggregates "
+        "SELECT time_interval FROM timescaledb_information.dimensions "
+        "WHERE hypertable_name IN ('meter_telemetry_history', ("
+        "SELECT materialization_hypertable_name FROM timescaledb_information.continuous_aggregates "
         "WHERE view_name = 'vehicle_15min')) ORDER BY 1"
     )
     assert [interval for (interval,) in intervals] == [timedelta(hours=6), timedelta(days=14)]
@@ -358,7 +368,8 @@ def test_what_is_archived_first_is_dropped_by_nobody_else(dba: Connection) -> No
 FOR_DBAS = {
     "functions": {
         "apply_policies", "bytes_left", "current_policies", "diagnose", "list_chunks", "list_job_health",
-        "list_stale_devices", "measure_aggregate_lag", "pending_changes", "policy_faults", "set_disk_bound", "set_policy",
+        "list_stale_devices", "measure_aggregate_lag", "pending_changes", "policy_faults", "set_disk_bound",
+        "set_policy",
     },
     "relations": {
         "aggregate_lag", "archived_chunk", "chunk_list", "job_health", "migration", "policy", "policy_job",
@@ -371,7 +382,8 @@ def test_dbas_may_call_and_read_this_and_nothing_else(connection: Connection) ->
     functions = connection.execute(
         "SELECT n.nspname || '.' || p.proname FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace "
         "WHERE n.nspname IN ('api', 'bi', 'ops', 'telemetry') "
-        "AND has_schema_privilege('energy_dba', n.oid, 'USAGE') AND has_function_privilege('energy_dba', p.oid, 'EXECUTE')"
+        "AND has_schema_privilege('energy_dba', n.oid, 'USAGE') "
+        "AND has_function_privilege('energy_dba', p.oid, 'EXECUTE')"
     )
     assert {name for (name,) in functions} == {f"ops.{name}" for name in FOR_DBAS["functions"]}
     relations = connection.execute(
@@ -383,7 +395,8 @@ def test_dbas_may_call_and_read_this_and_nothing_else(connection: Connection) ->
     writable = connection.execute(
         "SELECT c.relname || '.' || a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid "
         "WHERE c.relnamespace::regnamespace::text IN ('api', 'bi', 'ops', 'telemetry') AND a.attnum > 0 "
-        "AND c.relkind IN ('r', 'v', 'm', 'p') AND NOT a.attisdropped AND (has_column_privilege('energy_dba', c.oid, a.attnum, 'INSERT, UPDATE') "
+        "AND c.relkind IN ('r', 'v', 'm', 'p') AND NOT a.attisdropped "
+        "AND (has_column_privilege('energy_dba', c.oid, a.attnum, 'INSERT, UPDATE') "
         "OR has_table_privilege('energy_dba', c.oid, 'DELETE, TRUNCATE'))"
     )
     assert {name for (name,) in writable} == {f"policy.{setting}" for setting in [*SETTINGS, "archive"]}
