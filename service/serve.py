@@ -19,6 +19,7 @@ from service.embedded import EmbeddedDatabase
 from service.embedded.jobs import run_jobs
 from service.errors import StartupError
 from service.prepare import Prepared, prepared_database
+from service.protocol import GuardedProtocol
 from service.settings import Settings
 from service.workers import run_workers
 
@@ -27,7 +28,7 @@ DRAIN_TIMEOUT_S = 20
 BACKLOG = 2048
 
 SERVER_OPTIONS: dict[str, Any] = {
-    "http": "httptools",
+    "http": GuardedProtocol,
     "ws": "none",
     "log_config": None,
     "access_log": False,
