@@ -4,6 +4,7 @@
 # make proof  the database against the oracle, for long; PROOF_EXAMPLES=1000 of each time zone
 # make lint   formatting, lint and types
 # make docs   write docs/sql-api.md, and the columns in docs/bi.md, anew from the comments in the database
+# make audit  look the locked dependencies up among known vulnerabilities (needs the network; not part of .ci/run)
 # make lock   write the lock files anew after a change in pyproject.toml
 
 VENV := .venv
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 ARGS ?=
 
-.PHONY: run test proof bench lint format docs lock clean
+.PHONY: run test proof bench lint format docs audit lock clean
 
 run: $(VENV)/runtime
 	@exec $(BIN)/energy serve --migrate
@@ -49,6 +50,12 @@ format: $(VENV)/dev
 docs: $(VENV)/dev
 	$(BIN)/python docs/generate_sql_api.py
 	$(BIN)/python docs/generate_bi.py
+
+# needs pip-audit (pip install pip-audit), and npm for the embedded database
+audit:
+	pip-audit --require-hashes --disable-pip -r requirements.lock
+	pip-audit --require-hashes --disable-pip -r requirements-dev.lock
+	cd service/embedded && npm audit --package-lock-only
 
 # needs uv (pip install uv)
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -q

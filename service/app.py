@@ -15,6 +15,7 @@ from service.analytics import get_fleet_summary, get_vehicle_performance, list_v
 from service.db import Database
 from service.devices import get_meter_profile, get_vehicle_profile, put_meter_profile, put_vehicle_profile
 from service.errors import exception_handlers
+from service.gate import GuardedLitestar
 from service.health import get_liveness, get_readiness
 from service.history import get_meter_history, get_vehicle_history
 from service.ingest import ingest_either, ingest_meter, ingest_vehicle
@@ -29,7 +30,8 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 def create_app(database: Database | None, settings: Settings, *, lifespan: Lifespan | None = None) -> Litestar:
     """The ASGI application over an open database, or over the one that `lifespan` puts into `state.database`."""
-    return Litestar(
+    return GuardedLitestar(
+        settings,
         route_handlers=[
             ingest_either,
             ingest_meter,

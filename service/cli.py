@@ -1,4 +1,4 @@
-"""The command line: `energy serve | migrate | doctor | import | rejected | archive | simulate`."""
+"""The command line: `energy serve | migrate | doctor | keys | import | rejected | archive | simulate`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from service.doctor import examine
 from service.embedded import run_embedded
 from service.errors import StartupError
 from service.importer.command import import_command
+from service.keys import keys
 from service.migrate import make_login, migrate, set_time_zone
 from service.rejected import rejected
 from service.serve import serve
@@ -94,6 +95,7 @@ def time_zone_command(zone: str) -> None:
     print(f"the daily aggregates have the days of {zone}")
 
 
+cli.add_command(keys)
 cli.add_command(rejected)
 cli.add_command(import_command)
 cli.add_command(archive)

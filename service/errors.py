@@ -12,6 +12,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, InternalServerException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
+from service.requests import REQUEST_ID
+
 logger = logging.getLogger(__name__)
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -33,12 +35,15 @@ OUTCOMES: dict[str, int] = {
     "kind_unknown": 422,
     "implausible_energy": 422,
     "item_malformed": 422,
+    "device_forbidden": 403,
 }
 """What can become of a reading -> the status of the request that brought it alone."""
 
 PROBLEMS: dict[str, int] = {
     "body_malformed": 400,
     "http_invalid": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
     "link_unknown": 404,
     "route_unknown": 404,
     "meter_unknown": 404,
@@ -50,6 +55,7 @@ PROBLEMS: dict[str, int] = {
     "media_type_unsupported": 415,
     "parameter_invalid": 422,
     "window_invalid": 422,
+    "too_many_requests": 429,
     "internal_error": 500,
     "database_unavailable": 503,
     "overloaded": 503,
@@ -75,6 +81,7 @@ restore under way), serialization, resources, locks, operator intervention."""
 _HTTP_CODES = {404: "route_unknown", 405: "method_not_allowed", 413: "body_too_large"}
 
 RETRY_AFTER_S = 1
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_AFTER_S)}}
 
 
 class StartupError(Exception):
@@ -94,23 +101,30 @@ class Problem(Exception):  # noqa: N818 - the word RFC 9457 uses
         self.code = code
         self.detail = detail
         self.status = OUTCOMES[code] if code in OUTCOMES else PROBLEMS[code]
-        self.headers = headers or ({"Retry-After": str(RETRY_AFTER_S)} if self.status == 503 else {})
+        self.headers = headers or _HEADERS.get(self.status, {})
 
     def to_response(self) -> Response[bytes]:
         """The problem as an answer, `application/problem+json`."""
-        body = ProblemDetails(title=self.code.replace("_", " "), status=self.status, code=self.code, detail=self.detail)
+        body = ProblemDetails(
+            title=self.code.replace("_", " "),
+            status=self.status,
+            code=self.code,
+            detail=self.detail,
+            request_id=REQUEST_ID.get(),
+        )
         return Response(
             msgspec.json.encode(body), status_code=self.status, headers=self.headers, media_type=PROBLEM_MEDIA_TYPE
         )
 
 
-class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """RFC 9457 problem details; `code` is stable, `detail` is for people."""
+class ProblemDetails(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
+    """RFC 9457 problem details; `code` is stable, `detail` is for people, `requestId` stands in the log too."""
 
     title: str
     status: int
     code: str
     detail: str
+    request_id: str
 
 
 def exception_handlers(max_body_bytes: int) -> ExceptionHandlersMap:

@@ -27,13 +27,19 @@ class Readiness(Struct, rename="camel", frozen=True):
     schema_version: str
 
 
-@get("/health/live", tags=["health"], summary="Does the process answer?")
+@get("/health/live", security=[{}], tags=["health"], summary="Does the process answer?")
 async def get_liveness() -> Liveness:
     """Whether the process answers; says nothing of the database."""
     return Liveness("alive")
 
 
-@get("/health/ready", responses=problems(503), tags=["health"], summary="Can it do its work now?")
+@get(
+    "/health/ready",
+    security=[{}],
+    responses=problems(503, public=True),
+    tags=["health"],
+    summary="Can it do its work now?",
+)
 async def get_readiness(database: NamedDependency[Database]) -> Readiness:
     """Whether the database answers and has the schema this service needs; a newer schema will do."""
     version = (await database.read_row(GET_SCHEMA_VERSION))["version"]

@@ -15,11 +15,13 @@ from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 from msgspec import Struct
 
+from service.auth import check_device
 from service.bodies import header, read_body
 from service.db import Database
 from service.errors import OUTCOMES, Problem
+from service.gate import key_of
 from service.openapi import problems, reads
-from service.readings import METER, VEHICLE, AnyReading, MeterReading, Stream, VehicleReading, stream_of
+from service.readings import METER, VEHICLE, AnyReading, MeterReading, Stream, VehicleReading, claimed_device, stream_of
 
 INGEST_REFUSED = """
     WITH kept AS MATERIALIZED (SELECT api.ingest_refused_readings($1::api.refused_reading[]))
@@ -96,14 +98,19 @@ async def _ingest(request: Request[Any, Any, Any], stream: Stream | None) -> Res
     database: Database = state.database
     body = await read_body(request, state.settings.max_body_bytes)
     source = client[0] if (client := scope["client"]) else None
+    key = key_of(scope)
     try:
         stream = stream or stream_of(body)
         reading = stream.decode(body)
     except Problem as problem:
         if problem.code in OUTCOMES:
+            if key is not None and (claimed := claimed_device(body)):
+                check_device(key, *claimed)  # not kept: sent again one day, it would be stored as that device's
             name = stream.name if stream else "unknown"
             await database.ingest(INGEST_REFUSED, [(name, problem.code, problem.detail, body.decode(), source)])
         raise
+    if key is not None:
+        check_device(key, stream.name, reading.device_id)
     [(outcome, detail)] = await database.ingest(stream.ingest, [reading.to_row(source)])
     if answer := _ANSWERS.get(outcome):
         return answer

@@ -10,14 +10,16 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import ResponseSpec
 from msgspec import Struct
 
+from service.auth import Key, check_device
 from service.batches import NDJSON, Batch, decode_batch
 from service.bodies import header, read_body, unpack
 from service.coalescer import MOST_ROWS_A_CALL
 from service.db import Database
 from service.errors import Problem
+from service.gate import key_of
 from service.ingest import INGEST_REFUSED
 from service.openapi import problems, reads_many
-from service.readings import METER, VEHICLE, AnyReading, MeterReading, Stream, VehicleReading
+from service.readings import METER, VEHICLE, AnyReading, MeterReading, Stream, VehicleReading, claimed_device
 
 MOST_ERRORS = 1000
 """Listed in an answer; the counts are whole."""
@@ -86,14 +88,35 @@ async def _ingest(request: Request[Any, Any, Any], stream: Stream | None) -> Res
     body = unpack(body, header(request.scope, b"content-encoding"), settings.max_body_bytes)
     batch = decode_batch(body, ndjson=media_type in NDJSON, stream=stream, most=settings.max_batch_items)
     source = client[0] if (client := request.scope["client"]) else None
-    outcome = await _store(request.app.state.database, batch, source)
+    key = key_of(request.scope)
+    errors = _withhold(batch, key) if key and not key.sends_all else []
+    outcome = await _store(request.app.state.database, batch, source, errors)
     return Response(outcome, status_code=outcome.status)
 
 
-async def _store(database: Database, batch: Batch, source: str | None) -> BatchOutcome:
-    """What became of each item, once all is committed."""
+def _withhold(batch: Batch, key: Key) -> list[ItemError]:
+    """Take out what names a device that is not the key's: neither stored nor kept, and what is said of it."""
+    errors: list[ItemError] = []
+
+    def may(index: int, named: tuple[str, str] | None) -> bool:
+        try:
+            if named:
+                check_device(key, *named)
+        except Problem as problem:
+            errors.append(ItemError(index, problem.code, problem.detail))
+            return False
+        return True
+
+    for stream, readings in batch.readings.items():
+        batch.readings[stream] = [pair for pair in readings if may(pair[0], (stream.name, pair[1].device_id))]
+    batch.refused = [item for item in batch.refused if may(item.index, claimed_device(item.text.encode()))]
+    return errors
+
+
+async def _store(database: Database, batch: Batch, source: str | None, errors: list[ItemError]) -> BatchOutcome:
+    """What became of each item, once all is committed; `errors` are of those that were taken out."""
     outcomes: Counter[str] = Counter()
-    errors = [ItemError(item.index, item.problem.code, item.problem.detail) for item in batch.refused]
+    errors += [ItemError(item.index, item.problem.code, item.problem.detail) for item in batch.refused]
     for stream, readings in batch.readings.items():
         for start in range(0, len(readings), MOST_ROWS_A_CALL):
             part = readings[start : start + MOST_ROWS_A_CALL]

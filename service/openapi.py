@@ -11,7 +11,15 @@ import msgspec
 from litestar import get
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import SwaggerRenderPlugin
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.openapi.spec import (
+    Components,
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    RequestBody,
+    Schema,
+    SecurityScheme,
+)
 from litestar.params import FromPath
 from litestar.response import File, Redirect
 
@@ -23,22 +31,26 @@ _FILES = {"swagger-ui-bundle.js", "swagger-ui.css", "swagger-ui-standalone-prese
 
 _PROBLEMS = {
     400: "not an acceptable HTTP request, or not JSON",
+    401: "no API key, or one that does not hold",
+    403: "the key may not use this route, or not for this device",
     404: "unknown device or link",
     409: "it contradicts what is stored, which is kept",
     413: "the body is too long",
     415: "the body is of another media type or content coding",
     422: "refused; the detail names the field and the limit",
+    429: "more requests a second than the key, or the address, may send; retry after Retry-After seconds",
     503: "cannot be answered now; retry after Retry-After seconds",
 }
 
 
-def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """The documentation of the errors a handler answers."""
+def problems(*statuses: int, public: bool = False) -> dict[int, ResponseSpec]:
+    """The documentation of the errors a handler answers; with those of its key, unless it needs none."""
+    statuses = statuses if public else (*statuses, 401, 403, 429)
     return {
         status: ResponseSpec(
             ProblemDetails, generate_examples=False, description=_PROBLEMS[status], media_type=PROBLEM_MEDIA_TYPE
         )
-        for status in statuses
+        for status in sorted(statuses)
     }
 
 
@@ -76,6 +88,17 @@ def openapi_config() -> OpenAPIConfig:
         version=__version__,
         description="Telemetry of smart meters and electric vehicles. Times are RFC 3339 in UTC, energies kWh.",
         path="/docs",
+        components=Components(
+            security_schemes={
+                "apiKey": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    bearer_format="<keyId>.<secret>",
+                    description="needed with ENERGY_AUTH=required; `energy keys create` makes one",
+                )
+            }
+        ),
+        security=[{"apiKey": []}],
         use_handler_docstrings=True,
         operation_id_creator=lambda handler, method, path: handler.handler_name,
         render_plugins=[

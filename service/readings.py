@@ -30,6 +30,11 @@ class MeterReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=Tr
     voltage: Annotated[float, Meta(description="mains voltage, V, 0 to 1500")]
     timestamp: Timestamp
 
+    @property
+    def device_id(self) -> str:
+        """Whose reading it is."""
+        return self.meter_id
+
     def to_row(self, source: str | None) -> tuple[Any, ...]:
         """The reading as an `api.meter_reading`."""
         return (storable_text(self.meter_id), storable_time(self.timestamp), self.kwh_consumed_ac, self.voltage, source)
@@ -43,6 +48,11 @@ class VehicleReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=
     kwh_delivered_dc: Annotated[float, Meta(description="DC energy delivered in the interval, kWh, 0 to 1e7")]
     battery_temp: Annotated[float, Meta(description="battery temperature, degrees Celsius, -60 to 120")]
     timestamp: Timestamp
+
+    @property
+    def device_id(self) -> str:
+        """Whose reading it is."""
+        return self.vehicle_id
 
     def to_row(self, source: str | None) -> tuple[Any, ...]:
         """The reading as an `api.vehicle_reading`."""
@@ -123,6 +133,20 @@ class _Ids(Struct, rename="camel"):
 
 
 _decode_ids = msgspec.json.Decoder(_Ids).decode
+
+
+def claimed_device(body: bytes) -> tuple[str, str] | None:
+    """The stream and the id that a body names, whatever else is wrong with it; None where it names none, or two."""
+    try:
+        ids = _decode_ids(body)
+        if isinstance(ids.meter_id, Raw):
+            named = ("meter", msgspec.json.decode(ids.meter_id, type=str))
+            return named if ids.vehicle_id is UNSET else None
+        if isinstance(ids.vehicle_id, Raw):
+            return "vehicle", msgspec.json.decode(ids.vehicle_id, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    return None
 
 
 def decode_either(body: bytes) -> tuple[Stream, AnyReading]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,16 +19,16 @@ from service.embedded import EmbeddedDatabase
 from service.embedded.jobs import run_jobs
 from service.errors import StartupError
 from service.prepare import Prepared, prepared_database
+from service.protocol import GuardedProtocol
 from service.settings import Settings
 from service.workers import run_workers
 
 DRAIN_TIMEOUT_S = 20
 """Longer than a request may take: ACQUIRE_TIMEOUT_S and COMMAND_TIMEOUT_S."""
 BACKLOG = 2048
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 SERVER_OPTIONS: dict[str, Any] = {
-    "http": "httptools",
+    "http": GuardedProtocol,
     "ws": "none",
     "log_config": None,
     "access_log": False,
@@ -48,7 +48,7 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
     # until the server takes over, SIGTERM ends the start as Ctrl-C does: through every clean-up on the way out
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
-        _listen(settings.host, settings.port) as listener,
+        _listen(settings) as listener,
         prepared_database(settings, migrate_first=migrate_first) as database,
     ):
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -60,10 +60,16 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
             uvloop.run(_run(settings, database, listener, announcement))
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(settings: Settings) -> socket.socket:
     """Take the port; first of all, as everything else takes longer."""
+    host, port = settings.host, settings.port
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        if settings.auth == "off" and not ipaddress.ip_address(address[0]).is_loopback:
+            raise StartupError(
+                f"ENERGY_AUTH is off, and HOST is {host[:64]!r}, which others may reach: "
+                "set ENERGY_AUTH=required, or HOST=127.0.0.1"
+            )
         listener = socket.socket(family)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -74,8 +80,6 @@ def _listen(host: str, port: int) -> socket.socket:
             f"cannot listen on {host[:64]!r} port {port} ({reason}): "
             "stop what uses it, or set HOST and PORT to something else"
         ) from error
-    if host not in LOOPBACK:
-        print(f"warning: {host} may be reached by others, and this version has no authentication", file=sys.stderr)
     return listener
 
 

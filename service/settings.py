@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from service.errors import StartupError
+from service.requests import RequestIdFilter
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,14 @@ class Settings:
     """A replica that answers the reads; None for `database_url`."""
     host: str = "127.0.0.1"
     port: int = 3000
+    auth: str = "off"
+    """off: whoever reaches the port may do everything, so only loopback is listened on; required: API keys."""
+    device_rate: int = 50
+    """Requests a second of a key for one device, in each worker; 0 for any number. As the next two."""
+    key_rate: int = 1000
+    """Requests a second of any other key."""
+    address_rate: int = 0
+    """Requests a second of a network address, which may be that of a gateway or proxy with a fleet behind it."""
     data_dir: Path = Path(".energy")
     """Where the embedded database keeps its files."""
     max_body_bytes: int = 4 * 1024 * 1024
@@ -56,6 +65,10 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         database_read_url=_url(given, "DATABASE_READ_URL"),
         host=given.get("HOST", default.host),
         port=_whole_number(given, "PORT", default.port, 1, 65_535),
+        auth=_one_of(given, "ENERGY_AUTH", default.auth, ("off", "required")),
+        device_rate=_whole_number(given, "ENERGY_DEVICE_RATE", default.device_rate, 0, 1_000_000),
+        key_rate=_whole_number(given, "ENERGY_KEY_RATE", default.key_rate, 0, 1_000_000),
+        address_rate=_whole_number(given, "ENERGY_ADDRESS_RATE", default.address_rate, 0, 1_000_000),
         data_dir=Path(given.get("ENERGY_DATA_DIR", default.data_dir)),
         max_body_bytes=_whole_number(given, "ENERGY_MAX_BODY_BYTES", default.max_body_bytes, 1_024, 1_073_741_824),
         max_pending=_whole_number(given, "ENERGY_MAX_PENDING", default.max_pending, 1_000, 10_000_000),
@@ -91,7 +104,9 @@ def check_archive(name: str, text: str | None) -> str | None:
 
 def configure_logging(level: str) -> None:
     """Log to standard error from `level` on, one line an event."""
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s:%(request)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RequestIdFilter())
 
 
 def _whole_number(given: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -80,7 +80,9 @@ def test_a_second_run_meanwhile_is_told_that_the_port_is_taken() -> None:
 
 def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
     assert_one_plain_line(run("serve", HOST="192.0.2.1", PORT="0"), "PORT")
-    assert_one_plain_line(run("serve", HOST="192.0.2.1", PORT=str(free_port())), "192.0.2.1", "HOST")
+    assert_one_plain_line(
+        run("serve", HOST="192.0.2.1", PORT=str(free_port()), ENERGY_AUTH="required"), "cannot listen", "192.0.2.1"
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,11 +128,24 @@ def test_values_nobody_would_mean_are_no_traceback_either(wrong: dict[str, str],
     assert_one_plain_line(run("serve", **{"PORT": str(free_port()), **wrong}), *words)
 
 
-def test_an_address_others_can_reach_is_warned_of(tmp_path: Path) -> None:
-    with running({"HOST": "0.0.0.0", "ENERGY_DATA_DIR": str(tmp_path / "data")}) as service:  # noqa: S104
-        status, stderr = service.stop(signal.SIGTERM)
-    assert status == 0
-    assert "0.0.0.0 may be reached by others" in stderr
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])  # noqa: S104
+def test_without_keys_an_address_others_can_reach_is_refused(host: str) -> None:
+    assert_one_plain_line(run("serve", HOST=host, PORT=str(free_port())), host, "ENERGY_AUTH=required", "HOST")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.2"])
+def test_without_keys_any_address_of_this_machine_will_do(host: str) -> None:
+    url = f"postgresql://127.0.0.1:{free_port()}/x"
+    assert_one_plain_line(run("serve", HOST=host, PORT=str(free_port()), DATABASE_URL=url), "cannot be reached")
+
+
+def test_with_keys_any_address_is_listened_on(tmp_path: Path) -> None:
+    environment = {"HOST": "0.0.0.0", "ENERGY_AUTH": "required", "ENERGY_DATA_DIR": str(tmp_path / "data")}  # noqa: S104
+    with running(environment) as service:
+        assert service.get("/health/ready").status_code == 200
+        answer = service.post_meter("M1")
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+        assert service.stop(signal.SIGTERM) == (0, "")
 
 
 @pytest.mark.parametrize("command", [["serve"], ["serve", "--migrate"], ["migrate"]], ids=" ".join)
@@ -382,3 +397,44 @@ def test_when_its_embedded_database_dies_the_service_says_so_and_ends(tmp_path: 
         assert stderr.splitlines()[-1].startswith("energy: the embedded database ended (exit -9)")
     with running({"ENERGY_DATA_DIR": str(tmp_path / "data")}) as service:
         assert service.post_meter("M1").json() == {"outcome": "duplicate"}
+
+
+def token_of(result: subprocess.CompletedProcess[str]) -> tuple[str, str]:
+    """Key and token that a command printed."""
+    assert result.returncode == 0, result.stderr
+    key, _, token = (line.split(maxsplit=1)[1] for line in result.stdout.splitlines())
+    return key, token
+
+
+def test_keys_are_made_listed_rotated_and_revoked_and_a_secret_is_shown_once(environment: dict[str, str]) -> None:
+    run("migrate", **environment)
+    admin, token = token_of(run("keys", "create", "--scope", "admin", "--note", "first", **environment))
+    assert token.startswith(f"{admin}.")
+    gateway, _ = token_of(
+        run("keys", "create", "--scope", "gateway", "--device", "M1", "--prefix", "V", "--expires", "7d", **environment)
+    )
+    renewed, other = token_of(run("keys", "rotate", admin, "--keep", "0", **environment))
+    assert other != token
+    assert run("keys", "revoke", gateway, **environment).stdout.startswith(f"{gateway} is revoked since 20")
+    live = run("keys", "list", **environment).stdout
+    assert [line.split()[:2] for line in live.splitlines()[1:]] == [[renewed, "admin"]]
+    everything = run("keys", "list", "--all", **environment).stdout
+    assert re.search(rf"{gateway} +gateway +M1, V\* +revoked", everything)
+    assert re.search(rf"{admin} +admin +- +revoked.*first", everything)
+    assert not [secret for secret in (token, other) if secret.partition(".")[2] in live + everything]
+    assert_one_plain_line(run("keys", "create", "--scope", "device", **environment), "a stream and one device")
+    assert_one_plain_line(run("keys", "revoke", "ek_nobody", **environment), "there is no key ek_nobody")
+
+
+@pytest.mark.concurrent
+def test_the_login_of_the_service_makes_no_keys(empty_database: TestDatabase) -> None:
+    login = f"energy_app_{os.getpid()}"
+    environment = {"DATABASE_URL": empty_database.url, "ENERGY_SERVICE_PASSWORD": "secret"}
+    try:
+        assert run("migrate", "--service-login", login, **environment).returncode == 0
+        head, _, rest = empty_database.url.partition("://")
+        url = f"{head}://{login}:secret@{rest.partition('@')[2]}"
+        assert_one_plain_line(run("keys", "create", "--scope", "admin", DATABASE_URL=url), "a member of energy_dba")
+    finally:
+        with psycopg.connect(empty_database.url, autocommit=True) as connection:
+            connection.execute(f"DROP ROLE {login}")

@@ -1,0 +1,114 @@
+"""HTTP on a socket, with limits that uvicorn has not: for slow clients, for long headers, and for idle connections.
+
+Nothing here runs for a good request but a look at the clock as it begins: a sweep each second finds who is too slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEADER_TIMEOUT_S = 10.0
+"""From the first byte of a request, or from connecting, to the end of the headers."""
+BODY_TIMEOUT_S = 60.0
+"""From the first byte of a request to the end of its body."""
+MAX_HEADER_BYTES = 16 * 1024
+"""Names and values of the headers, and the path."""
+MOST_CONNECTIONS = 10_000
+"""Of a worker, at once; who comes then is turned away."""
+SWEEP_S = 1.0
+
+_sweepers: dict[int, asyncio.Task[None]] = {}
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """A connection that has to keep up."""
+
+    _since: float | None = None
+    """When the request began that has not come whole; None while there is none."""
+    _in_headers = True
+    _read = 0
+    """Bytes that came since then, while the headers are not complete."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Take the connection, if there is room."""
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()
+            return
+        self._since = time.monotonic()
+        _sweep_while_there_are(self.connections)
+
+    def data_received(self, data: bytes) -> None:
+        """Note when a request begins."""
+        if self._since is None:
+            self._since = time.monotonic()
+        if self._in_headers:
+            self._read += len(data)
+        super().data_received(data)
+        if self._in_headers and self._read > MAX_HEADER_BYTES:
+            self._refuse(431, "Request Header Fields Too Large")
+
+    def on_headers_complete(self) -> None:
+        """Let a request in whose headers are within the limit."""
+        if self._read > MAX_HEADER_BYTES:  # with a body, perhaps: now it shows
+            length = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if length > MAX_HEADER_BYTES:
+                return  # data_received refuses it
+        self._in_headers = False
+        self._read = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body, of a request that was let in."""
+        if not self._in_headers:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request has come whole."""
+        if not self._in_headers:
+            self._in_headers = True
+            self._since = None
+            super().on_message_complete()
+
+    def sweep(self, now: float) -> None:
+        """Turn the client away if it is too slow; not where it is this side that does not read."""
+        if self._since is None or (self.flow and self.flow.read_paused):
+            return
+        waited = now - self._since
+        if self._in_headers:
+            if waited > HEADER_TIMEOUT_S and (self.cycle is None or self.cycle.response_complete):
+                self._refuse(408, "Request Timeout")
+        elif waited > BODY_TIMEOUT_S and not self.cycle.response_complete:
+            self._refuse(408, "Request Timeout")
+
+    def _refuse(self, status: int, phrase: str) -> None:
+        """Say why, unless an answer is under way, and hang up."""
+        if self.transport.is_closing():
+            return
+        if self._read or not self._in_headers:  # who has sent nothing is told nothing
+            under_way = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+            if not under_way:
+                lines = f"HTTP/1.1 {status} {phrase}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                self.transport.write(lines.encode())
+        self.transport.close()
+
+
+def _sweep_while_there_are(connections: set[Any]) -> None:
+    """Have a task look at `connections` until there are none; a server has one such set."""
+    if id(connections) not in _sweepers:
+        task = asyncio.get_running_loop().create_task(_sweep(connections))
+        _sweepers[id(connections)] = task
+        task.add_done_callback(lambda _: _sweepers.pop(id(connections), None))
+
+
+async def _sweep(connections: set[Any]) -> None:
+    while connections:
+        await asyncio.sleep(SWEEP_S)
+        now = time.monotonic()
+        for connection in list(connections):
+            if isinstance(connection, GuardedProtocol):
+                connection.sweep(now)

@@ -1,0 +1,26 @@
+-- Everything but the hash.
+
+CREATE OR REPLACE VIEW ops.api_key AS
+SELECT
+    k.key_id, k.scope, k.stream, k.device_ids, k.id_prefix, k.note, k.created_at, k.created_by, k.expires_at, k.revoked_at,
+    CASE
+        WHEN k.revoked_at IS NOT NULL THEN 'revoked'
+        WHEN k.expires_at <= now() THEN 'expired'
+        ELSE 'live'
+    END AS state
+FROM telemetry.api_key AS k;
+
+GRANT SELECT ON ops.api_key TO energy_dba;
+
+COMMENT ON VIEW ops.api_key IS 'The API keys, without their secrets; ops.create_api_key, rotate_api_key and revoke_api_key change them';
+COMMENT ON COLUMN ops.api_key.key_id IS 'The first part of the token';
+COMMENT ON COLUMN ops.api_key.scope IS 'device, gateway, read or admin';
+COMMENT ON COLUMN ops.api_key.stream IS 'meter or vehicle, which of them the ids are; NULL for both';
+COMMENT ON COLUMN ops.api_key.device_ids IS 'The devices it may send readings of';
+COMMENT ON COLUMN ops.api_key.id_prefix IS 'It may also send readings of devices whose id begins with this; empty for every id, NULL for no other';
+COMMENT ON COLUMN ops.api_key.note IS 'Whose it is';
+COMMENT ON COLUMN ops.api_key.created_at IS 'When it was made';
+COMMENT ON COLUMN ops.api_key.created_by IS 'Login that made it';
+COMMENT ON COLUMN ops.api_key.expires_at IS 'From when on it is refused; NULL for never';
+COMMENT ON COLUMN ops.api_key.revoked_at IS 'When it was revoked; NULL while it was not';
+COMMENT ON COLUMN ops.api_key.state IS 'live, expired or revoked';

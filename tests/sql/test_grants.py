@@ -1,0 +1,72 @@
+"""Who may do what: every right that a role of ours, or everybody, has on an object of ours, against a list."""
+
+from pathlib import Path
+
+from tests.support import Owner
+
+GOLDEN = Path(__file__).parent / "grants.txt"
+
+GRANTS = """
+WITH schema AS (
+    SELECT oid, nspname, nspacl FROM pg_namespace WHERE nspname IN ('telemetry', 'api', 'bi', 'ops', 'yoyo', 'public')
+),
+granted AS (
+    SELECT 'schema ' || s.nspname AS object, a.grantee, a.privilege_type, s.nspname
+    FROM schema AS s, aclexplode(coalesce(s.nspacl, acldefault('n', 10))) AS a
+    UNION ALL
+    SELECT
+        CASE c.relkind WHEN 'S' THEN 'sequence ' ELSE 'relation ' END || s.nspname || '.' || c.relname,
+        a.grantee, a.privilege_type, s.nspname
+    FROM pg_class AS c JOIN schema AS s ON s.oid = c.relnamespace, aclexplode(c.relacl) AS a
+    WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f', 'S')
+    UNION ALL
+    SELECT 'column ' || s.nspname || '.' || c.relname || '.' || t.attname, a.grantee, a.privilege_type, s.nspname
+    FROM pg_attribute AS t JOIN pg_class AS c ON c.oid = t.attrelid JOIN schema AS s ON s.oid = c.relnamespace,
+        aclexplode(t.attacl) AS a
+    UNION ALL
+    SELECT 'function ' || s.nspname || '.' || p.proname, a.grantee, a.privilege_type, s.nspname
+    FROM pg_proc AS p JOIN schema AS s ON s.oid = p.pronamespace,
+        aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+)
+SELECT DISTINCT object || ': ' || CASE WHEN grantee = 0 THEN 'everybody' ELSE grantee::regrole::text END
+    || ' ' || lower(privilege_type) AS line
+FROM granted
+-- the owner has every right; TimescaleDB's and PostgreSQL's own objects in public are theirs
+WHERE (grantee = 0 OR grantee::regrole::text IN ('energy_service', 'energy_bi', 'energy_dba'))
+AND (nspname <> 'public' OR object LIKE 'schema%')
+UNION
+SELECT 'role ' || m.roleid::regrole || ': ' || m.member::regrole || ' member' FROM pg_auth_members AS m
+WHERE m.member::regrole::text ~ '^energy_(owner|service|bi|dba)$'
+UNION
+SELECT 'role ' || r.rolname || ': ' || attribute FROM pg_roles AS r,
+    unnest(ARRAY[
+        CASE WHEN r.rolsuper THEN 'superuser' END, CASE WHEN r.rolcreaterole THEN 'createrole' END,
+        CASE WHEN r.rolcreatedb THEN 'createdb' END, CASE WHEN r.rolbypassrls THEN 'bypassrls' END,
+        CASE WHEN r.rolreplication THEN 'replication' END, CASE WHEN r.rolcanlogin THEN 'login' END
+    ]) AS attribute
+WHERE r.rolname ~ '^energy_(owner|service|bi|dba)$' AND attribute IS NOT NULL
+"""
+
+
+async def test_every_right_is_in_the_list_and_every_right_of_the_list_is_there(owner: Owner) -> None:
+    found = sorted(row[0] for row in await owner.fetch(GRANTS))
+    listed = GOLDEN.read_text().splitlines()
+    assert sorted(set(found) - set(listed)) == [], "a right that nobody wrote down in grants.txt"
+    assert sorted(set(listed) - set(found)) == [], "a right that grants.txt promises"
+    assert listed == sorted(listed)
+
+
+def test_the_list_gives_nobody_what_no_role_should_have() -> None:
+    lines = GOLDEN.read_text().splitlines()
+    service = [line for line in lines if " energy_service " in line]
+    assert {line.split(".")[0] for line in service} == {"function api", "schema api: energy_service usage"}
+    assert not [line for line in lines if line.startswith(("function", "relation", "column")) and " everybody " in line]
+    bi = [line for line in lines if " energy_bi " in line]
+    assert bi
+    # the functions are those that its views call; it may not name them, without the right to use their schema
+    assert {line.rpartition(" ")[2] for line in bi} <= {"usage", "select", "execute"}
+    assert "schema bi: energy_bi usage" in bi
+    assert len([line for line in bi if line.endswith("usage")]) == 1
+    assert not [
+        line for line in lines if line.endswith(("superuser", "createrole", "createdb", "bypassrls", "replication"))
+    ]
