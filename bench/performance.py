@@ -50,8 +50,10 @@ def measure(stage: Stage) -> list[Row]:
             with stages[name].connection() as connection:
                 end = this_minute()
                 history = History(vehicles, connection)
-                history.fill(end - timedelta(days=days), end)
-                history.refresh(end - timedelta(days=days), end - timedelta(minutes=15))
+                start = end - timedelta(days=days)
+                history.fill(start, end)
+                # the day on which it begins as a whole, as a refresh at night does
+                history.refresh(start.replace(hour=0, minute=0), end - timedelta(minutes=15))
                 history.compress(COMPRESS_AFTER)
                 history.settle()
         rows = _over_http(stages, vehicles)

@@ -47,7 +47,12 @@ def serve_command(migrate_first: bool) -> None:
     metavar="NAME",
     help="Also make the login NAME for BI people, with the password in ENERGY_BI_PASSWORD.",
 )
-def migrate_command(service_login: str | None, bi_login: str | None) -> None:
+@click.option(
+    "--dba-login",
+    metavar="NAME",
+    help="Also make the login NAME for a DBA, with the password in ENERGY_DBA_PASSWORD.",
+)
+def migrate_command(service_login: str | None, bi_login: str | None, dba_login: str | None) -> None:
     """Bring the database to this version's schema; safe to repeat, and to run from several places at once."""
     settings = load_settings()
     configure_logging(settings.log_level)
@@ -55,6 +60,7 @@ def migrate_command(service_login: str | None, bi_login: str | None) -> None:
     for name, role, option, variable in (
         (service_login, "energy_service", "--service-login", "ENERGY_SERVICE_PASSWORD"),
         (bi_login, "energy_bi", "--bi-login", "ENERGY_BI_PASSWORD"),
+        (dba_login, "energy_dba", "--dba-login", "ENERGY_DBA_PASSWORD"),
     ):
         if name and not (settings.database_url and os.environ.get(variable)):
             raise StartupError(f"{option} needs DATABASE_URL and {variable}")

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     AnyConnection = asyncpg.Connection[asyncpg.Record]
 else:  # generic only to the type checker
     AnyConnection = asyncpg.Connection
+Session: TypeAlias = "AnyConnection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+"""A connection, or one lent by a pool."""
 
 
 class Connection(AnyConnection):
@@ -41,7 +43,7 @@ class Connection(AnyConnection):
         return ""
 
 
-async def set_up(connection: AnyConnection) -> None:
+async def set_up(connection: Session) -> None:
     """Give up every right but those of the service, and let no default of the server weaken what an answer means.
 
     A statement, as the embedded database ignores start-up options. `jit` slows the look-up of types down.

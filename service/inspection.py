@@ -70,7 +70,8 @@ async def inspect_server(url: str) -> Server:
                 "WHERE name = 'timescaledb'"
             )
             license_ = await connection.fetchval("SELECT current_setting('timescaledb.license', TRUE)")
-            version, migrations, time_zone, findings = None, {}, None, ()
+            version, migrations, time_zone = None, {}, None
+            findings: tuple[tuple[str, str, bool], ...] = ()
             # asked step by step: another process may be migrating, and the service's login may not see schema ops
             if await _exists(connection, "api", "to_regprocedure('api.get_schema_version()')"):
                 version = await connection.fetchval("SELECT api.get_schema_version()")
@@ -80,7 +81,8 @@ async def inspect_server(url: str) -> Server:
                 rows = await connection.fetch("SELECT migration_id, sha256 FROM ops.migration ORDER BY migration_id")
                 migrations = {row["migration_id"]: row["sha256"] for row in rows}
             if await _exists(connection, "ops", "to_regprocedure('ops.diagnose()')"):
-                findings = tuple(tuple(row) for row in await connection.fetch("SELECT * FROM ops.diagnose()"))
+                rows = await connection.fetch("SELECT topic, finding, is_fault FROM ops.diagnose()")
+                findings = tuple((row["topic"], row["finding"], row["is_fault"]) for row in rows)
             return Server(postgresql.split(" ")[0], timescaledb, license_, version, migrations, time_zone, findings)
         finally:
             connection.terminate()

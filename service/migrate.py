@@ -56,7 +56,8 @@ def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) 
             for migration_id in pending:
                 _apply(backend, migrations[migration_id], known[migration_id])
             _apply_code(backend.connection, sql_dir)
-            backend.connection.execute("SELECT ops.apply_policies()")
+            if (sql_dir / "ops" / "apply_policies.sql").exists():  # not in what an older version is made of
+                backend.connection.execute("SELECT ops.apply_policies()")
             return pending
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[0]

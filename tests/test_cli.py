@@ -291,6 +291,28 @@ def test_a_bi_login_reads_bi_with_a_time_limit_and_writes_nothing(empty_database
             connection.execute(f"DROP ROLE {login}")
 
 
+@pytest.mark.concurrent
+def test_a_dba_login_changes_policies_and_reads_no_readings(empty_database: TestDatabase) -> None:
+    login = "energy_test_dba"
+    missing = run("migrate", "--dba-login", login, DATABASE_URL=empty_database.url)
+    assert_one_plain_line(missing, "--dba-login needs DATABASE_URL and ENERGY_DBA_PASSWORD")
+    result = run("migrate", "--dba-login", login, DATABASE_URL=empty_database.url, ENERGY_DBA_PASSWORD="secret1")
+    assert result.returncode == 0, result.stderr
+    url = re.sub(r"//[^@/]*@", f"//{login}:secret1@", empty_database.url)
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SELECT ops.set_policy('telemetry.rejected_reading', 'drop_after', '60 days')")
+            changed = connection.execute("SELECT setting, was, becomes FROM ops.apply_policies()").fetchall()
+            assert changed == [("drop_after", "30 days", "60 days")]
+            owned = "SELECT DISTINCT owner::text FROM timescaledb_information.jobs WHERE job_id >= 1000"
+            assert connection.execute(owned).fetchall() == [("energy_owner",)]
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("SELECT * FROM telemetry.meter_telemetry_history")
+    finally:
+        with psycopg.connect(empty_database.url, autocommit=True) as connection:
+            connection.execute(f"DROP ROLE {login}")
+
+
 def test_the_days_of_another_time_zone_take_one_command(environment: dict[str, str]) -> None:
     assert run("migrate", **environment, ENERGY_TIMEZONE="Europe/Berlin").returncode == 0
     assert re.search(r"time zone +Europe/Berlin", run("doctor", **environment).stdout)

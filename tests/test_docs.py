@@ -140,6 +140,7 @@ def test_settings_are_the_same_in_code_readme_and_env_example() -> None:
         "POSTGRES_PASSWORD",
         "ENERGY_SERVICE_PASSWORD",
         "ENERGY_BI_PASSWORD",
+        "ENERGY_DBA_PASSWORD",
     }
     assert {settings.variable_of(field.name) for field in dataclasses.fields(Settings)} == names
     default = Settings()

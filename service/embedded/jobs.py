@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from service.db import AnyConnection, Database, set_up
+from service.db import Database, Session, set_up
 
 FIRST_AFTER_S = 5.0
 """A service that has just started answers first."""
@@ -45,7 +45,7 @@ async def run_due_jobs(database: Database) -> list[int]:
     return due
 
 
-async def _run(connection: AnyConnection, job: int) -> None:
+async def _run(connection: Session, job: int) -> None:
     started, error = datetime.now(UTC), None
     await _as_owner(connection)
     try:
@@ -59,7 +59,7 @@ async def _run(connection: AnyConnection, job: int) -> None:
         await set_up(connection)
 
 
-async def _as_owner(connection: AnyConnection) -> None:
+async def _as_owner(connection: Session) -> None:
     """As TimescaleDB's own workers are: the owner of the jobs, with the settings of that role (migration 0012)."""
     await connection.execute(
         "RESET ROLE; SET ROLE energy_owner; SET lock_timeout = 0; "

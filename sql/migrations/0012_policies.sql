@@ -14,7 +14,9 @@ CREATE TABLE ops.policy (
     live_every interval,
     late_start interval,
     late_every interval,
-    archive boolean NOT NULL DEFAULT FALSE
+    archive boolean NOT NULL DEFAULT FALSE,
+    -- ingest obeys it at once, so it cannot wait for ops.apply_policies to refuse
+    CONSTRAINT a_history_accepts_readings CHECK (accept_for IS NOT NULL OR object NOT LIKE 'telemetry.%history')
 );
 
 COMMENT ON TABLE ops.policy IS 'What the database should keep, how, and for how long: a row per object. Change it with ops.set_policy, or UPDATE it, and have the database follow with ops.apply_policies';
@@ -44,7 +46,23 @@ VALUES
 ('bi.meter_daily', '364 days', '4 days', NULL, NULL, '4 days', '1 day', '1 hour', '700 days', '1 day'),
 ('bi.vehicle_daily', '364 days', '4 days', NULL, NULL, '4 days', '1 day', '1 hour', '700 days', '1 day');
 
-GRANT SELECT, UPDATE ON ops.policy TO energy_dba;
+-- what is kept longer than that, or for good, on this database is not to be dropped by an upgrade
+UPDATE ops.policy AS p SET drop_after = h.drop_after
+FROM (
+    SELECT i.hypertable_schema || '.' || i.hypertable_name AS object, (j.config ->> 'drop_after')::interval AS drop_after
+    FROM timescaledb_information.hypertables AS i
+    LEFT JOIN timescaledb_information.jobs AS j
+        ON i.hypertable_schema = j.hypertable_schema
+        AND i.hypertable_name = j.hypertable_name AND j.proc_name = 'policy_retention'
+) AS h
+WHERE p.object = h.object AND (h.drop_after IS NULL OR h.drop_after > p.drop_after);
+
+GRANT
+SELECT,
+UPDATE (
+    chunk_interval, compress_after, drop_after, accept_for, live_start, live_end, live_every, late_start, late_every, archive
+)
+ON ops.policy TO energy_dba;
 
 -- energy archive writes it; a chunk is dropped only while its rows are those that are archived
 CREATE TABLE ops.archived_chunk (
@@ -76,7 +94,7 @@ COMMENT ON COLUMN ops.archived_chunk.keep_until IS 'Restored, and not to be drop
 GRANT SELECT ON ops.archived_chunk TO energy_dba;
 
 CREATE TABLE ops.job_run (
-    job_id integer PRIMARY KEY,
+    job_id bigint PRIMARY KEY,
     started_at timestamptz NOT NULL,
     finished_at timestamptz,
     failures bigint NOT NULL DEFAULT 0,
@@ -87,7 +105,7 @@ COMMENT ON TABLE ops.job_run IS 'The last run of each job where the service runs
 COMMENT ON COLUMN ops.job_run.job_id IS 'TimescaleDB''s number of the job';
 COMMENT ON COLUMN ops.job_run.started_at IS 'When the last run began';
 COMMENT ON COLUMN ops.job_run.finished_at IS 'When the last run ended; NULL while it runs, or where it was cut off';
-COMMENT ON COLUMN ops.job_run.failures IS 'Runs that failed since the last that did not';
+COMMENT ON COLUMN ops.job_run.failures IS 'Runs that failed';
 COMMENT ON COLUMN ops.job_run.error IS 'Why the last run failed; NULL where it did not';
 
 ALTER TABLE telemetry.fleet ADD COLUMN disk_bound_bytes bigint CHECK (disk_bound_bytes > 0);

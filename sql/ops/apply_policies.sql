@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION ops.apply_policies(p_dry_run boolean DEFAULT FALSE)
 RETURNS TABLE (object text, setting text, was text, becomes text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, ops, pg_temp
+SET client_min_messages = warning
 AS $$
 #variable_conflict use_column
 DECLARE

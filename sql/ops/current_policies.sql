@@ -1,7 +1,7 @@
 -- What the database does now, in the shape of what it should do: the two are compared column by column.
 
 CREATE OR REPLACE FUNCTION ops.current_policies() RETURNS SETOF ops.policy
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, ops, pg_temp
 AS $$
     SELECT

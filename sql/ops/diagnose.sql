@@ -17,7 +17,13 @@ AS $$
     SELECT 'aggregates', count(*) FILTER (WHERE l.health = 'ok') || ' of ' || count(*) || ' are up to date', FALSE
     FROM ops.aggregate_lag AS l
     UNION ALL
-    SELECT 'aggregates', format('%s is %s behind: see ops.aggregate_lag', l.aggregate, l.behind), TRUE
+    SELECT
+        'aggregates',
+        CASE l.health
+            WHEN 'late' THEN format('%s is %s behind: see ops.aggregate_lag', l.aggregate, l.behind)
+            ELSE format('%s has late readings that no tier reaches: see ops.aggregate_lag', l.aggregate)
+        END,
+        TRUE
     FROM ops.aggregate_lag AS l
     WHERE l.health <> 'ok'
     UNION ALL

@@ -16,8 +16,8 @@ COMMENT ON COLUMN ops.job_health.duty IS 'compress, drop, live or late (the refr
 COMMENT ON COLUMN ops.job_health.schedule_interval IS 'How often it runs';
 COMMENT ON COLUMN ops.job_health.last_started_at IS 'When it last ran; NULL where it has not yet';
 COMMENT ON COLUMN ops.job_health.last_duration IS 'How long that took';
-COMMENT ON COLUMN ops.job_health.next_start IS 'When it runs next; NULL where nobody has planned that';
+COMMENT ON COLUMN ops.job_health.next_start IS 'When it should run next; NULL where that is not planned';
 COMMENT ON COLUMN ops.job_health.failures IS 'Runs that failed';
 COMMENT ON COLUMN ops.job_health.last_error IS 'Why the last run failed; NULL where it did not';
 COMMENT ON COLUMN ops.job_health.overdue IS 'How long ago it should have run, a turn (at least 10 minutes) granted';
-COMMENT ON COLUMN ops.job_health.health IS 'ok; late: it does not run; failing: its last run failed';
+COMMENT ON COLUMN ops.job_health.health IS 'ok; late: it does not run; failing: its last run failed; paused: somebody has switched it off with alter_job';

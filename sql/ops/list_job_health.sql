@@ -27,8 +27,14 @@ AS $$
         t.failures,
         CASE WHEN t.failed THEN t.error END,
         o.overdue,
-        CASE WHEN t.failed THEN 'failing' WHEN o.overdue > INTERVAL '0' THEN 'late' ELSE 'ok' END
+        CASE
+            WHEN NOT j.is_scheduled THEN 'paused'
+            WHEN t.failed THEN 'failing'
+            WHEN o.overdue > INTERVAL '0' THEN 'late'
+            ELSE 'ok'
+        END
     FROM ops.policy_job AS j
+    LEFT JOIN timescaledb_information.jobs AS i ON i.job_id = j.job_id
     LEFT JOIN timescaledb_information.job_stats AS s ON s.job_id = j.job_id
     LEFT JOIN ops.job_run AS r ON r.job_id = j.job_id
     CROSS JOIN LATERAL (
@@ -36,7 +42,7 @@ AS $$
             coalesce(r.started_at, nullif(s.last_run_started_at, '-infinity')) AS started_at,
             CASE WHEN r.job_id IS NULL THEN s.last_run_duration ELSE r.finished_at - r.started_at END AS duration,
             CASE
-                WHEN r.job_id IS NULL THEN nullif(j.next_start, '-infinity')
+                WHEN r.job_id IS NULL THEN coalesce(nullif(j.next_start, '-infinity'), i.initial_start)
                 ELSE r.started_at + j.schedule_interval
             END AS next_start,
             CASE WHEN r.job_id IS NULL THEN coalesce(s.total_failures, 0) ELSE r.failures END AS failures,

@@ -48,7 +48,7 @@ BEGIN
             SELECT t.span
             FROM unnest(
                 telemetry.stale_times(substr(aggregate, 4))
-                * tstzmultirange(tstzrange(now() - v_policy.late_start, least(materialized_until, v_limit)))
+                * tstzmultirange(tstzrange('-infinity', least(materialized_until, v_limit)))
             ) AS t (span)
             WHERE materialized_until IS NOT NULL
         LOOP
@@ -57,7 +57,13 @@ BEGIN
                 stale_ranges := stale_ranges + tstzmultirange(v_stale);
             END IF;
         END LOOP;
-        health := CASE WHEN behind > 2 * (v_policy.live_every + INTERVAL '5 minutes') THEN 'late' ELSE 'ok' END;
+        health := CASE
+            WHEN behind > 2 * (v_policy.live_every + INTERVAL '5 minutes') THEN 'late'
+            -- what imports have stored is refreshed whatever its age
+            WHEN lower(stale_ranges) < now() - v_policy.late_start AND NOT EXISTS (SELECT FROM telemetry.stale_day)
+                THEN 'unreached'
+            ELSE 'ok'
+        END;
         RETURN NEXT;
     END LOOP;
 END;

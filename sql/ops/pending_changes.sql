@@ -1,7 +1,8 @@
--- Column by column, what ops.policy says and the database does not do.
+-- Column by column, what ops.policy says and the database does not do. Intervals differ where they are written differently,
+-- as a year is not 360 days; but TimescaleDB keeps a chunk interval as a length, of which a day is 24 hours.
 
 CREATE OR REPLACE FUNCTION ops.pending_changes() RETURNS TABLE (object text, setting text, was text, becomes text)
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, ops, pg_temp
 AS $$
     SELECT p.object, s.key, w.value, s.value
@@ -9,7 +10,10 @@ AS $$
     JOIN ops.current_policies() AS c ON c.object = p.object
     CROSS JOIN LATERAL jsonb_each_text(to_jsonb(p)) AS s
     JOIN LATERAL jsonb_each_text(to_jsonb(c)) AS w ON w.key = s.key
-    WHERE w.value IS DISTINCT FROM s.value
+    WHERE CASE s.key
+        WHEN 'chunk_interval' THEN w.value::interval IS DISTINCT FROM s.value::interval
+        ELSE w.value IS DISTINCT FROM s.value
+    END
     ORDER BY p.object, s.key;
 $$;
 

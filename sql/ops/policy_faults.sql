@@ -10,6 +10,9 @@ AS $$
             p.*,
             p.object LIKE 'bi.%' AS is_aggregate,
             p.object LIKE 'telemetry.%history' AS is_history,
+            CASE split_part(p.object, '_', 2)
+                WHEN '15min' THEN INTERVAL '15 minutes' WHEN 'hourly' THEN INTERVAL '1 hour' ELSE INTERVAL '1 day'
+            END AS bucket,
             CASE
                 WHEN p.object LIKE 'bi.%\_15min' THEN 'telemetry.' || stream.name || '_telemetry_history'
                 WHEN p.object LIKE 'bi.%' THEN 'bi.' || stream.name || '_15min'
@@ -37,6 +40,10 @@ AS $$
             (
                 'compress_after', p.is_history AND p.compress_after < INTERVAL '1 hour',
                 format('%s is less than 1 hour: readings that are a little late would go into the columnstore', p.compress_after)
+            ),
+            (
+                'compress_after', p.compress_after IS NOT NULL AND NOT p.is_history AND NOT p.is_aggregate,
+                'only histories and aggregates have a columnstore'
             ),
             (
                 'drop_after', p.drop_after <= INTERVAL '0',
@@ -70,12 +77,12 @@ AS $$
                 AND NOT p.is_aggregate, 'only aggregates are refreshed'
             ),
             (
-                'live_start', now() - p.live_start >= now() - p.live_end,
-                format('%s is not more than live_end %s: the live tier would be empty', p.live_start, p.live_end)
+                'live_start', now() - p.live_start > now() - p.live_end - 2 * p.bucket,
+                format('from %s to live_end %s are less than two buckets: the live tier would find nothing', p.live_start, p.live_end)
             ),
             (
-                'late_start', now() - p.late_start >= now() - p.live_start,
-                format('%s is not more than live_start %s: the tiers would overlap', p.late_start, p.live_start)
+                'late_start', now() - p.late_start > now() - p.live_start - 2 * p.bucket,
+                format('from %s to live_start %s are less than two buckets: the late tier would find nothing', p.late_start, p.live_start)
             ),
             (
                 'late_start', now() - p.late_start < now() - s.drop_after + s.chunk_interval,
@@ -90,7 +97,7 @@ AS $$
             (
                 'archive', p.archive AND (
                     p.chunk_interval > INTERVAL '1 day'
-                    OR mod(86400, extract(EPOCH FROM p.chunk_interval)) <> 0
+                    OR mod(86400, nullif(extract(EPOCH FROM p.chunk_interval), 0)) <> 0
                 ),
                 format('chunk_interval %s is not a day or an even part of it, by which archives are filed', p.chunk_interval)
             )

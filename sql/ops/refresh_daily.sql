@@ -29,6 +29,17 @@ BEGIN
                 ('bi.' || v_aggregate)::pg_catalog.regclass,
                 pg_catalog.lower(v_span), pg_catalog.upper(v_span), force => TRUE
             );
+            -- TimescaleDB 2.23 leaves its log as it was after a refresh by force, and the day would be stale for ever; the
+            -- second one makes good what the refresh between them may miss
+            IF telemetry.stale_times(v_aggregate) && v_span THEN
+                CALL public.refresh_continuous_aggregate(
+                    ('bi.' || v_aggregate)::pg_catalog.regclass, pg_catalog.lower(v_span), pg_catalog.upper(v_span)
+                );
+                CALL public.refresh_continuous_aggregate(
+                    ('bi.' || v_aggregate)::pg_catalog.regclass,
+                    pg_catalog.lower(v_span), pg_catalog.upper(v_span), force => TRUE
+                );
+            END IF;
         END LOOP;
     END LOOP;
 END;

@@ -7,7 +7,7 @@ AS $$
 DECLARE
     v_policy ops.policy;
 BEGIN
-    IF p_setting = 'object' OR p_setting NOT IN (
+    IF p_setting IS NULL OR p_setting = 'object' OR p_setting NOT IN (
         SELECT a.attname FROM pg_attribute AS a
         WHERE a.attrelid = 'ops.policy'::regclass AND a.attnum > 0 AND NOT a.attisdropped
     ) THEN

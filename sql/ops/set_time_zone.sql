@@ -9,6 +9,8 @@ BEGIN
     PERFORM now() AT TIME ZONE p_time_zone; -- raises for what is no zone
     DROP VIEW IF EXISTS bi.fleet_efficiency_daily;
     DROP VIEW IF EXISTS bi.vehicle_efficiency_daily;
+    -- jobs of our own, unlike TimescaleDB's policies, would stay, and ops.apply_policies take them for those of the new ones
+    PERFORM public.delete_job(j.job_id) FROM ops.policy_job AS j WHERE j.object LIKE 'bi.%\_daily';
     DROP MATERIALIZED VIEW bi.meter_daily;
     DROP MATERIALIZED VIEW bi.vehicle_daily;
     UPDATE telemetry.fleet SET time_zone = p_time_zone;
@@ -19,4 +21,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.set_time_zone (text) FROM PUBLIC;
 
 COMMENT ON FUNCTION ops.set_time_zone (text) IS
-'Makes the daily aggregates anew, empty, for the days of a time zone (IANA name); `energy time-zone` calls it, brings the views on top of them back, and fills them';
+'Makes the daily aggregates anew, empty, for the days of a time zone (IANA name); `energy time-zone` calls it, brings the views on top of them and the jobs back, and fills them';

@@ -27,10 +27,11 @@ WITH object AS (
 SELECT
     o.object, o.chunks, o.compressed_chunks, o.rows_estimated, o.raw_bytes, o.bytes, o.compression_ratio, o.bytes_a_day,
     CASE
-        WHEN sum(o.bytes_a_day) OVER () > 0
-            THEN floor(greatest(ops.bytes_left(), 0) / sum(o.bytes_a_day) OVER ())::bigint
+        WHEN d.bytes_left IS NOT NULL AND sum(o.bytes_a_day) OVER () > 0 -- greatest would make 0 of NULL
+            THEN floor(greatest(d.bytes_left, 0) / sum(o.bytes_a_day) OVER ())::bigint
     END AS days_left
-FROM object AS o;
+FROM object AS o
+CROSS JOIN (SELECT ops.bytes_left() AS bytes_left) AS d;
 
 GRANT SELECT ON ops.storage TO energy_dba;
 

@@ -81,13 +81,33 @@ def test_what_retention_has_dropped_stays_in_the_aggregates_and_in_answers(energ
     assert send(energy_database, "old", TODAY - 732 * DAY) == ["timestamp_too_old"] * 2
 
 
+def test_an_import_at_the_edge_of_the_retention_empties_no_aggregate(empty_database: TestDatabase) -> None:
+    migrate(empty_database.url)
+    with psycopg.connect(empty_database.url, autocommit=True) as connection:
+        energy_database = EnergyDatabase(connection)
+        send(energy_database, "edge", TODAY - 11 * DAY, TODAY - 9 * DAY)
+        energy_database.refresh(TODAY - 13 * DAY, TODAY - DAY)
+        connection.execute(
+            "UPDATE ops.policy SET drop_after = '10 days', accept_for = '10 days' WHERE object LIKE '%history'"
+        )
+        connection.execute("UPDATE ops.policy SET late_start = '8 days' WHERE object LIKE 'bi.%'")
+        connection.execute("SELECT ops.apply_policies()")
+        jobs = "SELECT job_id FROM ops.policy_job WHERE object LIKE '%history' AND duty = 'drop'"
+        for (job,) in connection.execute(jobs).fetchall():
+            connection.execute(f"CALL run_job({job})")
+        connection.execute("SELECT telemetry.mark_stale_days(%s, %s)", [TODAY - 10 * DAY] * 2)
+        connection.execute("CALL ops.refresh_stale_days()")
+        [row] = energy_database.rows("SELECT sum(kwh_consumed_ac) AS kwh FROM bi.meter_15min WHERE meter_id = 'Medge'")
+        assert row["kwh"] == 2
+
+
 async def test_no_refresh_reaches_what_retention_drops_or_what_is_still_to_come(owner: Owner) -> None:
     jobs = await owner.fetch(
         "SELECT proc_name, config ->> 'start_offset' AS start, config ->> 'end_offset' AS until "
         "FROM timescaledb_information.jobs WHERE proc_name ~ 'refresh_(continuous|daily)'"
     )
-    assert len(jobs) == 10  # two tiers of each of the four policies, and of the days
-    retention = await owner.fetchval("SELECT telemetry.raw_retention()")
+    assert len(jobs) == 12  # two tiers of each
+    retention = await owner.fetchval("SELECT min(drop_after) FROM ops.policy WHERE object LIKE 'telemetry.%history'")
     for job in jobs:
         [(start, until)] = await owner.fetch(
             "SELECT $1::text::interval, $2::text::interval", job["start"], job["until"]

@@ -1,0 +1,81 @@
+"""The archive: rows a second of `energy archive run` and `verify`, bytes a reading, and what dropping a day costs."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime, timedelta
+
+import psycopg
+
+from bench.history import DAY, FILL, History, this_minute
+from bench.report import Row
+from bench.stage import Stage
+
+DEVICES = (1_000, 70)
+EMBEDDED_DEVICES = (30, 3)
+"""Of a large and of a small day, a reading a minute each."""
+
+
+def measure(stage: Stage) -> list[Row]:
+    """Two days beyond retention, one large and one small, compressed as such days are."""
+    today = this_minute().replace(hour=0, minute=0)
+    days = {"large": today - 735 * DAY, "small": today - 734 * DAY}
+    devices = DEVICES if stage.url else EMBEDDED_DEVICES
+    stage.environment["ENERGY_ARCHIVE"] = str(stage.folder / "archive")
+    with stage.connection() as connection:
+        History(devices[0], connection)
+        for day, count in zip(days.values(), devices, strict=True):
+            for statement in FILL.values():
+                connection.execute(statement, {"vehicles": count, "start": day, "end": day + DAY})
+            for stream in FILL:
+                _compress(connection, stream, day)
+            connection.execute("VACUUM ANALYZE")
+        plain = _drops(connection, days, "SELECT drop_chunks('telemetry.vehicle_telemetry_history', older_than => %s)")
+        connection.execute("UPDATE ops.policy SET archive = TRUE WHERE object = 'telemetry.meter_telemetry_history'")
+        connection.execute("SELECT ops.apply_policies()")
+        connection.execute("SELECT alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs")
+    written = stage.run("service.cli", "archive", "run")
+    verified = stage.run("service.cli", "archive", "verify")
+    size = sum(path.stat().st_size for path in (stage.folder / "archive").rglob("*.parquet"))
+    readings = sum(devices) * 24 * 60
+    with stage.connection() as connection:
+        config = """jsonb_build_object('object', 'telemetry.meter_telemetry_history', 'drop_after', now() - %s)"""
+        checked = _drops(connection, days, f"CALL ops.drop_archived_chunks(NULL, {config})")
+    return [
+        Row("energy archive run", {"rows/s": _rate(written), "B a reading": size / readings}),
+        Row("energy archive verify", {"rows/s": _rate(verified)}),
+        Row(
+            "retention drops a day",
+            {f"ms, {name} ({count * 1440:,} rows)": plain[name] for name, count in zip(days, devices, strict=True)},
+        ),
+        Row(
+            "the same, compared with its archive first",
+            {f"ms, {name} ({count * 1440:,} rows)": checked[name] for name, count in zip(days, devices, strict=True)},
+        ),
+    ]
+
+
+def _compress(connection: psycopg.Connection, stream: str, day: datetime) -> None:
+    connection.execute(
+        "SELECT compress_chunk(c) FROM show_chunks(%s::regclass, newer_than => %s, older_than => %s) AS c",
+        (f"telemetry.{stream}_telemetry_history", day, day + DAY),
+    )
+
+
+def _drops(connection: psycopg.Connection, days: dict[str, datetime], statement: str) -> dict[str, float]:
+    """Milliseconds for each day, oldest first."""
+    took = {}
+    for name, day in days.items():
+        # the end of the day; a moment later, so that it is over by then
+        end = day + DAY + timedelta(seconds=1)
+        began = time.perf_counter()
+        connection.execute(statement, [end])
+        took[name] = (time.perf_counter() - began) * 1000
+    return took
+
+
+def _rate(said: str) -> float:
+    """Rows/s of the summary that a command prints."""
+    [rate] = re.findall(r"([\d,]+) rows/s", said)
+    return float(rate.replace(",", ""))

@@ -1,0 +1,78 @@
+"""The runbook is true: what stands in docs/operations.md runs, as the role that it is for, and prints what it says."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from service.migrate import migrate
+from tests.support import ROOT, TestDatabase, run_another_database
+
+RUNBOOK = (ROOT / "docs/operations.md").read_text()
+BLOCKS = [re.sub(r"(?m)^ {3}", "", block) for block in re.findall(r"(?ms)^ *```sql\n(.*?)^ *```", RUNBOOK)]
+CONSOLES = re.findall(r"(?ms)^```console\n(.*?)^```", RUNBOOK)
+
+Connection = psycopg.Connection[Any]
+
+
+@pytest.fixture(scope="module")
+def connection(test_database: TestDatabase) -> Iterator[Connection]:
+    with run_another_database(test_database) as another:
+        migrate(another.url)
+        with psycopg.connect(another.url, autocommit=True) as connection:
+            connection.execute("RESET ROLE; SET search_path = public")
+            connection.execute("SELECT alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs")
+            for stream, columns, values in (
+                ("meter", "kwh_consumed_ac, voltage", "1, 230"),
+                ("vehicle", "soc, kwh_delivered_dc, battery_temp", "50, 1, 20"),
+            ):
+                connection.execute(
+                    f"INSERT INTO telemetry.{stream}_telemetry_history ({stream}_id, recorded_at, {columns}) "
+                    f"SELECT 'X1', now() - n * INTERVAL '6 hours', {values} FROM generate_series(1, 80) AS n"
+                )
+            yield connection
+            connection.execute("RESET ROLE")
+
+
+def test_the_runbook_has_statements() -> None:
+    assert len(BLOCKS) > 10
+    assert len(CONSOLES) == 3
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=[block.splitlines()[0][:60] for block in BLOCKS])
+def test_every_statement_of_the_runbook_runs_as_the_role_it_is_for(connection: Connection, block: str) -> None:
+    connection.execute("RESET ROLE; SET TimeZone = 'UTC'")
+    if not block.startswith("SET ROLE energy_owner;"):
+        connection.execute("SET ROLE energy_dba")
+    for statement in re.split(r";\n", block):
+        if statement.strip():
+            connection.execute(statement)
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("|")]
+
+
+@pytest.mark.parametrize("session", CONSOLES, ids=["read", "change", "refused"])
+def test_what_the_runbook_prints_is_what_psql_would(connection: Connection, session: str) -> None:
+    connection.execute("RESET ROLE; SET ROLE energy_dba")
+    exchanges = re.findall(r"energy=> ([^\n]*);\n(.*?)(?=energy=> |\Z)", session, re.DOTALL)
+    assert exchanges
+    for statement, printed in exchanges:
+        try:
+            cursor = connection.execute(statement)
+        except psycopg.Error as error:
+            assert printed.strip() == f"ERROR:  {error.diag.message_primary}", statement
+            continue
+        header, _, *rows, count = printed.rstrip("\n").splitlines()
+        assert cells(header) == [column.name for column in cursor.description or ()]
+        result = cursor.pgresult
+        assert result is not None
+        found = [
+            [(result.get_value(row, column) or b"").decode() for column in range(result.nfields)]
+            for row in range(result.ntuples)
+        ]
+        assert [cells(row) for row in rows] == found, statement
+        assert re.match(rf"\({len(found)} rows?\)", count)

@@ -1,0 +1,146 @@
+"""A backup by pg_dump, restored into a new database, is the same engine: as docs/operations.md has it."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from service.migrate import migrate
+from tests.energy_world import EnergyDatabase
+from tests.oracle.records import Reading
+from tests.support import TestDatabase, fresh_database
+
+DAY = timedelta(days=1)
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+NAMES = "('telemetry', 'api', 'bi', 'ops')"
+CATALOGUE = f"""
+    SELECT 'relation', n.nspname || '.' || c.relname, c.relowner::regrole::text, c.relacl::text, obj_description(c.oid)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname IN {NAMES} AND c.relkind IN ('r', 'v', 'c')
+    UNION ALL
+    SELECT 'column', c.oid::regclass::text || '.' || a.attname, '', a.attacl::text, col_description(c.oid, a.attnum)
+    FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+    WHERE c.relnamespace::regnamespace::text IN {NAMES} AND c.relkind IN ('r', 'v', 'c') AND a.attnum > 0
+    AND NOT a.attisdropped
+    UNION ALL
+    SELECT 'function', p.oid::regprocedure::text, p.proowner::regrole::text, p.proacl::text, obj_description(p.oid)
+    FROM pg_proc AS p WHERE p.pronamespace::regnamespace::text IN {NAMES}
+    UNION ALL
+    SELECT 'schema', nspname, nspowner::regrole::text, nspacl::text, obj_description(oid)
+    FROM pg_namespace WHERE nspname IN {NAMES}
+    UNION ALL
+    SELECT 'default', defaclrole::regrole::text, defaclobjtype::text, defaclacl::text, '' FROM pg_default_acl
+    ORDER BY 1, 2, 3
+"""
+JOBS = """
+    SELECT job_id, proc_schema, proc_name, schedule_interval, owner::text, config, scheduled
+    FROM timescaledb_information.jobs WHERE job_id >= 1000 ORDER BY 1
+"""
+CONTENTS = {
+    "history": "SELECT * FROM telemetry.meter_telemetry_history ORDER BY 1, 2",
+    "vehicles": "SELECT * FROM telemetry.vehicle_telemetry_history ORDER BY 1, 2",
+    "status": "SELECT * FROM telemetry.meter_current_status ORDER BY 1",
+    "quarter hours": "SELECT * FROM bi.meter_15min ORDER BY 1, 2",
+    "hours": "SELECT * FROM bi.vehicle_hourly ORDER BY 1, 2",
+    "days": "SELECT * FROM bi.fleet_efficiency_daily ORDER BY 1",
+    "balance": f"SELECT * FROM api.get_vehicle_performance('V1', '{TODAY - 9 * DAY}', '{TODAY}')",
+    "late": "SELECT aggregate, stale_ranges FROM ops.aggregate_lag ORDER BY 1",
+    "policy": "SELECT * FROM ops.policy ORDER BY 1",
+    "archived": "SELECT * FROM ops.archived_chunk ORDER BY 1, 2",
+    "guard": "SELECT * FROM ops.archive_guard ORDER BY 1",
+    "chunks": "SELECT object, chunk, range_start, is_compressed FROM ops.chunk_list ORDER BY 1, 2",
+    "migrations": "SELECT * FROM ops.migration ORDER BY 1",
+    "jobs": JOBS,
+    "catalogue": CATALOGUE,
+}
+
+
+def run(*command: str) -> str:
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert result.returncode == 0, result.stderr
+    return result.stderr
+
+
+def contents(connection: psycopg.Connection[Any]) -> dict[str, list[tuple]]:
+    return {name: connection.execute(query).fetchall() for name, query in CONTENTS.items()}
+
+
+@pytest.fixture
+def source(empty_database: TestDatabase) -> Iterator[psycopg.Connection[Any]]:
+    """A database that has worked for a while: late readings, compressed chunks, an archive, policies of its own."""
+    tools = [shutil.which(tool) for tool in ("pg_dump", "pg_restore")]
+    if not all(tools):
+        pytest.skip("pg_dump and pg_restore are not on PATH")
+    migrate(empty_database.url)
+    with psycopg.connect(empty_database.url, autocommit=True) as connection:
+        version = re.search(r"\d+", subprocess.check_output([str(tools[0]), "--version"], text=True))
+        if version and int(version[0]) < connection.info.server_version // 10000:
+            pytest.skip(f"pg_dump is {version[0]}, older than the server")
+        database = EnergyDatabase(connection)
+        times = [TODAY - 9 * DAY + n * timedelta(hours=1) for n in range(200)]
+        database.arrive([Reading("meter", "M1", time, 1.0, voltage=230.0) for time in times])
+        database.arrive([Reading("vehicle", "V1", time, 0.9, soc=50.0, battery_temp=20.0) for time in times])
+        database.refresh(TODAY - 12 * DAY, TODAY - 2 * DAY)
+        database.compress()
+        database.arrive([Reading("meter", "M1", TODAY - 8 * DAY + timedelta(minutes=7), 1.0, voltage=230.0)])
+        for policy in (
+            ("telemetry.meter_telemetry_history", "archive", "on"),
+            ("bi.meter_daily", "compress_after", "9 days"),
+            ("telemetry.rejected_reading", "drop_after", "60 days"),
+        ):
+            connection.execute("SELECT ops.set_policy(%s, %s, %s)", policy)
+        connection.execute("SELECT ops.apply_policies()")
+        connection.execute("SELECT alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs")
+        yield connection
+
+
+@pytest.mark.concurrent
+def test_a_restored_database_has_all_of_it_and_goes_on_working(
+    source: psycopg.Connection[Any], empty_database: TestDatabase, tmp_path: Path
+) -> None:
+    expected = contents(source)
+    assert len(expected["history"]) == 201
+    assert any(stale for _, stale in expected["late"])
+    dump = tmp_path / "energy.dump"
+    run("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={empty_database.url}")
+    with fresh_database(empty_database.url) as restored:
+        with psycopg.connect(restored, autocommit=True) as connection:
+            connection.execute("CREATE EXTENSION timescaledb WITH SCHEMA public")
+            connection.execute("SELECT timescaledb_pre_restore()")
+        run("pg_restore", "--exit-on-error", f"--dbname={restored}", str(dump))
+        with psycopg.connect(restored, autocommit=True) as connection:
+            connection.execute("SELECT timescaledb_post_restore()")
+            connection.execute("ANALYZE")
+
+        with psycopg.connect(restored, autocommit=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            found = contents(connection)
+            for name in CONTENTS:
+                assert found[name] == expected[name], name
+            assert {job[4] for job in found["jobs"]} == {"energy_owner"}
+            assert len(found["jobs"]) == 28
+            assert connection.execute("SELECT * FROM ops.apply_policies()").fetchall() == []
+        assert migrate(restored) == []
+
+        with psycopg.connect(restored, autocommit=True) as connection:
+            database = EnergyDatabase(connection)
+            # a retry is known, a new reading is stored, and what came late is taken up
+            old = Reading("meter", "M1", TODAY - 9 * DAY, 1.0, voltage=230.0)
+            new = Reading("meter", "M1", datetime.now(UTC), 1.0, voltage=230.0)
+            assert database.arrive([old, new]) == ["duplicate", "stored"]
+            database.refresh(TODAY - 12 * DAY, TODAY - 2 * DAY)
+            [day] = database.rows(
+                "SELECT sum(readings) AS readings FROM bi.meter_daily WHERE bucket < %s", TODAY - 2 * DAY
+            )
+            assert day["readings"] == 201 - 32
+            # the guard holds what it held, and every job runs
+            with pytest.raises(psycopg.errors.DependentObjectsStillExist):
+                connection.execute("SELECT drop_chunks('telemetry.meter_telemetry_history', INTERVAL '1 day')")
+            for (job,) in connection.execute("SELECT job_id FROM ops.policy_job").fetchall():
+                connection.execute(f"CALL run_job({job})")

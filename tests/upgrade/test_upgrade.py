@@ -1,0 +1,130 @@
+"""A database of an earlier state, with data in it, migrates to this version and loses nothing.
+
+`from_<state>.sql` are inserts that are valid in that state; a state has its own and those of the states before it.
+"""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from service.migrate import migrate
+from service.schema import CODE_SCHEMAS, SQL_DIR, known_migrations
+from tests.support import TestDatabase
+
+FOLDER = Path(__file__).parent
+STATES = sorted(path.stem.removeprefix("from_") for path in FOLDER.glob("from_*.sql"))
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+TABLES = """
+    SELECT c.relname::text, array_agg(a.attname::text ORDER BY a.attnum)
+    FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE c.relnamespace = 'telemetry'::regnamespace AND c.relkind = 'r'
+    GROUP BY c.relname ORDER BY c.relname
+"""
+PERFORMANCE = "SELECT total_energy_consumed_ac, meter_readings, meter_ids FROM api.get_vehicle_performance(%s, %s, %s)"
+
+Connection = psycopg.Connection[Any]
+
+
+def sql_of(state: str, folder: Path) -> Path:
+    """The migrations up to a state, and no code: what the inserts need."""
+    shutil.copytree(SQL_DIR, folder, ignore=shutil.ignore_patterns(*CODE_SCHEMAS))
+    sums = folder / "migrations" / "SHA256SUMS"
+    kept = [line for line in sums.read_text().splitlines() if line.split()[1][:4] <= state]
+    sums.write_text("\n".join(kept) + "\n")
+    for path in (folder / "migrations").glob("*.sql"):
+        if path.name[:4] > state:
+            path.unlink()
+    return folder
+
+
+def connect(url: str) -> Connection:
+    connection = psycopg.connect(url, autocommit=True)
+    connection.execute("RESET ROLE; SET search_path = public; SET TimeZone = 'UTC'")
+    return connection
+
+
+def contents(connection: Connection, tables: list[tuple[str, list[str]]]) -> dict[str, list[tuple]]:
+    return {
+        table: connection.execute(f"SELECT {', '.join(columns)} FROM telemetry.{table} ORDER BY 1, 2").fetchall()
+        for table, columns in tables
+    }
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_what_an_earlier_state_holds_is_there_after_the_upgrade(
+    empty_database: TestDatabase, tmp_path: Path, state: str
+) -> None:
+    url = empty_database.url
+    applied = migrate(url, sql_of(state, tmp_path / "sql"))
+    assert applied[-1].startswith(state)
+    with connect(url) as connection:
+        for earlier in STATES[: STATES.index(state) + 1]:
+            connection.execute((FOLDER / f"from_{earlier}.sql").read_bytes())
+        if state >= "0010":  # some of it materialized
+            span = (TODAY - 10 * timedelta(days=1), TODAY - 4 * timedelta(days=1))
+            connection.execute("CALL refresh_continuous_aggregate('bi.meter_15min', %s, %s)", span)
+        tables = connection.execute(TABLES).fetchall()
+        before = contents(connection, tables)
+    assert len(before["meter_telemetry_history"]) >= 300
+
+    assert migrate(url) == sorted(known_migrations())[len(applied) :]
+
+    with connect(url) as connection:
+        assert contents(connection, tables) == before
+        for stream in ("meter", "vehicle"):
+            differing = f"""
+                SELECT s.{stream}_id FROM telemetry.{stream}_current_status AS s
+                FULL JOIN (
+                    SELECT {stream}_id, max(recorded_at) AS newest FROM telemetry.{stream}_telemetry_history GROUP BY 1
+                ) AS h USING ({stream}_id)
+                WHERE s.recorded_at IS DISTINCT FROM h.newest
+            """
+            assert connection.execute(differing).fetchall() == []
+        assert connection.execute("SELECT * FROM ops.apply_policies()").fetchall() == []
+        assert connection.execute("SELECT * FROM ops.policy_faults()").fetchall() == []
+        retry = connection.execute(
+            "SELECT i.outcome FROM telemetry.meter_telemetry_history AS h, LATERAL api.ingest_meter_readings("
+            "ARRAY[ROW(h.meter_id, h.recorded_at, h.kwh_consumed_ac, h.voltage, NULL)::api.meter_reading, "
+            "ROW(h.meter_id, now(), 1, 230, NULL)::api.meter_reading]) AS i "
+            "WHERE h.meter_id = 'M1' AND h.recorded_at = %s",
+            [TODAY - timedelta(days=6)],
+        )
+        assert [outcome for (outcome,) in retry] == ["duplicate", "stored"]
+        # V3 was fed by M3, and by M2 from the second day on: 0.5 + n of each hour n
+        window = ("V3", TODAY - timedelta(days=6), TODAY)
+        kwh = sum(0.5 + n for n in range(100))
+        assert connection.execute(PERFORMANCE, window).fetchone() == (kwh, 100, ["M3", "M2"])
+        jobs = """
+            SELECT job_id FROM ops.policy_job WHERE duty IN ('live', 'late')
+            ORDER BY array_position(ARRAY['15min', 'hourly', 'daily'], split_part(object, '_', 2))
+        """
+        for (job,) in connection.execute(jobs).fetchall():
+            connection.execute(f"CALL run_job({job})")
+        assert connection.execute(PERFORMANCE, window).fetchone() == (kwh, 100, ["M3", "M2"])
+        for aggregate in ("15min", "hourly", "daily"):
+            query = f"SELECT sum(kwh_consumed_ac), sum(readings) FROM bi.meter_{aggregate} WHERE meter_id = 'M2'"
+            assert connection.execute(query).fetchone() == (kwh, 100)
+    assert migrate(url) == []
+
+
+def test_an_upgrade_drops_nothing_that_a_dba_has_kept_for_longer(empty_database: TestDatabase, tmp_path: Path) -> None:
+    migrate(empty_database.url, sql_of("0011", tmp_path / "sql"))
+    with connect(empty_database.url) as connection:
+        for state in STATES:
+            connection.execute((FOLDER / f"from_{state}.sql").read_bytes())
+    migrate(empty_database.url)
+    with connect(empty_database.url) as connection:
+        kept = "SELECT object, drop_after::text FROM ops.policy WHERE object LIKE 'telemetry.%' ORDER BY 1"
+        assert connection.execute(kept).fetchall() == [
+            ("telemetry.meter_telemetry_history", "5 years"),
+            ("telemetry.rejected_reading", "30 days"),
+            ("telemetry.vehicle_telemetry_history", None),
+        ]
+        for (job,) in connection.execute("SELECT job_id FROM ops.policy_job WHERE duty = 'drop'").fetchall():
+            connection.execute(f"CALL run_job({job})")
+        old = "SELECT count(*) FROM telemetry.meter_telemetry_history WHERE recorded_at < now() - INTERVAL '2 years'"
+        assert connection.execute(old).fetchone() == (1,)
