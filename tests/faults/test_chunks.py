@@ -92,7 +92,8 @@ async def test_chunks_are_dropped_while_readers_read(url: str, tell: Tell) -> No
                     ):
                         await connection.execute(
                             f"INSERT INTO telemetry.{kind}_telemetry_history ({kind}_id, recorded_at, {columns}) "
-                            f"SELECT %s, %s::timestamptz - n * INTERVAL '1 day', {values} FROM generate_series(2, 11) n",
+                            f"SELECT %s, %s::timestamptz - n * INTERVAL '1 day', {values} "
+                            "FROM generate_series(2, 11) n",
                             [vehicle, BASE],
                         )
                     for table in TABLES:
