@@ -50,7 +50,8 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # a connection is an open file, and many systems begin with 1,024 of those
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with contextlib.suppress(OSError, ValueError):  # macOS says "unlimited" and means less
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with (
         _listen(settings.host, settings.port) as listener,
         prepared_database(settings, migrate_first=migrate_first) as database,
