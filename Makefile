@@ -2,6 +2,7 @@
 # make test   the whole suite (TEST_DATABASE_URL, else Docker, else the embedded database); ARGS="-k name" for a part
 # make bench  every measurement, as a table and bench.json (needs wrk); ARGS="--only single" for a part
 # make proof  the database against the oracle, for long; PROOF_EXAMPLES=1000 of each time zone
+# make faults break things under load, on a server of its own: PG_BIN=/path/to/postgresql/bin; ARGS="-k name" for a part
 # make lint   formatting, lint and types
 # make docs   write docs/sql-api.md, and the columns in docs/bi.md, anew from the comments in the database
 # make audit  look the locked dependencies up among known vulnerabilities (needs the network; not part of .ci/run)
@@ -14,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 ARGS ?=
 
-.PHONY: run test proof bench lint format docs audit lock clean
+.PHONY: run test faults proof bench lint format docs audit lock clean
 
 run: $(VENV)/runtime
 	@exec $(BIN)/energy serve --migrate
@@ -27,6 +28,10 @@ test: $(VENV)/dev
 PROOF_EXAMPLES ?= 200
 proof: $(VENV)/dev
 	PROOF_EXAMPLES=$(PROOF_EXAMPLES) $(BIN)/pytest tests/property/test_energy.py $(ARGS)
+
+# one at a time: each has the machine for itself
+faults: $(VENV)/dev
+	$(BIN)/pytest -m faults tests/faults $(ARGS)
 
 bench: $(VENV)/dev
 	@$(BIN)/python -m bench $(ARGS)

@@ -17,6 +17,10 @@ MOST_ROWS_A_CALL = 1000
 ACQUIRE_TIMEOUT_S = 5.0
 """How long rows wait for a connection, while the database is away, before they are given up on."""
 
+MOST_WAIT_S = ACQUIRE_TIMEOUT_S
+"""How long they wait for the rows before them: behind a database that has become slow, a bound on their number alone
+would let them wait until their sender has given up and sends them again, as more to do."""
+
 Row: TypeAlias = tuple[Any, ...]
 if TYPE_CHECKING:
     _Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -26,11 +30,12 @@ if TYPE_CHECKING:
 class _Request:
     """Rows that somebody waits for."""
 
-    __slots__ = ("answer", "rows")
+    __slots__ = ("answer", "rows", "since")
 
-    def __init__(self, rows: list[Row], answer: asyncio.Future[Sequence[asyncpg.Record]]) -> None:
+    def __init__(self, rows: list[Row], loop: asyncio.AbstractEventLoop) -> None:
         self.rows = rows
-        self.answer = answer
+        self.answer: asyncio.Future[Sequence[asyncpg.Record]] = loop.create_future()
+        self.since = loop.time()
 
 
 class Coalescer:
@@ -39,7 +44,7 @@ class Coalescer:
     As soon as one of at most `writers` connections is free, whatever waits goes down it.
 
     Attributes:
-        pending: rows that wait or are under way; at most `max_pending`.
+        pending: rows that wait or are under way; from `max_pending` on, no more are taken.
     """
 
     def __init__(self, pool: _Pool, query: str, *, writers: int, max_pending: int) -> None:
@@ -52,16 +57,26 @@ class Coalescer:
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
         self.pending = 0
 
+    def check_room(self) -> None:
+        """Look whether rows are taken now; good to know before a request is decoded.
+
+        Raises:
+            Problem: `overloaded`: as much is pending as may be, or has been waiting for `MOST_WAIT_S`.
+        """
+        if self.pending >= self._max_pending:
+            raise Problem("overloaded", f"{self.pending} readings are waiting already (at most {self._max_pending})")
+        if self._waiting and self._is_stale(self._waiting[0]):
+            raise _waited_too_long()
+
     async def call(self, rows: list[Row]) -> Sequence[asyncpg.Record]:
         """The records for `rows` (at most `MOST_ROWS_A_CALL`), in order, once their call is committed.
 
         Raises:
-            Problem: `overloaded`, at once, where as much is pending as may be.
+            Problem: `overloaded`, at once, or after `MOST_WAIT_S`.
             Exception: what became of the call these rows were part of; none of them is stored then, or nobody knows.
         """
-        if self.pending + len(rows) > self._max_pending:
-            raise Problem("overloaded", f"{self.pending} readings are waiting already (at most {self._max_pending})")
-        request = _Request(rows, asyncio.get_running_loop().create_future())
+        self.check_room()
+        request = _Request(rows, asyncio.get_running_loop())
         self._waiting.append(request)
         self.pending += len(rows)
         if self._writers < self._most_writers:
@@ -76,7 +91,7 @@ class Coalescer:
             while self._waiting:
                 try:
                     async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                        while self._waiting and await self._write(connection, self._take()):
+                        while (group := self._take()) and await self._write(connection, group):
                             pass
                 except Exception as error:
                     self._fail(self._take_all(), error)
@@ -84,12 +99,18 @@ class Coalescer:
             self._writers -= 1  # in one step with the last look at the queue: whoever comes after it starts a writer
 
     def _take(self) -> list[_Request]:
-        """The requests that go down together next."""
-        group = [self._waiting.popleft()]
-        rows = len(group[0].rows)
+        """The requests that go down together next; those that have waited too long are given up on."""
+        while self._waiting and self._is_stale(self._waiting[0]):
+            self._fail([self._waiting.popleft()], _waited_too_long())
+        group: list[_Request] = []
+        rows = 0
         while self._waiting and (rows := rows + len(self._waiting[0].rows)) <= MOST_ROWS_A_CALL:
             group.append(self._waiting.popleft())
         return group
+
+    @staticmethod
+    def _is_stale(request: _Request) -> bool:
+        return request.answer.get_loop().time() - request.since > MOST_WAIT_S
 
     def _take_all(self) -> list[_Request]:
         requests = list(self._waiting)
@@ -123,3 +144,7 @@ class Coalescer:
 
     def _settle(self, request: _Request) -> None:
         self.pending -= len(request.rows)
+
+
+def _waited_too_long() -> Problem:
+    return Problem("overloaded", f"readings have been waiting for {MOST_WAIT_S:g} s already")

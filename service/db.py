@@ -22,6 +22,8 @@ BULK_TIMEOUT_S = 300.0
 WRITERS = 2
 """Connections a kind of reading is stored on at once: while one commits, the other gathers."""
 CONNECT_TIMEOUT_S = 5.0
+PROBE_TIMEOUT_S = 0.8
+"""A silent connection is waited for once more when it is given back; together that is less than the promised 2 s."""
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
@@ -75,11 +77,21 @@ class Database:
         self._max_pending = max_pending
         self._coalescers: dict[str, Coalescer] = {}
 
+    def check_room(self, *queries: str) -> None:
+        """Look whether rows would be taken now, before the work of decoding them.
+
+        Raises:
+            Problem: `overloaded`: too much is waiting for one of these queries already.
+        """
+        for query in queries:
+            if coalescer := self._coalescers.get(query):
+                coalescer.check_room()
+
     async def ingest(self, query: str, rows: list[Row]) -> Sequence[asyncpg.Record]:
         """A record for each of `rows` from a call that stores an array of them, in company with what others send.
 
         Raises:
-            Problem: `overloaded`, at once, where too much is waiting for this query already.
+            Problem: `overloaded`: too much is waiting for this query already, or for too long.
         """
         coalescer = self._coalescers.get(query)
         if coalescer is None:
@@ -98,6 +110,13 @@ class Database:
     async def read_row(self, query: str, *arguments: Any) -> asyncpg.Record:
         """The one row of a call that reads."""
         return (await _fetch(self.read, query, arguments))[0]
+
+    async def probe(self, query: str) -> asyncpg.Record:
+        """The one row of a call that tells whether the database answers, or soon that it does not."""
+        async with self.read.acquire(timeout=PROBE_TIMEOUT_S) as connection:
+            row = await connection.fetchrow(query, timeout=PROBE_TIMEOUT_S)
+        assert row is not None  # noqa: S101
+        return row
 
 
 async def _fetch(pool: Pool, query: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:

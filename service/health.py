@@ -42,7 +42,7 @@ async def get_liveness() -> Liveness:
 )
 async def get_readiness(database: NamedDependency[Database]) -> Readiness:
     """Whether the database answers and has the schema this service needs; a newer schema will do."""
-    version = (await database.read_row(GET_SCHEMA_VERSION))["version"]
+    version = (await database.probe(GET_SCHEMA_VERSION))["version"]
     if version is None or version < NEWEST_MIGRATION:
         raise Problem("schema_behind", f"the schema is at {version}, this service needs {NEWEST_MIGRATION}: migrate")
     return Readiness("ready", version)

@@ -96,6 +96,8 @@ async def _ingest(request: Request[Any, Any, Any], stream: Stream | None) -> Res
         raise Problem("media_type_unsupported", "send the reading as Content-Type: application/json")
     state = request.app.state
     database: Database = state.database
+    if stream:
+        database.check_room(stream.ingest)
     body = await read_body(request, state.settings.max_body_bytes)
     source = client[0] if (client := scope["client"]) else None
     key = key_of(scope)

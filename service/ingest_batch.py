@@ -84,6 +84,7 @@ async def _ingest(request: Request[Any, Any, Any], stream: Stream | None) -> Res
         raise Problem(
             "media_type_unsupported", "send the batch as Content-Type: application/json or application/x-ndjson"
         )
+    request.app.state.database.check_room(*(each.ingest for each in ([stream] if stream else [METER, VEHICLE])))
     body = await read_body(request, settings.max_body_bytes)
     body = unpack(body, header(request.scope, b"content-encoding"), settings.max_body_bytes)
     batch = decode_batch(body, ndjson=media_type in NDJSON, stream=stream, most=settings.max_batch_items)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -47,6 +48,10 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
     """
     # until the server takes over, SIGTERM ends the start as Ctrl-C does: through every clean-up on the way out
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # a connection is an open file, and many systems begin with 1,024 of those
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(OSError, ValueError):  # macOS says "unlimited" and means less
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with (
         _listen(settings) as listener,
         prepared_database(settings, migrate_first=migrate_first) as database,

@@ -38,7 +38,7 @@ class Service:
     """A running `energy serve` of a test."""
 
     def __init__(self, environment: dict[str, str], *arguments: str) -> None:
-        self.port = free_port()
+        self.port = int(environment.get("PORT") or free_port())
         self.process = subprocess.Popen(
             [*ENERGY, "serve", *arguments],
             cwd=ELSEWHERE,
@@ -52,6 +52,10 @@ class Service:
         if not self.lines[2]:
             self.process.kill()
             pytest.fail(f"it did not start: {self.process.communicate()[1]}")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=30)

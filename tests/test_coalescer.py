@@ -192,3 +192,31 @@ async def test_an_acknowledged_reading_is_committed(database: Database, owner: O
     # seen by another session, where there is one
     query = "SELECT count(*) FROM telemetry.meter_telemetry_history WHERE meter_id = $1"
     assert await owner.fetchval(query, pair.meter) == 10
+
+
+async def test_nobody_waits_for_longer_than_a_bound_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.coalescer.MOST_WAIT_S", 0.05)
+    pool = FakePool()
+    subject = coalescer(pool)
+    first = await start(subject.call([("first",)]))
+    late = await start(subject.call([("late",)]))
+    await asyncio.sleep(0.1)
+    with pytest.raises(Problem, match="overloaded"):
+        await subject.call([("newcomer",)])
+    pool.go.set()
+    with pytest.raises(Problem, match="overloaded"):
+        await late[0]
+    assert await first[0] == [("seen", "first")]
+    assert (pool.calls, subject.pending) == ([[("first",)]], 0)
+    assert await subject.call([("next",)]) == [("seen", "next")]
+
+
+async def test_a_full_queue_turns_a_batch_away_before_it_is_decoded() -> None:
+    pool = FakePool()
+    subject = coalescer(pool, max_pending=2)
+    tasks = await start(subject.call([(1,), (2,), (3,)]))
+    with pytest.raises(Problem, match="overloaded"):
+        subject.check_room()
+    pool.go.set()
+    await asyncio.gather(*tasks)
+    subject.check_room()

@@ -72,7 +72,7 @@ async def test_a_job_that_fails_stops_no_other_and_is_reported(url: str) -> None
 def test_the_service_runs_them(tmp_path: Path) -> None:
     with running({"ENERGY_DATA_DIR": str(tmp_path)}, "--migrate") as service:
         time.sleep(FIRST_AFTER_S + 1)
-        assert service.get("/health/ready").status_code == 200  # which waits for the job that runs
+        assert service.get("/v1/links/V001").status_code == 200  # which waits for the job that runs
     with run_embedded(tmp_path) as database, psycopg.connect(database.url, autocommit=True) as connection:
         connection.execute("RESET ROLE; SET search_path = public")
         [runs] = connection.execute("SELECT count(*) FROM ops.job_run WHERE error IS NULL").fetchone() or (0,)
