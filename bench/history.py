@@ -51,12 +51,14 @@ STATUS = {
     "meter": """
         INSERT INTO telemetry.meter_current_status (meter_id, recorded_at, kwh_consumed_ac, voltage, received_at)
         SELECT 'M' || lpad(n::text, 6, '0'), now(), 0, 230, now() FROM generate_series(0, %s - 1) AS n
+        ON CONFLICT DO NOTHING
     """,
     "vehicle": """
         INSERT INTO telemetry.vehicle_current_status (
             vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, received_at
         )
         SELECT 'V' || lpad(n::text, 6, '0'), now(), 60, 0, 25, now() FROM generate_series(0, %s - 1) AS n
+        ON CONFLICT DO NOTHING
     """,
 }
 

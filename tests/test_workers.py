@@ -72,8 +72,10 @@ async def test_two_workers_store_thousands_of_conflicting_batches_each_reading_o
                     totals.update({name: n for name, n in answer.json().items() if name != "errors"})
 
         sending = asyncio.gather(*(send() for _ in range(CONNECTIONS)))
-        await asyncio.sleep(2)
-        serving = [len(worker.net_connections("tcp")) for worker in workers(service)]
+        serving = [0]
+        while min(serving) <= 1 and not sending.done():
+            await asyncio.sleep(0.2)
+            serving = [len(worker.net_connections("tcp")) for worker in workers(service)]
         await sending
         assert service.stop(signal.SIGTERM) == (0, "")
 
@@ -139,7 +141,8 @@ async def test_what_was_acknowledged_is_stored_however_the_service_ends(
                         refused.append(answer)
 
         sending = asyncio.gather(*(send(sender) for sender in range(CONNECTIONS)), return_exceptions=True)
-        await asyncio.sleep(1.5)
+        while len(acknowledged) <= 100 and not sending.done():
+            await asyncio.sleep(0.2)
         began = time.monotonic()
         status, stderr = await asyncio.to_thread(service.stop, how)
         ended = time.monotonic() - began

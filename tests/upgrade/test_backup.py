@@ -101,6 +101,20 @@ def source(empty_database: TestDatabase) -> Iterator[psycopg.Connection[Any]]:
 
 
 @pytest.mark.concurrent
+def test_what_pg_dump_leaves_out_is_in_the_roles(source: psycopg.Connection[Any], empty_database: TestDatabase) -> None:
+    if not shutil.which("pg_dumpall"):
+        pytest.skip("pg_dumpall is not on PATH")
+    roles = subprocess.check_output(
+        ["pg_dumpall", "--roles-only", "--no-role-passwords", f"--dbname={empty_database.url}"], text=True
+    )
+    for role in ("energy_owner", "energy_service", "energy_bi", "energy_dba"):
+        assert f"CREATE ROLE {role};" in roles
+    assert re.search(r"ALTER ROLE energy_owner WITH .*\bLOGIN\b", roles)
+    assert "ALTER ROLE energy_bi SET statement_timeout TO '60s';" in roles
+    assert "ALTER ROLE energy_owner SET \"timescaledb.max_tuples_decompressed_per_dml_transaction\" TO '0';" in roles
+
+
+@pytest.mark.concurrent
 def test_a_restored_database_has_all_of_it_and_goes_on_working(
     source: psycopg.Connection[Any], empty_database: TestDatabase, tmp_path: Path
 ) -> None:
