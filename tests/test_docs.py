@@ -210,8 +210,10 @@ def test_compose_and_dockerfile_name_only_what_is_there() -> None:
     for source in sources:
         assert (ROOT / source).exists()
         assert f"!{source}" in ignored, f".dockerignore keeps {source} out"
-    assert "USER energy" in dockerfile
     compose = (ROOT / "docker-compose.yml").read_text()
+    assert "USER energy" in dockerfile
+    for hardened in ("read_only: true", 'cap_drop: ["ALL"]', "no-new-privileges:true", "ENERGY_AUTH: required"):
+        assert hardened in compose
     assert re.search(r"image: timescale/timescaledb:\d+\.\d+\.\d+-pg1[678]$", compose, re.MULTILINE)
     assert "-oss" not in compose
     for password in re.findall(r"PASSWORD\S*: (\S.*)", compose):
