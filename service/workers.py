@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import multiprocessing
 import os
 import signal
 import socket
@@ -80,7 +81,8 @@ def create_worker() -> Litestar:
 
 async def _end_with_parent() -> None:
     """Stop when the supervisor is gone (killed, say): nobody would stop or replace this worker any more."""
-    parent = os.getppid()
-    while os.getppid() == parent:  # noqa: ASYNC110 - the death of a parent has no event
+    # not os.getppid(): of one killed before this worker has come so far, that is somebody else
+    parent = multiprocessing.parent_process()
+    while parent is not None and parent.is_alive():  # noqa: ASYNC110 - the death of a parent has no event
         await asyncio.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)
