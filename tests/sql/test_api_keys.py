@@ -7,7 +7,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from tests.support import Owner, new_pair, now
+from tests.support import YESTERDAY, Owner, new_pair, now
 
 CREATE = "SELECT * FROM ops.create_api_key($1, $2, $3, $4, $5, $6)"
 REVISION = "SELECT revision FROM telemetry.api_key_revision"
@@ -48,7 +48,7 @@ async def test_a_token_is_256_random_bits_of_which_only_the_hash_is_stored(owner
         ({"scope": "gateway", "stream": "house", "prefix": "M"}, "stream must be meter or vehicle"),
         ({"scope": "read", "prefix": ""}, "must be left out for read and admin"),
         ({"scope": "admin", "devices": ["M1"]}, "must be left out for read and admin"),
-        ({"expires": now() - timedelta(seconds=1)}, "expiry must be in the future"),
+        ({"expires": YESTERDAY}, "expiry must be in the future"),
         ({"note": "a\nb"}, "note must be at most 200 printable characters"),
         ({"note": "a" * 201}, "note must be at most 200 printable characters"),
     ],
