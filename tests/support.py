@@ -131,7 +131,10 @@ class Owner:
 _numbers = itertools.count(1)
 _RUN = uuid.uuid4().hex[:6]
 
-NOW = datetime.now(UTC).replace(second=0, microsecond=0)
+# one moment for all processes of a run: it stands in the names of tests, by which these agree on what there is
+NOW = datetime.fromisoformat(
+    os.environ.setdefault("ENERGY_TESTS_NOW", datetime.now(UTC).replace(second=0, microsecond=0).isoformat())
+)
 YESTERDAY = NOW - timedelta(days=1)
 
 
