@@ -5,25 +5,14 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from rich import progress as bars
-from rich.console import Console
+from service.progress import progress_bar, rate
 
 
 class Report:
     """How far a command is, on standard error; what it has done, on standard output."""
 
     def __init__(self, total: int) -> None:
-        console = Console(stderr=True)
-        self._bar = bars.Progress(
-            bars.TextColumn("{task.description}", markup=False),
-            bars.BarColumn(),
-            bars.TaskProgressColumn(),
-            bars.TextColumn("{task.fields[speed]}"),
-            bars.TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
+        self._bar = progress_bar()
         self._total = total
         self._task = self._bar.add_task("", total=float(total), speed="")
         self._began = time.monotonic()
@@ -62,8 +51,3 @@ class Report:
         seconds = time.monotonic() - self._began
         speed = f"{seconds:.1f} s, {rate(self.rows, seconds)} rows/s"
         return f"{verb} {self.chunks} of {self._total} chunks, {self.rows:,} rows; {speed}"
-
-
-def rate(rows: int, seconds: float) -> str:
-    """Rows a second, for people."""
-    return f"{rows / seconds:,.0f}" if seconds > 0 else "0"

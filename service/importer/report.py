@@ -7,10 +7,8 @@ from collections import Counter
 from pathlib import Path
 from types import TracebackType
 
-from rich import progress as bars
-from rich.console import Console
-
 from service.importer.load import COUNTED, Progress
+from service.progress import progress_bar, rate
 
 LINE_EVERY_S = 10.0
 
@@ -22,17 +20,7 @@ class Report:
         self._name = name
         self._began = self._said = time.monotonic()
         self._first: Progress | None = None
-        console = Console(stderr=True)
-        self._bar = bars.Progress(
-            bars.TextColumn("{task.description}", markup=False),
-            bars.BarColumn(),
-            bars.TaskProgressColumn(),
-            bars.TextColumn("{task.fields[speed]}"),
-            bars.TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
+        self._bar = progress_bar()
         self._task = self._bar.add_task(name, total=1.0, speed="")
 
     def __enter__(self) -> Report:
@@ -50,7 +38,7 @@ class Report:
             self._first, self._began = now, time.monotonic()
             if now.rows:
                 self._bar.console.print(f"{self._name}: goes on after row {now.rows:,}", highlight=False, markup=False)
-        speed = f"{_rate(now.rows - self._first.rows, time.monotonic() - self._began)} rows/s"
+        speed = f"{rate(now.rows - self._first.rows, time.monotonic() - self._began)} rows/s"
         self._bar.update(self._task, completed=now.share, speed=speed)
         if self._bar.disable and time.monotonic() - self._said > LINE_EVERY_S:
             self._said = time.monotonic()
@@ -67,8 +55,4 @@ class Report:
 def summary(name: str, rows: int, counts: Counter[str], seconds: float, before: int = 0) -> str:
     """What became of rows, of which some may have been dealt with before."""
     found = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in COUNTED.values())
-    return f"{name}: {rows:,} rows: {found}; {seconds:.1f} s, {_rate(rows - before, seconds)} rows/s"
-
-
-def _rate(rows: int, seconds: float) -> str:
-    return f"{rows / seconds:,.0f}" if seconds > 0 else "0"
+    return f"{name}: {rows:,} rows: {found}; {seconds:.1f} s, {rate(rows - before, seconds)} rows/s"
