@@ -12,7 +12,7 @@ from service.embedded import EmbeddedDatabase, run_embedded
 from service.errors import StartupError
 from service.inspection import Server, inspect_server
 from service.migrate import migrate
-from service.schema import NEWEST_MIGRATION
+from service.schema import NEWEST_MIGRATION, digest_of
 from service.settings import Settings
 
 
@@ -41,7 +41,7 @@ def prepared_database(settings: Settings, *, migrate_first: bool = False) -> Ite
     """
     if not settings.database_url:
         with run_embedded(settings.data_dir) as embedded:
-            migrate(embedded.url, time_zone=settings.timezone)
+            _bring_up_to_date(embedded, settings)
             server = asyncio.run(inspect_server(embedded.url))
             name = f"embedded TimescaleDB {server.timescaledb} in {settings.data_dir}, for trying out"
             yield Prepared(embedded.url, name, embedded)
@@ -54,6 +54,18 @@ def prepared_database(settings: Settings, *, migrate_first: bool = False) -> Ite
         _require(asyncio.run(inspect_server(settings.database_read_url)), "DATABASE_READ_URL")
     name = f"TimescaleDB {server.timescaledb} ({server.edition}) at {describe_url(settings.database_url)}"
     yield Prepared(settings.database_url, name, None)
+
+
+def _bring_up_to_date(embedded: EmbeddedDatabase, settings: Settings) -> None:
+    """Migrate, unless this very SQL was the last to be applied: that takes seconds, which a restart can do without.
+
+    Only here, where nobody else could have changed anything meanwhile; `energy migrate` always does all.
+    """
+    mark, digest = settings.data_dir / "pgdata" / "energy_sql.sha256", digest_of()
+    if mark.exists() and mark.read_text() == digest:
+        return
+    migrate(embedded.url, time_zone=settings.timezone)
+    mark.write_text(digest)
 
 
 def _require(server: Server, variable: str) -> None:

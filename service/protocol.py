@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.errors import PROBLEM_MEDIA_TYPE, Problem
+from service.requests import REQUEST_ID, request_id
 
 HEADER_TIMEOUT_S = 10.0
 """From the first byte of a request, or from connecting, to the end of the headers."""
@@ -50,7 +54,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._read += len(data)
         super().data_received(data)
         if self._in_headers and self._read > MAX_HEADER_BYTES:
-            self._refuse(431, "Request Header Fields Too Large")
+            self._refuse("headers_too_long", f"path and headers are longer than {MAX_HEADER_BYTES} bytes")
 
     def on_headers_complete(self) -> None:
         """Let a request in whose headers are within the limit."""
@@ -81,20 +85,37 @@ class GuardedProtocol(HttpToolsProtocol):
         waited = now - self._since
         if self._in_headers:
             if waited > HEADER_TIMEOUT_S and (self.cycle is None or self.cycle.response_complete):
-                self._refuse(408, "Request Timeout")
+                self._refuse("request_timeout", f"the headers did not end within {HEADER_TIMEOUT_S:g} s")
         elif waited > BODY_TIMEOUT_S and not self.cycle.response_complete:
-            self._refuse(408, "Request Timeout")
+            self._refuse("request_timeout", f"the body did not end within {BODY_TIMEOUT_S:g} s")
 
-    def _refuse(self, status: int, phrase: str) -> None:
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP; `msg` is uvicorn's."""
+        self.transport.write(_answer(Problem("http_invalid", msg)))
+        self.transport.close()
+
+    def _refuse(self, code: str, detail: str) -> None:
         """Say why, unless an answer is under way, and hang up."""
         if self.transport.is_closing():
             return
         if self._read or not self._in_headers:  # who has sent nothing is told nothing
             under_way = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
             if not under_way:
-                lines = f"HTTP/1.1 {status} {phrase}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-                self.transport.write(lines.encode())
+                self.transport.write(_answer(Problem(code, detail)))
         self.transport.close()
+
+
+def _answer(problem: Problem) -> bytes:
+    """The problem as an answer that ends the connection, for requests that never reach the application."""
+    this = request_id(b"")
+    REQUEST_ID.set(this.decode())
+    body = problem.to_response().content
+    head = (
+        f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n"
+        f"content-type: {PROBLEM_MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nx-request-id: {this.decode()}\r\n"
+        "connection: close\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def _sweep_while_there_are(connections: set[Any]) -> None:

@@ -32,6 +32,14 @@ def known_migrations(sql_dir: Path = SQL_DIR) -> dict[str, str]:
     return found
 
 
+def digest_of(sql_dir: Path = SQL_DIR) -> str:
+    """SHA-256 of all that `energy migrate` runs: the same for two versions whose databases come out the same."""
+    digest = hashlib.sha256()
+    for path in sorted(sql_dir.rglob("*.sql")):
+        digest.update(path.relative_to(sql_dir).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
 def check_applied(known: Mapping[str, str], applied: Mapping[str, str]) -> list[str]:
     """The migrations that `applied` lacks.
 

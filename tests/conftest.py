@@ -12,16 +12,32 @@ import uvicorn
 from service.app import create_app
 from service.db import Database, open_database
 from service.embedded.install import ensure_installed
-from service.migrate import migrate
 from service.serve import SERVER_OPTIONS
 from service.settings import Settings
-from tests.support import Api, Owner, Pair, TestDatabase, new_pair, run_another_database, run_test_database, serving
+from tests import templates
+from tests.support import (
+    Api,
+    Owner,
+    Pair,
+    TestDatabase,
+    new_pair,
+    run_another_database,
+    run_migrated_database,
+    run_test_database,
+    serving,
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # once, before there are several processes that would do it
         # and here, with the user's own npm settings; tests start processes without them
         ensure_installed()
+        templates.make_folder()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        templates.remove_folder()
 
 
 def pytest_report_header() -> str:
@@ -30,9 +46,8 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(scope="session")
 def test_database() -> Iterator[TestDatabase]:
-    """The database of this run, migrated; its jobs run only when a test runs them."""
+    """The database of this run; its jobs run only when a test runs them."""
     with run_test_database() as database:
-        migrate(database.url)
         yield database
 
 
@@ -80,8 +95,30 @@ def empty_database(test_database: TestDatabase) -> Iterator[TestDatabase]:
 
 
 @pytest.fixture
-def environment(test_database: TestDatabase, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
-    """What makes a service use a new database of this run's kind."""
+def migrated_database(test_database: TestDatabase) -> Iterator[TestDatabase]:
+    """A database of the same kind, with this version's schema and no readings, that one test has for itself."""
+    with run_migrated_database(test_database) as database:
+        yield database
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path) -> dict[str, str]:
+    """What makes a command use an embedded database of its own, with this version's schema and no readings."""
+    templates.copy_migrated(tmp_path / "data")
+    return {"ENERGY_DATA_DIR": str(tmp_path / "data")}
+
+
+@pytest.fixture
+def environment(test_database: TestDatabase, request: pytest.FixtureRequest) -> dict[str, str]:
+    """What makes a command use a database of its own, of this run's kind; on a server it is to be migrated first."""
+    if test_database.is_embedded:
+        return request.getfixturevalue("data_folder")
+    return {"DATABASE_URL": request.getfixturevalue("empty_database").url}
+
+
+@pytest.fixture
+def untouched(test_database: TestDatabase, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """What makes a command use a database that is not made yet, or on a server an empty one."""
     if test_database.is_embedded:
         return {"ENERGY_DATA_DIR": str(tmp_path / "data")}
     return {"DATABASE_URL": request.getfixturevalue("empty_database").url}

@@ -9,7 +9,7 @@ import os
 import subprocess
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,8 @@ import uvicorn
 
 from service.db import Database
 from service.embedded import run_embedded
+from service.migrate import migrate
+from tests.templates import copy_migrated, copy_new
 
 ROOT = Path(__file__).parent.parent
 COMPOSE_IMAGE_LINE = "image: timescale/timescaledb:"
@@ -29,7 +31,7 @@ COMPOSE_IMAGE_LINE = "image: timescale/timescaledb:"
 
 @dataclass(frozen=True)
 class TestDatabase:
-    """An empty database that the tests may do with as they like."""
+    """A database that the tests may do with as they like."""
 
     __test__ = False
     kind: str
@@ -42,29 +44,45 @@ class TestDatabase:
 
 @contextlib.contextmanager
 def run_test_database() -> Iterator[TestDatabase]:
-    """TEST_DATABASE_URL, else Docker through testcontainers, else the embedded one; always a fresh database."""
+    """TEST_DATABASE_URL, else Docker through testcontainers, else the embedded one: with the schema and no readings."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         with fresh_database(url) as fresh:
+            migrate(fresh)
             yield TestDatabase("server", fresh)
     elif docker_works():
         from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415 - only where Docker is
 
         with PostgresContainer(compose_image(), driver=None) as container:
+            migrate(container.get_connection_url())
             yield TestDatabase("docker", container.get_connection_url())
     else:
-        with tempfile.TemporaryDirectory() as folder, run_embedded(Path(folder)) as embedded:
-            yield TestDatabase("embedded", embedded.url)
+        with _run_copy(copy_migrated) as url:
+            yield TestDatabase("embedded", url)
 
 
 @contextlib.contextmanager
 def run_another_database(first: TestDatabase) -> Iterator[TestDatabase]:
-    """One more empty database of the same kind."""
-    if first.is_embedded:
-        with tempfile.TemporaryDirectory() as folder, run_embedded(Path(folder)) as embedded:
-            yield TestDatabase(first.kind, embedded.url)
-    else:
-        with fresh_database(first.url) as fresh:
-            yield TestDatabase(first.kind, fresh)
+    """One more of the same kind, that nothing has touched yet."""
+    with _run_copy(copy_new) if first.is_embedded else fresh_database(first.url) as url:
+        yield TestDatabase(first.kind, url)
+
+
+@contextlib.contextmanager
+def run_migrated_database(first: TestDatabase) -> Iterator[TestDatabase]:
+    """One more of the same kind, with the schema and no readings."""
+    with _run_copy(copy_migrated) if first.is_embedded else fresh_database(first.url) as url:
+        if not first.is_embedded:
+            migrate(url)
+        yield TestDatabase(first.kind, url)
+
+
+@contextlib.contextmanager
+def _run_copy(copy: Callable[[Path], None]) -> Iterator[str]:
+    """Run an embedded database on a copy of a template."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy(Path(folder))
+        with run_embedded(Path(folder)) as embedded:
+            yield embedded.url
 
 
 @contextlib.contextmanager

@@ -20,8 +20,8 @@ from tests.processes import ENERGY, PLAIN, assert_one_plain_line, free_port, run
 from tests.support import TestDatabase, run_another_database
 
 
-def test_it_starts_says_where_it_is_and_stops_cleanly_keeping_the_data(environment: dict[str, str]) -> None:
-    with running(environment, "--migrate") as service:
+def test_it_starts_says_where_it_is_and_stops_cleanly_keeping_the_data(untouched: dict[str, str]) -> None:
+    with running(untouched, "--migrate") as service:
         database, serving, docs = service.lines
         assert re.match(r"database  (embedded )?TimescaleDB 2\.\d+", database)
         assert serving == f"serving   http://127.0.0.1:{service.port}"
@@ -33,7 +33,7 @@ def test_it_starts_says_where_it_is_and_stops_cleanly_keeping_the_data(environme
         for child in children:
             wait_until_gone(child)
 
-    with running(environment, "--migrate") as service:
+    with running(untouched, "--migrate") as service:
         assert service.get("/v1/status/meter/M1").status_code == 200
         assert service.post_meter("M1").json() == {"outcome": "duplicate"}
         assert service.stop(signal.SIGINT) == (0, "")
@@ -139,8 +139,8 @@ def test_without_keys_any_address_of_this_machine_will_do(host: str) -> None:
     assert_one_plain_line(run("serve", HOST=host, PORT=str(free_port()), DATABASE_URL=url), "cannot be reached")
 
 
-def test_with_keys_any_address_is_listened_on(tmp_path: Path) -> None:
-    environment = {"HOST": "0.0.0.0", "ENERGY_AUTH": "required", "ENERGY_DATA_DIR": str(tmp_path / "data")}  # noqa: S104
+def test_with_keys_any_address_is_listened_on(data_folder: dict[str, str]) -> None:
+    environment = {"HOST": "0.0.0.0", "ENERGY_AUTH": "required", **data_folder}  # noqa: S104
     with running(environment) as service:
         assert service.get("/health/ready").status_code == 200
         answer = service.post_meter("M1")
@@ -214,9 +214,9 @@ def test_a_server_that_never_answers_is_given_up_on() -> None:
         assert_one_plain_line(run("serve", DATABASE_URL=url, PORT=str(free_port())), "did not answer within 5 s")
 
 
-def test_doctor_shows_what_there_is_and_finds_nothing_wrong(environment: dict[str, str]) -> None:
-    assert run("migrate", **environment).stdout.startswith("applied 0001")
-    result = run("doctor", **environment, ENERGY_LOG_LEVEL="info")
+def test_doctor_shows_what_there_is_and_finds_nothing_wrong(untouched: dict[str, str]) -> None:
+    assert run("migrate", **untouched).stdout.startswith("applied 0001")
+    result = run("doctor", **untouched, ENERGY_LOG_LEVEL="info")
     assert (result.returncode, result.stderr) == (0, "")
     for fact in (r"database +(server|embedded)", r"PostgreSQL +1\d", r"TimescaleDB +2\.\d+.*\(Community\)"):
         assert re.search(fact, result.stdout), result.stdout
@@ -233,10 +233,9 @@ def test_doctor_before_the_first_run_makes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_doctor_while_the_embedded_service_runs_finds_nothing_wrong(tmp_path: Path) -> None:
-    environment = {"ENERGY_DATA_DIR": str(tmp_path / "data")}
-    with running(environment):
-        result = run("doctor", **environment)
+def test_doctor_while_the_embedded_service_runs_finds_nothing_wrong(data_folder: dict[str, str]) -> None:
+    with running(data_folder):
+        result = run("doctor", **data_folder)
     assert (result.returncode, result.stderr) == (0, "")
     assert "a running service uses the embedded database" in result.stdout
 
@@ -387,15 +386,15 @@ async def test_while_the_database_is_away_it_answers_503_and_recovers_by_itself(
     keeper.terminate()
 
 
-def test_when_its_embedded_database_dies_the_service_says_so_and_ends(tmp_path: Path) -> None:
-    with running({"ENERGY_DATA_DIR": str(tmp_path / "data")}) as service:
+def test_when_its_embedded_database_dies_the_service_says_so_and_ends(data_folder: dict[str, str]) -> None:
+    with running(data_folder) as service:
         assert service.post_meter("M1").status_code == 201
         [node] = service.children()
         os.kill(node, signal.SIGKILL)
         _, stderr = service.process.communicate(timeout=20)
         assert service.process.returncode == 1
         assert stderr.splitlines()[-1].startswith("energy: the embedded database ended (exit -9)")
-    with running({"ENERGY_DATA_DIR": str(tmp_path / "data")}) as service:
+    with running(data_folder) as service:
         assert service.post_meter("M1").json() == {"outcome": "duplicate"}
 
 

@@ -6,11 +6,16 @@ import psycopg
 import pytest
 
 import service.embedded
+import service.prepare
 from service.embedded import install, run_embedded
 from service.errors import StartupError
+from service.prepare import prepared_database
+from service.settings import Settings
+from tests.templates import copy_new
 
 
 def test_compressed_rows_are_still_seen_after_a_restart(tmp_path: Path) -> None:
+    copy_new(tmp_path)
     with run_embedded(tmp_path) as database, psycopg.connect(database.url, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION timescaledb")
         connection.execute("CREATE TABLE h (t timestamptz NOT NULL, v int) WITH (timescaledb.hypertable)")
@@ -35,6 +40,7 @@ def test_a_half_made_database_of_a_killed_first_run_is_made_anew(tmp_path: Path)
 
 
 def test_two_at_once_on_the_same_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy_new(tmp_path)
     monkeypatch.setattr(service.embedded, "LOCK_TIMEOUT_S", 0.3)
     with (
         run_embedded(tmp_path),
@@ -71,3 +77,20 @@ def test_an_install_that_fails_says_why() -> None:
     script = "echo npm error code E1 >&2; echo npm error the reason >&2; echo npm error A complete log >&2; exit 1"
     with pytest.raises(StartupError, match=r"cannot install it: npm error the reason$"):
         install._run("it", ["sh", "-c", script])
+
+
+def test_it_is_migrated_again_only_by_other_sql_than_that_it_has(
+    data_folder: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data_dir=Path(data_folder["ENERGY_DATA_DIR"]))
+    with monkeypatch.context() as patch:
+        patch.setattr(service.prepare, "migrate", lambda *_, **__: pytest.fail("migrated"))
+        with prepared_database(settings) as prepared, psycopg.connect(prepared.url, autocommit=True) as connection:
+            connection.execute("RESET ROLE; DROP FUNCTION api.get_meter_status")
+    (settings.data_dir / "pgdata" / "energy_sql.sha256").write_text("of an older version")
+    with prepared_database(settings) as prepared, psycopg.connect(prepared.url) as connection:
+        assert connection.execute("SELECT to_regproc('api.get_meter_status') IS NOT NULL").fetchone() == (True,)
+    with monkeypatch.context() as patch:
+        patch.setattr(service.prepare, "migrate", lambda *_, **__: pytest.fail("migrated"))
+        with prepared_database(settings):
+            pass

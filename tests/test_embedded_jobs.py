@@ -10,7 +10,6 @@ import pytest
 from service.db import open_database
 from service.embedded import run_embedded
 from service.embedded.jobs import FIRST_AFTER_S, run_due_jobs
-from service.migrate import migrate
 from tests.processes import running
 from tests.support import TestDatabase
 
@@ -22,9 +21,8 @@ HEALTH = "SELECT count(*), count(*) FILTER (WHERE health = 'ok' AND last_started
 
 
 @pytest.fixture
-def url(empty_database: TestDatabase) -> str:
-    migrate(empty_database.url)
-    return empty_database.url
+def url(migrated_database: TestDatabase) -> str:
+    return migrated_database.url
 
 
 async def test_due_jobs_refresh_compress_and_drop_and_then_rest(url: str) -> None:
@@ -69,11 +67,12 @@ async def test_a_job_that_fails_stops_no_other_and_is_reported(url: str) -> None
         assert [error in finding for (finding,) in findings] == [True]
 
 
-def test_the_service_runs_them(tmp_path: Path) -> None:
-    with running({"ENERGY_DATA_DIR": str(tmp_path)}, "--migrate") as service:
+def test_the_service_runs_them(data_folder: dict[str, str]) -> None:
+    with running(data_folder) as service:
         time.sleep(FIRST_AFTER_S + 1)
-        assert service.get("/v1/links/V001").status_code == 200  # which waits for the job that runs
-    with run_embedded(tmp_path) as database, psycopg.connect(database.url, autocommit=True) as connection:
+        assert service.get("/v1/analytics/fleet").status_code == 200  # which waits for the job that runs
+    folder = Path(data_folder["ENERGY_DATA_DIR"])
+    with run_embedded(folder) as database, psycopg.connect(database.url, autocommit=True) as connection:
         connection.execute("RESET ROLE; SET search_path = public")
         [runs] = connection.execute("SELECT count(*) FROM ops.job_run WHERE error IS NULL").fetchone() or (0,)
         assert runs > 0

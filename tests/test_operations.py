@@ -7,8 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from service.migrate import migrate
-from tests.support import ROOT, TestDatabase, run_another_database
+from tests.support import ROOT, TestDatabase, run_migrated_database
 
 RUNBOOK = (ROOT / "docs/operations.md").read_text()
 BLOCKS = [re.sub(r"(?m)^ {3}", "", block) for block in re.findall(r"(?ms)^ *```sql\n(.*?)^ *```", RUNBOOK)]
@@ -19,21 +18,22 @@ Connection = psycopg.Connection[Any]
 
 @pytest.fixture(scope="module")
 def connection(test_database: TestDatabase) -> Iterator[Connection]:
-    with run_another_database(test_database) as another:
-        migrate(another.url)
-        with psycopg.connect(another.url, autocommit=True) as connection:
-            connection.execute("RESET ROLE; SET search_path = public")
-            connection.execute("SELECT alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs")
-            for stream, columns, values in (
-                ("meter", "kwh_consumed_ac, voltage", "1, 230"),
-                ("vehicle", "soc, kwh_delivered_dc, battery_temp", "50, 1, 20"),
-            ):
-                connection.execute(
-                    f"INSERT INTO telemetry.{stream}_telemetry_history ({stream}_id, recorded_at, {columns}) "
-                    f"SELECT 'X1', now() - n * INTERVAL '6 hours', {values} FROM generate_series(1, 80) AS n"
-                )
-            yield connection
-            connection.execute("RESET ROLE")
+    with (
+        run_migrated_database(test_database) as another,
+        psycopg.connect(another.url, autocommit=True) as connection,
+    ):
+        connection.execute("RESET ROLE; SET search_path = public")
+        connection.execute("SELECT alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs")
+        for stream, columns, values in (
+            ("meter", "kwh_consumed_ac, voltage", "1, 230"),
+            ("vehicle", "soc, kwh_delivered_dc, battery_temp", "50, 1, 20"),
+        ):
+            connection.execute(
+                f"INSERT INTO telemetry.{stream}_telemetry_history ({stream}_id, recorded_at, {columns}) "
+                f"SELECT 'X1', now() - n * INTERVAL '6 hours', {values} FROM generate_series(1, 80) AS n"
+            )
+        yield connection
+        connection.execute("RESET ROLE")
 
 
 def test_the_runbook_has_statements() -> None:

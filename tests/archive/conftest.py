@@ -16,9 +16,8 @@ from click.testing import CliRunner, Result
 
 from service.archive import command
 from service.archive.chunks import Chunks, open_chunks
-from service.migrate import migrate
 from service.prepare import Prepared
-from tests.support import TestDatabase, run_another_database
+from tests.support import TestDatabase, run_migrated_database
 
 DAY = timedelta(days=1)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -98,8 +97,7 @@ class Archive:
 @pytest.fixture(scope="module")
 def module_database(test_database: TestDatabase) -> Iterator[TestDatabase]:
     """A database for the tests of a module, each of which finds it without readings."""
-    with run_another_database(test_database) as database:
-        migrate(database.url)
+    with run_migrated_database(test_database) as database:
         yield database
 
 

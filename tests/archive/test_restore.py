@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from service.migrate import migrate
 from tests.archive.conftest import DAY, HISTORY, OLD, TODAY, Archive, archive_on
 from tests.support import TestDatabase
 
@@ -73,12 +72,11 @@ def test_a_file_that_is_not_the_one_that_was_archived_is_not_restored_and_the_ot
 
 
 def test_a_fresh_database_takes_an_archive_up(
-    archive: Archive, empty_database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+    archive: Archive, migrated_database: TestDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = archive.all_rows()
     archive("run", "--drop")
-    migrate(empty_database.url)
-    with archive_on(empty_database, archive.place, monkeypatch) as fresh:
+    with archive_on(migrated_database, archive.place, monkeypatch) as fresh:
         assert "960 restored" in fresh("restore", *BOTH).output
         assert fresh.all_rows() == [[row for row in rows if row[1] < OLD + 2 * DAY] for rows in before]
         fresh("verify")

@@ -16,6 +16,7 @@ from service.embedded import run_embedded
 from tests.faults.driver import Fleet, compare, fleet
 from tests.processes import Service, free_port, running
 from tests.support import Api, Owner, Pair, TestDatabase, fresh_database, now
+from tests.templates import copy_migrated
 
 
 class Standing:
@@ -39,7 +40,8 @@ class Standing:
 def standing(test_database: TestDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
     with contextlib.ExitStack() as stack:
         if test_database.is_embedded:
-            environment = {"ENERGY_DATA_DIR": str(tmp_path_factory.mktemp("faults"))}
+            copy_migrated(folder := tmp_path_factory.mktemp("faults"))
+            environment = {"ENERGY_DATA_DIR": str(folder)}
         else:
             environment = {"DATABASE_URL": stack.enter_context(fresh_database(test_database.url))}
         standing = Standing(environment)

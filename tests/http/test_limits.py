@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import re
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 
 import httpx
 import pytest
@@ -83,6 +85,21 @@ async def connected(api: Api) -> AsyncIterator[tuple[asyncio.StreamReader, async
         writer.close()
 
 
+async def assert_refused(reader: asyncio.StreamReader, status: int, code: str, *words: str) -> None:
+    """Problem details with the id of the request come, and then the end of the connection."""
+    async with asyncio.timeout(10):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    line, *fields = head.decode().split("\r\n")
+    headers = dict(field.split(": ") for field in fields)
+    problem = json.loads(body)
+    assert line == f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"
+    assert (headers["content-type"], headers["connection"]) == ("application/problem+json", "close")
+    assert headers["x-request-id"] == problem["requestId"]
+    assert (problem["status"], problem["code"]) == (status, code)
+    for word in words:
+        assert word in problem["detail"]
+
+
 async def status_line(reader: asyncio.StreamReader) -> bytes:
     async with asyncio.timeout(10):
         return await reader.readline()
@@ -101,7 +118,13 @@ async def status_line(reader: asyncio.StreamReader) -> bytes:
 async def test_headers_beyond_16_kib_are_431(api: Api, head: bytes) -> None:
     async with connected(api) as (reader, writer):
         writer.write(head)
-        assert (await status_line(reader)).startswith(b"HTTP/1.1 431 ")
+        await assert_refused(reader, 431, "headers_too_long", "16384 bytes")
+
+
+async def test_what_is_no_http_is_told_so_as_problem_details(api: Api) -> None:
+    async with connected(api) as (reader, writer):
+        writer.write(b"hello\r\n\r\n")
+        await assert_refused(reader, 400, "http_invalid")
 
 
 async def test_a_long_body_does_not_count_as_headers(api: Api) -> None:
@@ -113,27 +136,29 @@ async def test_a_long_body_does_not_count_as_headers(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "answer"),
+    ("sent", "late"),
     [
-        (b"", b""),
-        (b"GET /health/live HTTP/1.1\r\nHost", b"HTTP/1.1 408 Request Timeout\r\n"),
+        (b"", None),
+        (b"GET /health/live HTTP/1.1\r\nHost", "headers"),
         (
             b"POST /v1/ingest HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
-            b"HTTP/1.1 408 Request Timeout\r\n",
+            "body",
         ),
     ],
     ids=["nothing", "half the headers", "half the body"],
 )
 async def test_a_slow_client_is_hung_up_on(
-    api: Api, monkeypatch: pytest.MonkeyPatch, sent: bytes, answer: bytes
+    api: Api, monkeypatch: pytest.MonkeyPatch, sent: bytes, late: str | None
 ) -> None:
     monkeypatch.setattr(protocol, "HEADER_TIMEOUT_S", 0.5)
     monkeypatch.setattr(protocol, "BODY_TIMEOUT_S", 0.5)
     async with connected(api) as (reader, writer):
         writer.write(sent)
-        assert await status_line(reader) == answer
-        async with asyncio.timeout(5):
-            assert (await reader.read()).endswith(b"\r\n\r\n" if answer else b"")
+        if late:
+            await assert_refused(reader, 408, "request_timeout", f"the {late} did not end within 0.5 s")
+        else:
+            async with asyncio.timeout(10):
+                assert await reader.read() == b""
     assert (await api.http.get("/health/live")).status_code == 200
 
 

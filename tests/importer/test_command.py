@@ -52,10 +52,10 @@ def test_one_file_that_cannot_be_understood_stops_all_before_a_database_is_looke
 
 
 def test_several_files_end_with_a_total_and_a_status_that_tells_of_refused_rows(
-    test_database: TestDatabase, tmp_path: Path
+    test_database: TestDatabase, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     if test_database.is_embedded:  # which has one user: the command gets its own
-        environment = {"ENERGY_DATA_DIR": str(tmp_path / "data")}
+        environment = request.getfixturevalue("data_folder")
     else:
         environment = {"DATABASE_URL": test_database.url}
     write_rows(tmp_path / "a.csv", "import-a", rows=20)

@@ -7,7 +7,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from service.migrate import migrate
 from tests.processes import run
 from tests.support import YESTERDAY, TestDatabase, rfc3339
 
@@ -16,14 +15,13 @@ PATIENCE_S = 45
 
 @pytest.mark.concurrent
 @pytest.mark.timeout(120)
-def test_the_background_job_takes_up_an_old_import_at_once(empty_database: TestDatabase, tmp_path: Path) -> None:
-    migrate(empty_database.url)
+def test_the_background_job_takes_up_an_old_import_at_once(migrated_database: TestDatabase, tmp_path: Path) -> None:
     then = YESTERDAY - timedelta(days=200)
     file = tmp_path / "old.csv"
     file.write_text(f"meterId,kwhConsumedAc,voltage,timestamp\nM1,1.5,230,{rfc3339(then)}\n")
-    result = run("import", str(file), DATABASE_URL=empty_database.url)
+    result = run("import", str(file), DATABASE_URL=migrated_database.url)
     assert result.returncode == 0, result.stderr
-    with psycopg.connect(empty_database.url, autocommit=True) as connection:
+    with psycopg.connect(migrated_database.url, autocommit=True) as connection:
         for resolution in ("15min", "daily"):
             name = f"meter_{resolution}"
             [table] = connection.execute("SELECT telemetry.aggregate_table(%s)::text", [name]).fetchone() or ("",)

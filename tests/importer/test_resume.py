@@ -17,7 +17,6 @@ from service.errors import StartupError
 from service.importer.load import Progress
 from service.importer.mapping import Options
 from service.importer.refused import RefusedFile
-from service.migrate import migrate
 from tests.importer.conftest import Import, opened
 from tests.support import YESTERDAY, Owner, Pair, TestDatabase, rfc3339
 
@@ -171,14 +170,13 @@ def rows_done(connection: psycopg.Connection) -> int:
 @pytest.mark.concurrent
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, "lost"])
 def test_an_import_that_is_killed_interrupted_or_cut_off_is_completed_by_the_next(
-    empty_database: TestDatabase, tmp_path: Path, end: signal.Signals | str
+    migrated_database: TestDatabase, tmp_path: Path, end: signal.Signals | str
 ) -> None:
-    migrate(empty_database.url)
     path = tmp_path / "a.csv"
     rows = 300_000
     write_rows(path, "M1", rows, bad_every=50_000)
-    with psycopg.connect(empty_database.url, autocommit=True) as connection:
-        running = process(empty_database.url, path, tmp_path)
+    with psycopg.connect(migrated_database.url, autocommit=True) as connection:
+        running = process(migrated_database.url, path, tmp_path)
         while not rows_done(connection):
             assert running.poll() is None, running.communicate()
             time.sleep(0.01)
@@ -201,7 +199,7 @@ def test_an_import_that_is_killed_interrupted_or_cut_off_is_completed_by_the_nex
             assert running.returncode == 1
             assert said.count("\n") == 1
             assert "the same command goes on" in said
-        second = process(empty_database.url, path, tmp_path)
+        second = process(migrated_database.url, path, tmp_path)
         printed, said = second.communicate(timeout=60)
         assert (second.returncode, f"goes on after row {done:,}" in said) == (3, True), said
         bad = rows // 50_000

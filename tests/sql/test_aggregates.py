@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from service.migrate import migrate, set_time_zone
+from service.migrate import set_time_zone
 from tests.energy_world import EnergyDatabase
 from tests.oracle.records import Reading
-from tests.support import Owner, TestDatabase, run_another_database
+from tests.support import Owner, TestDatabase, run_migrated_database
 
 DAY = timedelta(days=1)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -18,10 +18,11 @@ START = TODAY - 10 * DAY
 
 @pytest.fixture(scope="module")
 def energy_database(test_database: TestDatabase) -> Iterator[EnergyDatabase]:
-    with run_another_database(test_database) as another:
-        migrate(another.url)
-        with psycopg.connect(another.url, autocommit=True) as connection:
-            yield EnergyDatabase(connection)
+    with (
+        run_migrated_database(test_database) as another,
+        psycopg.connect(another.url, autocommit=True) as connection,
+    ):
+        yield EnergyDatabase(connection)
 
 
 def send(energy_database: EnergyDatabase, name: str, *times: datetime, kwh: float = 1.0) -> list[str]:
@@ -81,9 +82,8 @@ def test_what_retention_has_dropped_stays_in_the_aggregates_and_in_answers(energ
     assert send(energy_database, "old", TODAY - 732 * DAY) == ["timestamp_too_old"] * 2
 
 
-def test_an_import_at_the_edge_of_the_retention_empties_no_aggregate(empty_database: TestDatabase) -> None:
-    migrate(empty_database.url)
-    with psycopg.connect(empty_database.url, autocommit=True) as connection:
+def test_an_import_at_the_edge_of_the_retention_empties_no_aggregate(migrated_database: TestDatabase) -> None:
+    with psycopg.connect(migrated_database.url, autocommit=True) as connection:
         energy_database = EnergyDatabase(connection)
         send(energy_database, "edge", TODAY - 11 * DAY, TODAY - 9 * DAY)
         energy_database.refresh(TODAY - 13 * DAY, TODAY - DAY)
@@ -116,14 +116,13 @@ async def test_no_refresh_reaches_what_retention_drops_or_what_is_still_to_come(
 
 
 @pytest.mark.concurrent  # within one session the embedded one ends when an aggregate is made after a refresh
-def test_another_time_zone_makes_the_days_anew(empty_database: TestDatabase) -> None:
-    migrate(empty_database.url)
-    with psycopg.connect(empty_database.url, autocommit=True) as connection:
+def test_another_time_zone_makes_the_days_anew(migrated_database: TestDatabase) -> None:
+    with psycopg.connect(migrated_database.url, autocommit=True) as connection:
         energy_database = EnergyDatabase(connection)
         send(energy_database, "zone", START.replace(hour=20))
         energy_database.refresh(START - 2 * DAY, TODAY - DAY)
-    set_time_zone(empty_database.url, "Asia/Kolkata")
-    with psycopg.connect(empty_database.url, autocommit=True) as connection:
+    set_time_zone(migrated_database.url, "Asia/Kolkata")
+    with psycopg.connect(migrated_database.url, autocommit=True) as connection:
         energy_database = EnergyDatabase(connection)
         # 20:00 UTC is 01:30 of the next day there
         midnight = START + timedelta(hours=18, minutes=30)

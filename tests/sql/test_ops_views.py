@@ -9,8 +9,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from service.migrate import migrate
-from tests.support import TestDatabase, run_another_database
+from tests.support import TestDatabase, run_migrated_database
 
 DAY = timedelta(days=1)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -68,13 +67,14 @@ class Ops:
 
 @pytest.fixture
 def ops(test_database: TestDatabase) -> Iterator[Ops]:
-    with run_another_database(test_database) as another:
-        migrate(another.url)
-        with psycopg.connect(another.url, autocommit=True) as connection:
-            ops = Ops(connection)
-            if not test_database.is_embedded:  # which has none
-                connection.execute("SELECT _timescaledb_functions.stop_background_workers()")
-            yield ops
+    with (
+        run_migrated_database(test_database) as another,
+        psycopg.connect(another.url, autocommit=True) as connection,
+    ):
+        ops = Ops(connection)
+        if not test_database.is_embedded:  # which has none
+            connection.execute("SELECT _timescaledb_functions.stop_background_workers()")
+        yield ops
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

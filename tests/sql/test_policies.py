@@ -7,10 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from service.migrate import migrate, set_time_zone
+from service.migrate import set_time_zone
 from tests.energy_world import EnergyDatabase
 from tests.oracle.records import Reading
-from tests.support import TestDatabase, run_another_database
+from tests.support import TestDatabase, run_migrated_database
 
 METER = "telemetry.meter_telemetry_history"
 VEHICLE = "telemetry.vehicle_telemetry_history"
@@ -49,12 +49,13 @@ Connection = psycopg.Connection[Any]
 
 @pytest.fixture(scope="module")
 def connection(test_database: TestDatabase) -> Iterator[Connection]:
-    with run_another_database(test_database) as another:
-        migrate(another.url)
-        with psycopg.connect(another.url, autocommit=True) as connection:
-            connection.execute("RESET ROLE; SET search_path = public; SET TimeZone = 'UTC'")
-            connection.execute("SELECT alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs")
-            yield connection
+    with (
+        run_migrated_database(test_database) as another,
+        psycopg.connect(another.url, autocommit=True) as connection,
+    ):
+        connection.execute("RESET ROLE; SET search_path = public; SET TimeZone = 'UTC'")
+        connection.execute("SELECT alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs")
+        yield connection
 
 
 @pytest.fixture
@@ -367,12 +368,12 @@ def test_what_is_archived_first_is_dropped_by_nobody_else(dba: Connection) -> No
 
 FOR_DBAS = {
     "functions": {
-        "apply_policies", "bytes_left", "current_policies", "diagnose", "list_chunks", "list_job_health",
-        "list_stale_devices", "measure_aggregate_lag", "pending_changes", "policy_faults", "set_disk_bound",
-        "set_policy",
+        "apply_policies", "bytes_left", "create_api_key", "current_policies", "diagnose", "list_chunks",
+        "list_job_health", "list_stale_devices", "measure_aggregate_lag", "pending_changes", "policy_faults",
+        "revoke_api_key", "rotate_api_key", "set_disk_bound", "set_policy",
     },
     "relations": {
-        "aggregate_lag", "archived_chunk", "chunk_list", "job_health", "migration", "policy", "policy_job",
+        "aggregate_lag", "api_key", "archived_chunk", "chunk_list", "job_health", "migration", "policy", "policy_job",
         "stale_device", "storage",
     },
 }  # fmt: skip
@@ -453,15 +454,14 @@ def test_dbas_may_not_touch_readings_nor_what_is_not_for_them(dba: Connection, s
 
 @pytest.mark.concurrent  # within one session the embedded one ends when an aggregate is made after a refresh
 def test_another_time_zone_keeps_the_policies_and_their_jobs_work_on_the_new_aggregates(
-    empty_database: TestDatabase,
+    migrated_database: TestDatabase,
 ) -> None:
-    migrate(empty_database.url)
-    with psycopg.connect(empty_database.url, autocommit=True) as connection:
+    with psycopg.connect(migrated_database.url, autocommit=True) as connection:
         set_policy(connection, "bi.meter_daily", "chunk_interval", "91 days")
         set_policy(connection, "bi.meter_daily", "drop_after", "20 years")
         apply(connection)
-    set_time_zone(empty_database.url, "Asia/Kolkata")
-    with psycopg.connect(empty_database.url, autocommit=True) as connection:
+    set_time_zone(migrated_database.url, "Asia/Kolkata")
+    with psycopg.connect(migrated_database.url, autocommit=True) as connection:
         assert apply(connection) == []
         assert jobs(connection, "bi.meter_daily") == {
             "compress_due_chunks 12:00:00": ("4 days",),

@@ -72,13 +72,12 @@ def contents(connection: psycopg.Connection[Any]) -> dict[str, list[tuple]]:
 
 
 @pytest.fixture
-def source(empty_database: TestDatabase) -> Iterator[psycopg.Connection[Any]]:
+def source(migrated_database: TestDatabase) -> Iterator[psycopg.Connection[Any]]:
     """A database that has worked for a while: late readings, compressed chunks, an archive, policies of its own."""
     tools = [shutil.which(tool) for tool in ("pg_dump", "pg_restore")]
     if not all(tools):
         pytest.skip("pg_dump and pg_restore are not on PATH")
-    migrate(empty_database.url)
-    with psycopg.connect(empty_database.url, autocommit=True) as connection:
+    with psycopg.connect(migrated_database.url, autocommit=True) as connection:
         version = re.search(r"\d+", subprocess.check_output([str(tools[0]), "--version"], text=True))
         if version and int(version[0]) < connection.info.server_version // 10000:
             pytest.skip(f"pg_dump is {version[0]}, older than the server")
