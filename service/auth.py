@@ -16,7 +16,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
-from service.errors import Problem
+from service.errors import Problem, is_retryable
 from service.limits import Bucket
 from service.settings import Settings
 
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from service.db import Database
 
 GET_API_KEYS = "SELECT * FROM api.get_api_keys($1)"
+RECORD_USE = "SELECT api.record_api_key_use($1)"
 GET_REVISION = "SELECT api.get_api_key_revision() AS revision"
 CHECK_S = 3.0
 """How long what is remembered holds before the database is asked again; with the asking, below 5 seconds."""
+REPORT_S = 60.0
+"""How long a worker gathers which keys are used before it tells the database."""
 MOST_KEYS = 50_000
 MOST_UNKNOWN = 10_000
 """Key ids that are remembered as nobody's, apart from the keys, so that those do not push these out."""
@@ -83,6 +86,8 @@ class Keys:
         self._revision: int | None = None
         self._holds_until = -math.inf
         self._checking: asyncio.Task[None] | None = None
+        self._used: set[str] = set()
+        self._reporting: asyncio.Task[None] | None = None
 
     async def authenticate(self, authorization: bytes) -> Key:
         """The key in an Authorization header.
@@ -101,7 +106,22 @@ class Keys:
         matches = compare_digest(sha256(token[2]).digest(), key.digest if key else _NOBODYS)
         if key is None or not matches or time.time() >= key.expires:
             raise unauthorized()
+        self._used.add(key_id)
+        if self._reporting is None:
+            self._reporting = asyncio.create_task(self._report())
         return key
+
+    async def _report(self) -> None:
+        """Tell the database, a while from now, which keys were used until then; of no use is a request held up."""
+        await asyncio.sleep(REPORT_S)
+        self._reporting = None
+        used, self._used = sorted(self._used), set()
+        try:
+            await self._database().write_rows(RECORD_USE, used)
+        except Exception as error:
+            if not is_retryable(error):
+                raise
+            self._used.update(used)  # told with the next
 
     async def _find(self, key_id: str) -> Key | None:
         if time.monotonic() >= self._holds_until:

@@ -19,7 +19,7 @@ CREATE = "SELECT key_id, token, expires_at FROM ops.create_api_key(%s, %s, %s, %
 ROTATE = "SELECT key_id, token, expires_at FROM ops.rotate_api_key(%s, %s)"
 REVOKE = "SELECT %s::text, ops.revoke_api_key(%s)"
 LIST = """
-    SELECT key_id, scope, stream, device_ids, id_prefix, note, created_at, expires_at, state
+    SELECT key_id, scope, stream, device_ids, id_prefix, note, created_at, expires_at, last_used_at, state
     FROM ops.api_key WHERE state = 'live' OR %s ORDER BY created_at, key_id
 """
 WIDTH = 200
@@ -73,12 +73,12 @@ def list_command(everything: bool) -> None:
     if not console.is_terminal:
         console = Console(width=WIDTH)
     table = Table(box=None, pad_edge=False, header_style=None)
-    for name in ("key", "scope", "for", "state", "created", "expires", "note"):
+    for name in ("key", "scope", "for", "state", "created", "expires", "used", "note"):
         table.add_column(name, overflow="fold")
-    for key, scope, stream, devices, prefix, note, created, expires, state in _ask(LIST, everything):
+    for key, scope, stream, devices, prefix, note, created, expires, used, state in _ask(LIST, everything):
         ids = [*devices[:3], *(["…"] if len(devices) > 3 else []), *([f"{prefix}*"] if prefix is not None else [])]
         meant = " ".join(filter(None, [stream or "", ", ".join(ids)]))
-        table.add_row(key, scope, meant or "-", state, _shown(created), _shown(expires), note)
+        table.add_row(key, scope, meant or "-", state, _shown(created), _shown(expires), _shown(used), note)
     console.print(table, markup=False) if table.row_count else print("no keys")
 
 

@@ -156,3 +156,28 @@ async def test_what_was_acknowledged_is_stored_however_the_service_ends(
         assert ended < 10
         # whoever was being served when it came has got its answer
         assert len(stored - acknowledged) == 0
+
+
+def test_a_revoked_key_is_refused_by_every_worker_within_5_seconds(two_workers: dict[str, str]) -> None:
+    with (
+        running({**two_workers, "ENERGY_AUTH": "required"}, "--migrate") as service,
+        psycopg.connect(two_workers["DATABASE_URL"], autocommit=True) as connection,
+    ):
+        key, token = connection.execute("SELECT key_id, token FROM ops.create_api_key('read')").fetchone() or ("", "")
+
+        def statuses_of_both() -> set[int]:
+            """What new connections are answered, until both workers have answered some."""
+            statuses, answered_by = set(), set()
+            deadline = time.monotonic() + 20
+            while len(answered_by) < 2:
+                assert time.monotonic() < deadline, "one of the workers answers nothing"
+                headers = {"authorization": f"Bearer {token}"}
+                answer = httpx.get(f"{service.url}/v1/analytics/fleet", headers=headers, timeout=30)
+                statuses.add(answer.status_code)
+                answered_by.add(answer.headers["x-request-id"].partition("-")[0])  # each begins its ids differently
+            return statuses
+
+        assert statuses_of_both() == {200}
+        connection.execute("SELECT ops.revoke_api_key(%s)", [key])
+        time.sleep(5)
+        assert statuses_of_both() == {401}

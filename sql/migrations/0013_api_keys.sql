@@ -41,6 +41,16 @@ COMMENT ON COLUMN telemetry.api_key.created_by IS 'Login that made it';
 COMMENT ON COLUMN telemetry.api_key.expires_at IS 'From when on it is refused; NULL for never';
 COMMENT ON COLUMN telemetry.api_key.revoked_at IS 'When it was revoked; NULL while it was not';
 
+-- apart from the keys: it changes all the time, and no worker need forget what it knows of a key for that
+CREATE TABLE telemetry.api_key_use (
+    key_id text COLLATE "C" PRIMARY KEY,
+    last_used_at timestamptz NOT NULL
+) WITH (fillfactor = 50);
+
+COMMENT ON TABLE telemetry.api_key_use IS 'When each key was last used; ops.api_key shows it';
+COMMENT ON COLUMN telemetry.api_key_use.key_id IS 'The key';
+COMMENT ON COLUMN telemetry.api_key_use.last_used_at IS 'When a worker last told of it, at most a minute after a request that the key was good for';
+
 CREATE TABLE telemetry.api_key_revision (
     only_row boolean PRIMARY KEY DEFAULT TRUE CHECK (only_row),
     revision bigint NOT NULL

@@ -3,12 +3,14 @@
 CREATE OR REPLACE VIEW ops.api_key AS
 SELECT
     k.key_id, k.scope, k.stream, k.device_ids, k.id_prefix, k.note, k.created_at, k.created_by, k.expires_at, k.revoked_at,
+    u.last_used_at,
     CASE
         WHEN k.revoked_at IS NOT NULL THEN 'revoked'
         WHEN k.expires_at <= now() THEN 'expired'
         ELSE 'live'
     END AS state
-FROM telemetry.api_key AS k;
+FROM telemetry.api_key AS k
+LEFT JOIN telemetry.api_key_use AS u ON u.key_id = k.key_id;
 
 GRANT SELECT ON ops.api_key TO energy_dba;
 
@@ -23,4 +25,5 @@ COMMENT ON COLUMN ops.api_key.created_at IS 'When it was made';
 COMMENT ON COLUMN ops.api_key.created_by IS 'Login that made it';
 COMMENT ON COLUMN ops.api_key.expires_at IS 'From when on it is refused; NULL for never';
 COMMENT ON COLUMN ops.api_key.revoked_at IS 'When it was revoked; NULL while it was not';
+COMMENT ON COLUMN ops.api_key.last_used_at IS 'When a request last came with it, to a minute; NULL for never';
 COMMENT ON COLUMN ops.api_key.state IS 'live, expired or revoked';

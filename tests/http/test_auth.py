@@ -6,7 +6,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -428,3 +428,42 @@ async def test_a_flood_of_bad_keys_takes_two_connections_at_most(database: Datab
     await asyncio.gather(*(knock(10_000 + number) for number in range(3000)))
     watching.cancel()
     assert 1 <= most <= 3
+
+
+async def last_used(owner: Owner, key: str) -> datetime | None:
+    return await owner.fetchval("SELECT last_used_at FROM ops.api_key WHERE key_id = $1", key.partition(".")[0])
+
+
+async def test_when_a_key_was_last_used_is_known(
+    database: Database, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "REPORT_S", 0.3)
+    used, unused = [await token(owner, "read") for _ in range(2)]
+    revision = await owner.fetchval("SELECT revision FROM telemetry.api_key_revision")
+    async with served(database) as api:
+        began = now()
+        wrong = unused[:-1] + ("A" if unused[-1] != "A" else "B")
+        for key in (used, wrong):
+            await ask(api, key, "GET", "/v1/analytics/fleet")
+        first = await told(owner, used, after=began)
+        # a report that fails is told with the next
+        with monkeypatch.context() as patch:
+            patch.setattr(auth, "RECORD_USE", "SELECT pg_terminate_backend(0), 1 / 0, $1::text[]")
+            patch.setattr(auth, "is_retryable", lambda error: True)
+            await ask(api, used, "GET", "/v1/analytics/fleet")
+            await asyncio.sleep(0.6)
+        other = await token(owner, "read")
+        await ask(api, other, "GET", "/v1/analytics/fleet")
+        await told(owner, other, after=began)
+        assert await last_used(owner, used) > first
+    assert await last_used(owner, unused) is None
+    # nor does a worker forget what it knows of keys for it: that of `other` is the only change
+    assert await owner.fetchval("SELECT revision FROM telemetry.api_key_revision") == revision + 1
+
+
+async def told(owner: Owner, key: str, *, after: datetime) -> datetime:
+    async with asyncio.timeout(10):
+        while (used := await last_used(owner, key)) is None:  # noqa: ASYNC110 - the database has no event for it
+            await asyncio.sleep(0.05)
+    assert after - timedelta(seconds=1) < used <= now() + timedelta(seconds=1)
+    return used

@@ -1,0 +1,21 @@
+-- Each worker tells once a minute which keys were used, not with every request. In one order, so that two workers do not
+-- wait for each other crosswise.
+
+CREATE OR REPLACE FUNCTION api.record_api_key_use(p_key_ids text []) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+    INSERT INTO telemetry.api_key_use AS u (key_id, last_used_at)
+    SELECT k.key_id, now()
+    FROM telemetry.api_key AS k
+    WHERE k.key_id = ANY (p_key_ids)
+    ORDER BY k.key_id
+    ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at
+    WHERE u.last_used_at < excluded.last_used_at;
+$$;
+
+REVOKE EXECUTE ON FUNCTION api.record_api_key_use (text []) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.record_api_key_use (text []) TO energy_service;
+
+COMMENT ON FUNCTION api.record_api_key_use (text []) IS
+'Remembers that these API keys were used just now; ids that are no key are passed over';
