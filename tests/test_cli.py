@@ -327,14 +327,14 @@ def test_a_dba_login_changes_policies_and_reads_no_readings(empty_database: Test
             connection.execute(f"DROP ROLE {login}")
 
 
-def test_the_days_of_another_time_zone_take_one_command(environment: dict[str, str]) -> None:
-    assert run("migrate", **environment, ENERGY_TIMEZONE="Europe/Berlin").returncode == 0
-    assert re.search(r"time zone +Europe/Berlin", run("doctor", **environment).stdout)
-    changed = run("time-zone", "Asia/Kolkata", **environment)
+def test_the_days_of_another_time_zone_take_one_command(untouched: dict[str, str]) -> None:
+    assert run("migrate", **untouched, ENERGY_TIMEZONE="Europe/Berlin").returncode == 0
+    assert re.search(r"time zone +Europe/Berlin", run("doctor", **untouched).stdout)
+    changed = run("time-zone", "Asia/Kolkata", **untouched)
     assert changed.stdout == "the daily aggregates have the days of Asia/Kolkata\n", changed.stderr
-    wrong = run("doctor", **environment, ENERGY_TIMEZONE="Europe/Berlin")
+    wrong = run("doctor", **untouched, ENERGY_TIMEZONE="Europe/Berlin")
     assert (wrong.returncode, "`energy time-zone`" in wrong.stdout) == (1, True)
-    assert_one_plain_line(run("time-zone", "Europe/Nowhere", **environment), "ENERGY_TIMEZONE must be a zone")
+    assert_one_plain_line(run("time-zone", "Europe/Nowhere", **untouched), "ENERGY_TIMEZONE must be a zone")
 
 
 @pytest.mark.concurrent
@@ -405,6 +405,7 @@ def token_of(result: subprocess.CompletedProcess[str]) -> tuple[str, str]:
     return key, token
 
 
+@pytest.mark.timeout(240)  # ten commands, each of which starts the embedded database
 def test_keys_are_made_listed_rotated_and_revoked_and_a_secret_is_shown_once(environment: dict[str, str]) -> None:
     run("migrate", **environment)
     admin, token = token_of(run("keys", "create", "--scope", "admin", "--note", "first", **environment))

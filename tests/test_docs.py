@@ -59,8 +59,8 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_readm
     # called by every ingest route, for what they refuse; and what energy import needs beside the two that store
     beside = {"api.ingest_refused_readings", "api.make_import_table"}
     beside |= {"api.begin_import", "api.record_import", "api.finish_import"}
-    # asked for the key of every request
-    beside |= {"api.get_api_keys", "api.get_api_key_revision"}
+    # for the keys of requests
+    beside |= {"api.get_api_keys", "api.get_api_key_revision", "api.record_api_key_use"}
     assert in_readme | beside == {row[0] for row in in_database}
     called = {
         "POST /v1/ingest/meter": METER.ingest,
