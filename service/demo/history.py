@@ -51,7 +51,7 @@ async def fill(url: str, fleet: DemoFleet) -> int:
             await connection.execute("SELECT api.link_vehicle($1, $2, $3)", vehicle, OLD_METER, start)
             await connection.execute("SELECT api.unlink_vehicle($1, $2)", vehicle, swapped)
         await _refuse_some(connection)
-        await _refresh(connection, max(began, known) - DAY_S)
+        await _refresh(connection, max(began, known) - 3 * DAY_S)
     return stored
 
 
@@ -95,6 +95,7 @@ async def _refuse_some(connection: AnyConnection) -> None:
 
 async def _refresh(connection: AnyConnection, since: float) -> None:
     """Bring the aggregates up to date, quarter hours first; up to a quarter hour ago, as the policies do."""
+    # a day of the fleet is not one of UTC, and a refresh wants at least one whole
     start = datetime.fromtimestamp(since // DAY_S * DAY_S, UTC).isoformat()
     for aggregate in AGGREGATES:
         # the last day goes on filling, and is read in real time

@@ -93,6 +93,7 @@ BEGIN
             FROM (
                 SELECT h.bucket, sum(h.kwh_consumed_ac) AS ac, sum(h.kwh_delivered_dc) AS dc
                 FROM hour AS h
+                WHERE h.kwh_consumed_ac IS NOT NULL AND h.kwh_delivered_dc IS NOT NULL
                 GROUP BY h.bucket
             ) AS t
         ),
@@ -142,4 +143,4 @@ REVOKE EXECUTE ON FUNCTION api.get_fleet_overview () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.get_fleet_overview () TO energy_service;
 
 COMMENT ON FUNCTION api.get_fleet_overview () IS
-'The fleet at a glance: its time zone; energy (kWh) of all meters and of all vehicles since its midnight, up to energy_until; of the last 24 whole or begun hours [period_start, period_end) how many vehicles have which efficiency, the fleet''s energy hour by hour, and the 8 vehicles that lose most, with their days of two weeks; the 20 devices that have fallen silent last; refused readings of the last 24 hours by code. Of more than 1,000 meters or vehicles, energies end where the aggregates do (telemetry.is_small_fleet)';
+'The fleet at a glance: its time zone; energy (kWh) of all meters and of all vehicles since its midnight, up to energy_until; of the last 24 whole or begun hours [period_start, period_end) how many vehicles have which efficiency, the energy hour by hour of those of which both sides are known in it, and the 8 vehicles that lose most, with their days of two weeks; the 20 devices that have fallen silent last; refused readings of the last 24 hours by code. Of more than 1,000 meters or vehicles, energies end where the aggregates do (telemetry.is_small_fleet)';

@@ -25,7 +25,7 @@ function timeTicks(uplot, splits, _axis, _space, step) {
 function axes(spec) {
   const common = { stroke: colour("muted"), grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
   return [
-    { ...common, grid: { show: false }, values: spec.labels ?? timeTicks, splits: spec.splits, space: 56 },
+    { ...common, size: 34, grid: { show: false }, values: spec.labels ?? timeTicks, splits: spec.splits, space: 56 },
     { ...common, size: 56, space: 34, values: (_u, splits) => splits.map((split) => spec.unit(split)) },
   ];
 }

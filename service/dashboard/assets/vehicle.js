@@ -26,7 +26,7 @@ function figuresOf(id, range) {
       columns: [when, column("Meter", "meterId", 0, "text"), column("AC, kWh", "kwhConsumedAc", 3), column("DC, kWh", "kwhDeliveredDc", 3)],
       chart: (rows) => has(rows, "kwhConsumedAc", "kwhDeliveredDc") ? {
         x: middle(rows), data: [pick(rows, "kwhConsumedAc"), pick(rows, "kwhDeliveredDc")],
-        series: [{ label: "AC consumed", colour: "ac", bars: -1 }, { label: "DC delivered", colour: "dc", bars: 1 }],
+        series: [{ label: "AC consumed", colour: "ac", bars: -1, share: rows.length > 60 ? 0.5 : 0.4 }, { label: "DC delivered", colour: "dc", bars: 1, share: rows.length > 60 ? 0.5 : 0.4 }],
         unit: (v) => format.number(v, v > 0 && v < 5 ? 1 : 0), value: (v) => `${format.number(v, 2)} kWh`, pad,
       } : null,
     }),
