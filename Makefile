@@ -4,6 +4,7 @@
 # make bench  every measurement, as a table and bench.json (needs wrk); ARGS="--only single" for a part
 # make proof  the database against the oracle, for long; PROOF_EXAMPLES=1000 of each time zone
 # make faults break things under load, on a server of its own: PG_BIN=/path/to/postgresql/bin; ARGS="-k name" for a part
+# make screenshots  the pictures in docs/images, of the dashboard that `make demo` serves
 # make lint   formatting, lint and types
 # make docs   write docs/sql-api.md, and the columns in docs/bi.md, anew from the comments in the database
 # make audit  look the locked dependencies up among known vulnerabilities (needs the network; not part of .ci/run)
@@ -23,6 +24,10 @@ run: $(VENV)/runtime
 
 demo: $(VENV)/runtime
 	@exec $(BIN)/energy demo $(ARGS)
+
+# of what `make demo` serves, in another shell
+screenshots: $(VENV)/dev
+	$(BIN)/python -m docs.screenshots $(ARGS)
 
 # two at a time, each on a database of its own; on a server one, as its roles are everybody's
 WORKERS ?= $(if $(TEST_DATABASE_URL),0,2)

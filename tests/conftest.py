@@ -11,7 +11,7 @@ import uvicorn
 
 from service.app import create_app
 from service.db import Database, open_database
-from service.embedded.install import ensure_installed
+from service.embedded.install import ensure_charts, ensure_installed
 from service.migrate import migrate
 from service.serve import SERVER_OPTIONS
 from service.settings import Settings
@@ -22,6 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # once, before there are several processes that would do it
         # and here, with the user's own npm settings; tests start processes without them
         ensure_installed()
+        ensure_charts()
 
 
 def pytest_report_header() -> str:

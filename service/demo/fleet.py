@@ -16,7 +16,7 @@ SWAPPED = 2
 """The vehicle whose meter was another for the first days."""
 SWAPPED_AFTER_S = 5 * DAY_S
 OLD_METER = "M-old-2"
-SILENT = 17
+SILENT = 5
 """The vehicle whose meter fell silent some hours ago."""
 SILENT_S = 7 * 3600
 

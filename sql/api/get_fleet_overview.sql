@@ -49,20 +49,17 @@ BEGIN
     END;
     period_start := date_trunc('hour', period_end + INTERVAL '59 minutes 59 seconds', 'UTC') - INTERVAL '1 day';
 
-    WITH hour AS MATERIALIZED (
-        SELECT h.vehicle_id, h.bucket, h.kwh_consumed_ac, h.kwh_delivered_dc
-        FROM telemetry.fleet_hours(period_start, period_end) AS h
+    WITH total AS MATERIALIZED (
+        SELECT t.vehicle_id, t.bucket, t.kwh_consumed_ac AS kwh_ac, t.kwh_delivered_dc AS kwh_dc
+        FROM telemetry.fleet_sums(period_start, period_end) AS t
     ),
     balance AS MATERIALIZED (
         SELECT
-            s.vehicle_id, s.kwh_ac, s.kwh_dc,
-            telemetry.efficiency_ratio(s.kwh_ac, s.kwh_dc) AS ratio,
-            telemetry.efficiency_status(s.kwh_ac, s.kwh_dc) AS status
-        FROM (
-            SELECT h.vehicle_id, sum(h.kwh_consumed_ac) AS kwh_ac, sum(h.kwh_delivered_dc) AS kwh_dc
-            FROM hour AS h
-            GROUP BY h.vehicle_id
-        ) AS s
+            t.vehicle_id, t.kwh_ac, t.kwh_dc,
+            telemetry.efficiency_ratio(t.kwh_ac, t.kwh_dc) AS ratio,
+            telemetry.efficiency_status(t.kwh_ac, t.kwh_dc) AS status
+        FROM total AS t
+        WHERE t.vehicle_id IS NOT NULL
     )
     SELECT
         sum(b.kwh_ac) FILTER (WHERE b.kwh_dc IS NOT NULL),
@@ -73,29 +70,25 @@ BEGIN
         count(*) FILTER (WHERE b.status = 'unknown'),
         (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
-                'ratioFrom', round(d.ratio_from, 2), 'ratioTo', round(d.ratio_to, 2), 'vehicles', d.vehicles
-            ) ORDER BY d.ratio_from), '[]')
-            FROM (
-                SELECT
-                    n.number / 20.0 AS ratio_from,
-                    CASE WHEN n.number < 20 THEN (n.number + 1) / 20.0 END AS ratio_to,
-                    (
-                        SELECT count(*) FROM balance AS v
-                        WHERE v.ratio >= n.number / 20.0 AND (n.number = 20 OR v.ratio < (n.number + 1) / 20.0)
-                    ) AS vehicles
-                FROM generate_series(0, 20) AS n (number)
-            ) AS d
+                'ratioFrom', round(n.number / 20.0, 2),
+                'ratioTo', CASE WHEN n.number < 20 THEN round((n.number + 1) / 20.0, 2) END,
+                'vehicles', coalesce(d.vehicles, 0)
+            ) ORDER BY n.number), '[]')
+            FROM generate_series(0, 20) AS n (number)
+            LEFT JOIN (
+                -- as numeric: a ratio has 4 decimals, and 0.85 belongs to the band that begins with it
+                SELECT least(20, floor(v.ratio::numeric * 20)) AS number, count(*) AS vehicles
+                FROM balance AS v
+                WHERE v.ratio IS NOT NULL
+                GROUP BY 1
+            ) AS d ON n.number = d.number
         ),
         (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
-                'bucket', telemetry.format_utc(t.bucket), 'kwhConsumedAc', t.ac, 'kwhDeliveredDc', t.dc
+                'bucket', telemetry.format_utc(t.bucket), 'kwhConsumedAc', t.kwh_ac, 'kwhDeliveredDc', t.kwh_dc
             ) ORDER BY t.bucket), '[]')
-            FROM (
-                SELECT h.bucket, sum(h.kwh_consumed_ac) AS ac, sum(h.kwh_delivered_dc) AS dc
-                FROM hour AS h
-                WHERE h.kwh_consumed_ac IS NOT NULL AND h.kwh_delivered_dc IS NOT NULL
-                GROUP BY h.bucket
-            ) AS t
+            FROM total AS t
+            WHERE t.bucket IS NOT NULL
         ),
         (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -143,4 +136,4 @@ REVOKE EXECUTE ON FUNCTION api.get_fleet_overview () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.get_fleet_overview () TO energy_service;
 
 COMMENT ON FUNCTION api.get_fleet_overview () IS
-'The fleet at a glance: its time zone; energy (kWh) of all meters and of all vehicles since its midnight, up to energy_until; of the last 24 whole or begun hours [period_start, period_end) how many vehicles have which efficiency, the energy hour by hour of those of which both sides are known in it, and the 8 vehicles that lose most, with their days of two weeks; the 20 devices that have fallen silent last; refused readings of the last 24 hours by code. Of more than 1,000 meters or vehicles, energies end where the aggregates do (telemetry.is_small_fleet)';
+'The fleet at a glance: its time zone; energy (kWh) of all meters and of all vehicles since its midnight, up to energy_until; of the last 24 whole or begun hours [period_start, period_end) how many vehicles have which efficiency, their energy hour by hour, and the 8 vehicles that lose most, with their days of two weeks; the 20 devices that have fallen silent last; refused readings of the last 24 hours by code. Of more than 1,000 meters or vehicles, energies end where the aggregates do (telemetry.is_small_fleet)';

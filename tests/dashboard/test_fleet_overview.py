@@ -65,7 +65,11 @@ async def test_a_large_fleets_overview_ends_where_the_aggregates_do(api: Api, ow
     try:
         large = (await api.http.get("/v1/fleet")).json()
         held = await owner.fetchval(
-            "SELECT greatest(now() - INTERVAL '1 day', least(telemetry.held_until('meter_hourly'), telemetry.held_until('vehicle_hourly')))"
+            """
+            SELECT greatest(now() - INTERVAL '1 day', least(
+                telemetry.held_until('meter_hourly'), telemetry.held_until('vehicle_hourly')
+            ))
+            """
         )
         assert abs((datetime.fromisoformat(large["periodEnd"]) - held).total_seconds()) < 60
     finally:

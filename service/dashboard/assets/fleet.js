@@ -67,7 +67,7 @@ export async function fleetPage(signal) {
     efficiency: createTile("Efficiency, 24 h"),
   };
   const figures = [
-    createFigure({ title: "Energy of the fleet, 24 hours", note: "kWh an hour, of vehicles with readings on both sides", file: "fleet-energy", columns: hourColumns, chart: energyChart }),
+    createFigure({ title: "Energy of the fleet, 24 hours", note: "kWh an hour, of all vehicles and the meters that feed them", file: "fleet-energy", columns: hourColumns, chart: energyChart }),
     createFigure({
       title: "Efficiency of the vehicles, 24 hours", note: "Vehicles in each twentieth; DC delivered / AC consumed", file: "fleet-efficiency",
       columns: bandColumns, chart: distributionChart, blank: "No vehicle has readings on both sides in this time.",
