@@ -13,7 +13,7 @@ import aiohttp
 import click
 
 from service.demo.fleet import SILENT, DemoFleet
-from service.demo.history import DAYS, INTERVAL_S, fill, first_time
+from service.demo.history import INTERVAL_S, fill, first_time
 from service.prepare import Prepared
 from service.serve import Company, serve
 from service.settings import configure_logging, load_settings
@@ -30,7 +30,10 @@ DATA_DIR = Path(".energy-demo")
 @click.option(
     "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Folder of its database."
 )
-def demo(data_dir: Path) -> None:
+@click.option(
+    "--days", type=click.IntRange(1, 365), default=14, show_default=True, help="Of history, at the first run."
+)
+def demo(data_dir: Path, days: int) -> None:
     """Serve a simulated fleet of 20 vehicles with two weeks of history, and some faults, on an embedded database.
 
     It has a database of its own, whatever DATABASE_URL says: nothing simulated gets among what is real. Removing the
@@ -41,10 +44,10 @@ def demo(data_dir: Path) -> None:
     settings = replace(settings, database_url=None, database_read_url=None, workers=1, auth="off", host="127.0.0.1")
     settings = replace(settings, data_dir=data_dir)
     data_dir.mkdir(parents=True, exist_ok=True)
-    fleet = DemoFleet(first_time(data_dir), INTERVAL_S)
+    fleet = DemoFleet(first_time(data_dir, days), INTERVAL_S)
 
     def before(database: Prepared) -> None:
-        print(f"storing {DAYS} days of {fleet.vehicles} vehicles and their meters", file=sys.stderr, flush=True)
+        print(f"storing the history of {fleet.vehicles} vehicles and their meters", file=sys.stderr, flush=True)
         began = time.monotonic()
         stored = asyncio.run(fill(database.url, fleet))
         print(f"{stored:,} readings stored in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)

@@ -16,7 +16,6 @@ from service.demo.fleet import OLD_METER, SILENT, SILENT_S, SWAPPED, SWAPPED_AFT
 from service.readings import METER, VEHICLE
 from service.simulate.fleet import DAY_S
 
-DAYS = 14
 INTERVAL_S = 300
 BATCH = 5000
 SOURCE = "demo"
@@ -25,11 +24,11 @@ AGGREGATES = ("meter_15min", "vehicle_15min", "meter_hourly", "vehicle_hourly", 
 _Rows = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
 
 
-def first_time(data_dir: Path) -> int:
-    """When the fleet of this folder began, Unix time; at midnight, so that its days are whole."""
+def first_time(data_dir: Path, days: int) -> int:
+    """When the fleet of this folder began, Unix time: a midnight `days` before its first run."""
     note = data_dir / "demo-start"
     if not note.exists():
-        note.write_text(str(int(time.time()) // DAY_S * DAY_S - DAYS * DAY_S))
+        note.write_text(str(int(time.time()) // DAY_S * DAY_S - days * DAY_S))
     return int(note.read_text())
 
 

@@ -114,3 +114,44 @@ async def test_too_many_buckets_and_unknown_vehicles_are_refused(api: Api) -> No
     assert_problem(too_many, 422, "window_invalid", "3000 buckets")
     assert (await api.http.get(path, params={"hours": 750, "resolution": "15min"})).status_code == 200
     assert_problem(await api.http.get("/v1/analytics/efficiency/nobody"), 404, "vehicle_unknown")
+
+
+async def test_the_meters_of_a_fleet_are_those_of_the_view_whatever_the_links_and_the_rule(
+    api: Api, owner: Owner
+) -> None:
+    pairs = [await send_pair(api, ac=1.0, dc=0.9) for _ in range(6)]
+    # taken for a part of the window, for all of it, and before it; the meter of another; an id that is no V
+    for vehicle, meter, begin, until in (
+        (0, pairs[1].meter, 6, 3),
+        (2, new_pair().meter, 100, None),
+        (3, new_pair().meter, 100, 90),
+        (4, pairs[5].meter, 4, None),
+    ):
+        query = "INSERT INTO telemetry.vehicle_meter_link VALUES ($1, $2, tstzrange($3, $4))"
+        ends = None if until is None else current_hour() - until * HOUR
+        await owner.execute(query, pairs[vehicle].vehicle, meter, current_hour() - begin * HOUR, ends)
+    difference = """
+        WITH bounds AS (SELECT now() - INTERVAL '1 day' AS low, now() AS high),
+        fast AS (SELECT f.* FROM bounds, telemetry.fleet_meters(low, high) AS f),
+        slow AS (
+            SELECT m.vehicle_id, m.meter_id, m.valid_from, m.valid_until
+            FROM bounds, bi.vehicle_meter AS m WHERE tstzrange(m.valid_from, m.valid_until) && tstzrange(low, high)
+        )
+        SELECT 'more' AS side, * FROM (TABLE fast EXCEPT ALL TABLE slow) AS more
+        UNION ALL
+        SELECT 'less', * FROM (TABLE slow EXCEPT ALL TABLE fast) AS less
+    """
+    found = await owner.fetch(difference)
+    # a default meter's time is cut only where it matters: within the window
+    cut = "SELECT count(*) FROM telemetry.fleet_meters(now() - INTERVAL '1 day', now()) WHERE vehicle_id = ANY($1)"
+    assert await owner.fetchval(cut, [pair.vehicle for pair in pairs]) >= 6
+    assert [row for row in found if row["vehicle_id"] != pairs[3].vehicle] == []
+    rule = await owner.fetchval("SELECT pg_get_functiondef('telemetry.default_meter_id(text)'::regprocedure)")
+    try:
+        await owner.execute(
+            "CREATE OR REPLACE FUNCTION telemetry.default_meter_id(p_vehicle_id text) RETURNS text LANGUAGE sql STABLE "
+            f"AS $$ SELECT '{pairs[0].meter}' WHERE p_vehicle_id = '{pairs[3].vehicle}' $$"
+        )
+        assert await owner.fetch(difference) == []
+    finally:
+        await owner.execute(rule)

@@ -270,7 +270,7 @@ async def test_a_database_that_is_away_makes_the_page_stale_and_says_since_when(
     app = create_app(switch, Settings())
     app.state.pulses = Pulses(0.2)
     async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
-        page = await new_page(api, expected=("503", "500"))
+        page = await new_page(api, expected=("503", "500", "ERR_"))
         await shown(page, "Fleet")
         await expect(page.locator("#live")).to_have_text("Live")
         switch.away = True
