@@ -17,7 +17,7 @@ const hourColumns = [
 ];
 
 function bandName(band) {
-  return band.ratioTo === null ? "above 100 %" : `${format.number(band.ratioFrom * 100)} to ${format.number(band.ratioTo * 100)} %`;
+  return band.ratioTo === null ? "100 % and above" : `${format.number(band.ratioFrom * 100)} to ${format.number(band.ratioTo * 100)} %`;
 }
 
 const bandColumns = [

@@ -12,7 +12,7 @@ export function badge(status) {
 }
 
 /** Efficiency day by day as a line, with the 85 % line; the words say what it shows. */
-function sparkline(trend) {
+function sparkline(trend, status) {
   const known = trend.map((day, index) => [index, day.efficiencyRatio]).filter(([, ratio]) => ratio !== null);
   if (known.length < 2) return h("span", { class: "muted" }, "–");
   const [width, height, low, high] = [120, 28, 0.6, 1];
@@ -20,7 +20,7 @@ function sparkline(trend) {
   const y = (ratio) => 2 + ((high - Math.min(high, Math.max(low, ratio))) * (height - 4)) / (high - low);
   const points = known.map(([index, ratio]) => `${x(index).toFixed(1)},${y(ratio).toFixed(1)}`);
   const text = `${format.percent(known[0][1])} on ${format.day(new Date(trend[known[0][0]].bucket))}, ${format.percent(known.at(-1)[1])} on ${format.day(new Date(trend[known.at(-1)[0]].bucket))}`;
-  return svg("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": text },
+  return svg("svg", { class: "spark", "data-status": status, viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": text },
     svg("title", null, text),
     svg("line", { x1: 0, x2: width, y1: y(0.85), y2: y(0.85) }),
     svg("polyline", { points: points.join(" ") }));
@@ -51,7 +51,7 @@ export function worstTable() {
     { name: "Vehicle", csv: "vehicleId", kind: "text", value: (r) => r.vehicleId, show: (r) => deviceLink("vehicle", r.vehicleId) },
     { name: "Efficiency", csv: "efficiencyRatio", value: (r) => r.efficiencyRatio, show: (r) => format.percent(r.efficiencyRatio) },
     { name: "Status", csv: "efficiencyStatus", kind: "text", value: (r) => r.efficiencyStatus, show: (r) => badge(r.efficiencyStatus) },
-    { name: "14 days", csv: "trend", kind: "text", value: (r) => r.trend.map((d) => d.efficiencyRatio ?? "").join(" "), show: (r) => sparkline(r.trend) },
+    { name: "14 days", csv: "trend", kind: "text", value: (r) => r.trend.map((d) => d.efficiencyRatio ?? "").join(" "), show: (r) => sparkline(r.trend, r.efficiencyStatus) },
     { name: "AC, kWh", csv: "kwhConsumedAc", value: (r) => r.kwhConsumedAc, show: (r) => format.number(r.kwhConsumedAc, 1) },
     { name: "DC, kWh", csv: "kwhDeliveredDc", value: (r) => r.kwhDeliveredDc, show: (r) => format.number(r.kwhDeliveredDc, 1) },
     { name: "Lost, kWh", csv: "kwhLost", value: (r) => r.kwhConsumedAc - r.kwhDeliveredDc, show: (r) => format.number(r.kwhConsumedAc - r.kwhDeliveredDc, 1) },
