@@ -1,3 +1,9 @@
+# the dashboard's charts; nothing of Node.js is in the image that runs
+FROM node:22-slim AS charts
+WORKDIR /charts
+COPY service/dashboard/package.json service/dashboard/package-lock.json service/dashboard/.npmrc ./
+RUN npm ci
+
 FROM python:3.12-slim
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
@@ -9,7 +15,9 @@ RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r r
 COPY pyproject.toml README.md LICENSE ./
 COPY sql ./sql
 COPY service ./service
-RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e . \
+COPY --from=charts /charts/node_modules ./service/dashboard/node_modules
+RUN touch service/dashboard/node_modules/.package-lock.json \
+    && pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e . \
     && useradd --system --uid 10001 --no-create-home energy
 
 USER energy

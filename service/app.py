@@ -11,17 +11,25 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from service.analytics import get_fleet_summary, get_vehicle_performance, list_vehicle_efficiency
+from service.analytics import (
+    get_fleet_summary,
+    get_vehicle_performance,
+    list_efficiency_buckets,
+    list_vehicle_efficiency,
+)
+from service.dashboard import get_dashboard, get_dashboard_asset
 from service.db import Database
 from service.devices import get_meter_profile, get_vehicle_profile, put_meter_profile, put_vehicle_profile
 from service.errors import exception_handlers
+from service.events import Pulses, get_events
+from service.fleet import get_fleet_overview
 from service.gate import GuardedLitestar
 from service.health import get_liveness, get_readiness
 from service.history import get_meter_history, get_vehicle_history
 from service.ingest import ingest_either, ingest_meter, ingest_vehicle
 from service.ingest_batch import ingest_either_batch, ingest_meter_batch, ingest_vehicle_batch
 from service.links import delete_link, get_links, put_link
-from service.openapi import get_docs_asset, get_root, openapi_config
+from service.openapi import get_docs_asset, openapi_config
 from service.settings import Settings
 from service.status import get_meter_status, get_vehicle_status
 
@@ -41,7 +49,10 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
             ingest_vehicle_batch,
             get_vehicle_performance,
             list_vehicle_efficiency,
+            list_efficiency_buckets,
             get_fleet_summary,
+            get_fleet_overview,
+            get_events,
             get_meter_status,
             get_vehicle_status,
             get_meter_history,
@@ -55,11 +66,12 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
             put_vehicle_profile,
             get_liveness,
             get_readiness,
-            get_root,
+            get_dashboard,
+            get_dashboard_asset,
             get_docs_asset,
         ],
         dependencies={"database": Provide(_database, sync_to_thread=False)},
-        state=State({"database": database, "settings": settings}),
+        state=State({"database": database, "settings": settings, "pulses": Pulses()}),
         lifespan=[lifespan] if lifespan else [],
         exception_handlers=exception_handlers(settings.max_body_bytes),
         request_max_body_size=settings.max_body_bytes,

@@ -1,4 +1,4 @@
-"""The command line: `energy serve | migrate | doctor | keys | import | rejected | archive | simulate`."""
+"""The command line: `energy serve | migrate | doctor | keys | import | rejected | archive | simulate | demo`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dotenv import load_dotenv
 
 from service import __version__
 from service.archive.command import archive
+from service.demo import demo
 from service.doctor import examine
 from service.embedded import run_embedded
 from service.errors import StartupError
@@ -100,6 +101,7 @@ cli.add_command(rejected)
 cli.add_command(import_command)
 cli.add_command(archive)
 cli.add_command(simulate)
+cli.add_command(demo)
 
 
 @cli.command("doctor")

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from service.settings import Settings
 
-_PUBLIC = ("/health/", "/docs/")
+_PUBLIC = ("/health/", "/docs/", "/dashboard/")
 
 
 def is_public(method: str, path: str) -> bool:
-    """Whether it needs no key: probes and documentation."""
+    """Whether it needs no key: probes, documentation, and the dashboard without its data."""
     return method in {"GET", "HEAD"} and (path in {"/", "/docs"} or path.startswith(_PUBLIC))
 
 

@@ -21,7 +21,7 @@ from litestar.openapi.spec import (
     SecurityScheme,
 )
 from litestar.params import FromPath
-from litestar.response import File, Redirect
+from litestar.response import File
 
 from service import __version__
 from service.errors import PROBLEM_MEDIA_TYPE, Problem, ProblemDetails
@@ -111,12 +111,6 @@ def openapi_config() -> OpenAPIConfig:
             )
         ],
     )
-
-
-@get("/", include_in_schema=False)
-async def get_root() -> Redirect:
-    """Whoever opens the address in a browser gets the documentation."""
-    return Redirect("/docs")
 
 
 @get(f"{_ASSETS}/{{name:str}}", include_in_schema=False)

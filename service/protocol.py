@@ -24,6 +24,8 @@ MAX_HEADER_BYTES = 16 * 1024
 MOST_CONNECTIONS = 10_000
 """Of a worker, at once; who comes then is turned away."""
 SWEEP_S = 1.0
+ENDLESS = "energy.endless"
+"""In the scope of a request whose answer goes on until somebody ends it."""
 
 _sweepers: dict[int, asyncio.Task[None]] = {}
 
@@ -77,6 +79,12 @@ class GuardedProtocol(HttpToolsProtocol):
             self._in_headers = True
             self._since = None
             super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """The server stops: what would not end by itself ends now, all else when it is answered."""
+        super().shutdown()
+        if self.cycle is not None and not self.cycle.response_complete and self.cycle.scope.get(ENDLESS):
+            self.transport.close()
 
     def sweep(self, now: float) -> None:
         """Turn the client away if it is too slow; not where it is this side that does not read."""

@@ -8,8 +8,9 @@ import ipaddress
 import resource
 import signal
 import socket
-from collections.abc import Iterator
-from typing import Any
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, NamedTuple
 
 import uvicorn
 import uvloop
@@ -17,6 +18,7 @@ import uvloop
 from service.app import create_app, spare_the_collector
 from service.db import CONNECTIONS, open_database
 from service.embedded import EmbeddedDatabase
+from service.embedded.install import ensure_charts
 from service.embedded.jobs import run_jobs
 from service.errors import StartupError
 from service.prepare import Prepared, prepared_database
@@ -40,7 +42,19 @@ SERVER_OPTIONS: dict[str, Any] = {
 }
 
 
-def serve(settings: Settings, *, migrate_first: bool) -> None:
+class Company(NamedTuple):
+    """What else is done in a process that serves.
+
+    Attributes:
+        before: with the database, before it is served.
+        beside: with the address, while it is.
+    """
+
+    before: Callable[[Prepared], None]
+    beside: Callable[[str], Coroutine[Any, Any, None]]
+
+
+def serve(settings: Settings, *, migrate_first: bool, company: Company | None = None) -> None:
     """Serve until SIGINT or SIGTERM; `migrate_first` brings the schema up to date before.
 
     Raises:
@@ -56,13 +70,18 @@ def serve(settings: Settings, *, migrate_first: bool) -> None:
         _listen(settings) as listener,
         prepared_database(settings, migrate_first=migrate_first) as database,
     ):
+        if company:
+            company.before(database)
+        # beside: nothing that a registry does may keep readings waiting
+        threading.Thread(target=ensure_charts, daemon=True).start()
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"http://{host}:{settings.port}"
         announcement = f"database  {database.name}\nserving   {address}\ndocs      {address}/docs"
         if settings.workers > 1:
             run_workers(settings, listener, announcement, SERVER_OPTIONS)
         else:
-            uvloop.run(_run(settings, database, listener, announcement))
+            beside = company.beside(address) if company else None
+            uvloop.run(_run(settings, database, listener, announcement, beside))
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -104,8 +123,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _run(settings: Settings, prepared: Prepared, listener: socket.socket, announcement: str) -> None:
-    """Serve in this process."""
+async def _run(
+    settings: Settings,
+    prepared: Prepared,
+    listener: socket.socket,
+    announcement: str,
+    beside: Coroutine[Any, Any, None] | None = None,
+) -> None:
+    """Serve in this process, and do what is done beside."""
     embedded = prepared.embedded
     connections = 1 if embedded else CONNECTIONS
     async with open_database(
@@ -120,8 +145,11 @@ async def _run(settings: Settings, prepared: Prepared, listener: socket.socket, 
             return
         watching = asyncio.create_task(_watch(embedded, server))
         working = asyncio.create_task(run_jobs(database))
+        company = asyncio.create_task(beside) if beside else None
         await server.serve(sockets=[listener])
         working.cancel()
+        if company:
+            company.cancel()
         if watching.done():
             watching.result()
         watching.cancel()

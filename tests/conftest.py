@@ -11,7 +11,7 @@ import uvicorn
 
 from service.app import create_app
 from service.db import Database, open_database
-from service.embedded.install import ensure_installed
+from service.embedded.install import ensure_charts, ensure_installed
 from service.serve import SERVER_OPTIONS
 from service.settings import Settings
 from tests import templates
@@ -32,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # once, before there are several processes that would do it
         # and here, with the user's own npm settings; tests start processes without them
         ensure_installed()
+        ensure_charts()
         templates.make_folder()
 
 

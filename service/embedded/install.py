@@ -1,37 +1,66 @@
-"""Gets what the embedded database needs: Node.js 20 or newer, and two npm packages. Done once, then found again."""
+"""Gets what comes from npm, and Node.js 20 or newer for it: the embedded database, and the dashboard's chart library.
+
+Done once, then found again.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.util
+import logging
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from service.errors import StartupError
 
 HERE = Path(__file__).parent
+DASHBOARD = HERE.parent / "dashboard"
 LAUNCHER = HERE / "launcher.mjs"
 MINIMUM_NODE = 20
 
-_MODULES = HERE / "node_modules"
-_INSTALLED_LOCK = _MODULES / ".package-lock.json"
+_log = logging.getLogger(__name__)
 
 
 def ensure_installed() -> Path:
-    """Install what is missing, and return the path of `node`.
+    """Install what is missing of the embedded database, and return the path of `node`.
 
     Raises:
         StartupError: the registries cannot be reached or refuse; the message has the installer's last words.
     """
+    with _one_at_a_time():
+        node = _ensure_node()
+        _ensure_packages(node, HERE, "the embedded database")
+        return node
+
+
+def ensure_charts() -> None:
+    """Install the dashboard's chart library, if it is missing; without it the dashboard has tables.
+
+    Readings are what the service is there for, so what goes wrong is one line in the log.
+    """
+    if _is_current(DASHBOARD):  # as in an image: nothing is to be written
+        return
+    try:
+        with _one_at_a_time():
+            _ensure_packages(_ensure_node(), DASHBOARD, "the dashboard's charts")
+    except (StartupError, OSError) as error:
+        _log.warning("the dashboard has tables and no charts: %s", error)
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Two first runs at once would install into one folder."""
     with LAUNCHER.open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two first runs at once would install into one folder
-        return _ensure_installed()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
-def _ensure_installed() -> Path:
+def _ensure_node() -> Path:
     node = find_node()
     if node is None:
         _run(
@@ -53,9 +82,12 @@ def _ensure_installed() -> Path:
         raise StartupError(
             f"no Node.js {MINIMUM_NODE} or newer: install it, or set DATABASE_URL to a TimescaleDB server"
         )
-    if not _is_current():
-        _run("the embedded database", [*(npm_of(node) or ["npm"]), "ci", "--prefix", str(HERE)])
     return node
+
+
+def _ensure_packages(node: Path, folder: Path, what: str) -> None:
+    if not _is_current(folder):
+        _run(what, [*(npm_of(node) or ["npm"]), "ci", "--prefix", str(folder)], folder)
 
 
 def find_node() -> Path | None:
@@ -82,15 +114,16 @@ def npm_of(node: Path) -> list[str] | None:
     return [npm] if (npm := shutil.which("npm")) else None
 
 
-def _is_current() -> bool:
-    """Whether npm's record of what it installed is younger than the lock file."""
-    return _INSTALLED_LOCK.exists() and _INSTALLED_LOCK.stat().st_mtime >= (HERE / "package-lock.json").stat().st_mtime
+def _is_current(folder: Path) -> bool:
+    """Whether npm's record of what it installed in a folder is younger than the lock file."""
+    installed = folder / "node_modules/.package-lock.json"
+    return installed.exists() and installed.stat().st_mtime >= (folder / "package-lock.json").stat().st_mtime
 
 
-def _run(what: str, command: list[str]) -> None:
+def _run(what: str, command: list[str], folder: Path = HERE) -> None:
     print(f"installing {what} (once)", file=sys.stderr, flush=True)
     try:
-        result = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     except OSError as error:
         raise StartupError(f"cannot install {what}: {error}") from error
     if result.returncode:

@@ -72,6 +72,14 @@ class Fleet:
         for vehicle in range(vehicles):
             self._make(vehicle, chance, is_faulty=chance.random() < faulty)
 
+    def go_on(self, start: int, interval: int) -> None:
+        """Measure from `start` on in other intervals (seconds), from the state there is; its interval 0 ends then."""
+        for vehicle in range(self.vehicles):
+            self._drain[vehicle] *= interval / self.interval
+        self.start = start
+        self.interval = interval
+        self._cooling = 1 - math.exp(-interval / TIME_CONSTANT_S)
+
     def is_faulty(self, vehicle: int) -> bool:
         """Whether its charger has a fault."""
         return self._efficiency[vehicle] < FAULTY_EFFICIENCY

@@ -126,11 +126,11 @@ async def test_no_route_is_open_but_probes_and_documentation(guarded: Api) -> No
             path = re.sub(r"\{[^}]*\}", "x", route.path)
             if (await guarded.http.request(method, path)).status_code != 401:
                 opened.add(f"{method} {path}")
-    assert {path.split("/")[1] for path in opened} <= {"", "health", "docs"}, opened
+    assert {path.split("/")[1] for path in opened} <= {"", "health", "docs", "dashboard"}, opened
     assert {"GET /", "GET /health/live", "GET /health/ready"} <= opened
     for path in ("/v1/nothing", "/nothing", "/healthy", "/docsx", "//v1/analytics/fleet", "/metrics", "/docs/../v1/x"):
         assert (await guarded.http.get(path)).status_code in {401, 404}, path
-        assert path.startswith("/docs/") or not is_public("GET", path)
+        assert path.startswith(("/docs/", "/dashboard/")) or not is_public("GET", path)
     assert (await guarded.http.post("/health/live")).status_code == 401
 
 

@@ -1,0 +1,51 @@
+// Asks the service. A read key, where one is needed, lives as long as this tab, and never in an address.
+
+const KEY = "energy.key";
+
+/** What the service answered instead of what was asked for; status 0: it did not answer. */
+export class ApiError extends Error {
+  constructor(status, code, detail) {
+    super(detail);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export function setKey(key) {
+  if (key) sessionStorage.setItem(KEY, key);
+  else sessionStorage.removeItem(KEY);
+}
+
+export function hasKey() {
+  return sessionStorage.getItem(KEY) !== null;
+}
+
+/** The answer to a GET, when its headers are there. */
+export async function open(path, options = {}) {
+  const headers = { Accept: options.accept ?? "application/json" };
+  if (hasKey()) headers.Authorization = `Bearer ${sessionStorage.getItem(KEY)}`;
+  let response;
+  try {
+    response = await fetch(path, { headers, signal: options.signal, cache: "no-store" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "unreachable", "The service does not answer.");
+  }
+  if (response.ok) return response;
+  let problem = {};
+  try {
+    problem = await response.json();
+  } catch {
+    // a proxy's page, most likely
+  }
+  throw new ApiError(response.status, problem.code ?? "http", problem.detail ?? `HTTP ${response.status}`);
+}
+
+export async function get(path, parameters = {}, signal = undefined) {
+  const query = new URLSearchParams(parameters).toString();
+  const response = await open(query ? `${path}?${query}` : path, { signal });
+  return response.json();
+}
+
+/** A path with an id in it. */
+export const pathOf = (prefix, id) => `${prefix}/${encodeURIComponent(id)}`;

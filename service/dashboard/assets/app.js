@@ -1,0 +1,158 @@
+// Which page is shown, what it shows while it cannot, and the live connection that all pages share.
+
+import { ApiError, get, hasKey, pathOf, setKey } from "./api.js";
+import { byId } from "./dom.js";
+import { fleetPage } from "./fleet.js";
+import * as format from "./format.js";
+import { listen } from "./live.js";
+import { meterPage } from "./meter.js";
+import * as states from "./states.js";
+import { vehiclePage } from "./vehicle.js";
+
+const RETRY_MS = [2000, 5000, 10_000, 30_000];
+
+const main = byId("main");
+let page = null;
+let loading = new AbortController();
+let failures = 0;
+let retrying;
+let stopListening = null;
+let newest = null;
+let isFirst = true;
+
+function show(...elements) {
+  main.replaceChildren(...elements);
+}
+
+function close() {
+  clearTimeout(retrying);
+  loading.abort();
+  loading = new AbortController();
+  page?.leave();
+  page = null;
+}
+
+/** What the address names: a page and its name while it loads. */
+function route() {
+  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
+  let [kind, id] = path.split("/");
+  try {
+    id = decodeURIComponent(id ?? "");
+  } catch {
+    kind = "";  // not an address of ours
+  }
+  const parameters = new URLSearchParams(query);
+  if (kind === "vehicle" && id) return { name: `vehicle ${id}`, id, open: (signal) => vehiclePage(signal, id, parameters) };
+  if (kind === "meter" && id) return { name: `meter ${id}`, id, open: (signal) => meterPage(signal, id, parameters) };
+  return { name: "the fleet", open: fleetPage };
+}
+
+function fail(error, id) {
+  if (error.name === "AbortError") return;
+  if (!(error instanceof ApiError)) throw error;
+  if (error.status === 401) return lock(hasKey());
+  if (error.status === 403) return refuse();
+  close();
+  if (error.status === 404 || error.status === 422) return show(states.notFound(id ?? ""));
+  show(states.failed(error, navigate));
+  retrying = setTimeout(navigate, RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]);
+}
+
+async function navigate() {
+  close();
+  const { name, id, open } = route();
+  const { signal } = loading;
+  if (id) byId("fleet-link").removeAttribute("aria-current");
+  else byId("fleet-link").setAttribute("aria-current", "page");
+  show(states.loading(name));
+  try {
+    const opened = await open(signal);
+    if (signal.aborted) return opened.leave();
+    page = opened;
+    failures = 0;
+    document.title = `${page.title} · Energy`;
+    show(page.element);
+    if (newest) await page.pulse(newest);
+    if (!isFirst) main.focus({ preventScroll: true });
+    isFirst = false;
+  } catch (error) {
+    fail(error, id);
+  }
+}
+
+function say(state, text) {
+  const live = byId("live");
+  live.dataset.state = state;
+  if (live.textContent !== text) live.textContent = text;
+}
+
+async function onPulse(pulse) {
+  const isFirstPulse = newest === null;
+  newest = pulse;
+  format.setZone(pulse.timeZone);
+  byId("zone").textContent = `Times are those of ${pulse.timeZone.replaceAll("_", " ")}.`;
+  say("live", "Live");
+  if (isFirstPulse || main.querySelector('[data-kind="error"]')) return navigate();
+  try {
+    await page?.pulse(pulse);
+  } catch (error) {
+    // what is shown stays, with its age: the next pulse brings it up to date
+    if (error.status === 401 || error.status === 403) fail(error);
+  }
+}
+
+function onLost(error) {
+  if (newest === null) fail(error instanceof ApiError ? error : new ApiError(0, "unreachable", error.message));
+  say("lost", newest ? `Stale since ${format.seconds(new Date(newest.at))}` : "No connection");
+}
+
+function start() {
+  stopListening?.();
+  newest = null;
+  byId("forget").hidden = !hasKey();
+  say("wait", "Connecting");
+  show(states.loading("the dashboard"));
+  stopListening = listen({ pulse: onPulse, lost: onLost, refused: (error) => fail(error) });
+}
+
+function lock(wasRefused) {
+  stopListening?.();
+  close();
+  setKey(null);
+  byId("forget").hidden = true;
+  say("wait", "Locked");
+  show(states.askForKey((key) => {
+    setKey(key);
+    start();
+  }, wasRefused));
+  main.querySelector("input").focus();
+}
+
+function refuse() {
+  stopListening?.();
+  close();
+  say("wait", "No access");
+  show(states.noAccess(() => lock(false)));
+}
+
+byId("search").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const id = byId("device").value.trim();
+  if (!id) return;
+  let kind = "vehicle";
+  try {
+    await get(pathOf("/v1/status/vehicle", id));
+  } catch (error) {
+    if (error.status === 404) kind = "meter";
+  }
+  location.hash = `#/${kind}/${encodeURIComponent(id)}`;
+});
+byId("forget").addEventListener("click", () => lock(false));
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();  // the part of the address behind # says which page this is
+  main.focus();
+});
+window.addEventListener("hashchange", () => {
+  if (newest) navigate();
+});
+start();

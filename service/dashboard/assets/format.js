@@ -1,0 +1,58 @@
+// Numbers with their units, and times on the clocks of the fleet.
+
+const LOCALE = "en-GB";
+const NOTHING = "–";
+let zone = "UTC";
+let formats = {};
+
+/** Show times in this zone (an IANA name) from now on. */
+export function setZone(name) {
+  if (name === zone) return;
+  zone = name;
+  formats = {};
+}
+
+export function getZone() {
+  return zone;
+}
+
+function clock(key, options) {
+  formats[key] ??= new Intl.DateTimeFormat(LOCALE, { timeZone: zone, hourCycle: "h23", ...options });
+  return formats[key];
+}
+
+const DAY = { day: "numeric", month: "short" };
+const TIME = { hour: "2-digit", minute: "2-digit" };
+
+export const day = (date) => clock("day", DAY).format(date);
+export const month = (date) => clock("month", { month: "short", year: "numeric" }).format(date);
+export const time = (date) => clock("time", TIME).format(date);
+export const seconds = (date) => clock("seconds", { ...TIME, second: "2-digit" }).format(date);
+export const dateTime = (date) => `${day(date)} ${time(date)}`;
+
+/** A number with so many decimals; a dash for none. */
+export function number(value, decimals = 0) {
+  if (value === null || value === undefined) return NOTHING;
+  return value.toLocaleString(LOCALE, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}
+
+/** Energy, in the unit in which it can be read: kWh, MWh, GWh. */
+export function energy(kwh) {
+  if (kwh === null || kwh === undefined) return { value: NOTHING, unit: "kWh" };
+  for (const [size, unit] of [[1e6, "GWh"], [1e4, "MWh"]]) {
+    if (kwh >= size) return { value: number(kwh / (unit === "GWh" ? 1e6 : 1e3), 1), unit };
+  }
+  return { value: number(kwh, kwh < 10 ? 2 : 1), unit: "kWh" };
+}
+
+export const percent = (ratio, decimals = 1) =>
+  ratio === null || ratio === undefined ? NOTHING : `${number(ratio * 100, decimals)} %`;
+
+/** How long ago, roughly. */
+export function ago(date, now = new Date()) {
+  const s = Math.max(0, Math.round((now - date) / 1000));
+  for (const [length, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) {
+    if (s >= length) return `${Math.floor(s / length)} ${unit} ago`;
+  }
+  return `${s} s ago`;
+}

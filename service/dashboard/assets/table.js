@@ -1,0 +1,52 @@
+// A table beside a chart, and the same rows as CSV.
+
+import { h } from "./dom.js";
+
+function quote(value) {
+  if (value === null || value === undefined) return "";
+  const text = value instanceof Date ? value.toISOString() : String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** Rows as RFC 4180 has it; values are as the service gave them, times in UTC. */
+export function toCsv(columns, rows) {
+  const lines = [columns.map((column) => column.csv ?? column.name), ...rows.map((row) => columns.map((c) => c.value(row)))];
+  return `${lines.map((line) => line.map(quote).join(",")).join("\r\n")}\r\n`;
+}
+
+/**
+ * A table that can be given other rows.
+ * @param {string} caption for those who do not see where it stands.
+ * @param {{name: string, csv: string, value: Function, show: Function, kind: string}[]} columns value is what the CSV
+ *   has, show what the table has; kind "text" is aligned to the left.
+ */
+export function createTable(caption, columns) {
+  const body = h("tbody");
+  const alignment = (column) => (column.kind === "text" ? null : { class: "figure" });
+  const element = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    h("table", null,
+      h("caption", { class: "visually-hidden" }, caption),
+      h("thead", null, h("tr", null, columns.map((column) => h("th", { scope: "col", ...alignment(column) }, column.name)))),
+      body));
+  return {
+    element,
+    update(rows) {
+      body.replaceChildren(...rows.map((row) => h("tr", null, columns.map((column, index) => {
+        const shown = (column.show ?? column.value)(row);
+        return index ? h("td", alignment(column), shown) : h("th", { scope: "row", ...alignment(column) }, shown);
+      }))));
+    },
+  };
+}
+
+/** A link that saves what `rows` gives at the moment it is followed. */
+export function csvLink(name, columns, rows) {
+  const link = h("a", { class: "csv", href: "#", download: `${name}.csv` }, "CSV");
+  link.setAttribute("aria-label", `${name} as CSV`);
+  link.addEventListener("click", () => {
+    const url = URL.createObjectURL(new Blob([toCsv(columns, rows())], { type: "text/csv" }));
+    link.href = url;
+    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  });
+  return link;
+}

@@ -1,0 +1,139 @@
+-- What a page about the whole fleet shows, at a price that allows to ask every minute: sums of the aggregates and the tables
+-- of current status. Exact windows are api.get_fleet_summary's business.
+-- The worst are those that lose most of what they draw: a vehicle that was not charged (nothing delivered, and less than
+-- 1 kWh drawn, by a charger in standby) is not among them.
+
+CREATE OR REPLACE FUNCTION api.get_fleet_overview(
+    OUT time_zone text,
+    OUT today_start timestamptz,
+    OUT energy_until timestamptz,
+    OUT kwh_consumed_ac_today double precision,
+    OUT kwh_delivered_dc_today double precision,
+    OUT period_start timestamptz,
+    OUT period_end timestamptz,
+    OUT efficiency_ratio double precision,
+    OUT efficiency_status text,
+    OUT vehicles_normal bigint,
+    OUT vehicles_low bigint,
+    OUT vehicles_impossible bigint,
+    OUT vehicles_unknown bigint,
+    OUT distribution jsonb,
+    OUT hours jsonb,
+    OUT worst jsonb,
+    OUT silent_devices jsonb,
+    OUT refused jsonb
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_meter record;
+    v_vehicle record;
+    v_ac double precision;
+    v_dc double precision;
+BEGIN
+    SELECT f.time_zone INTO time_zone FROM telemetry.fleet AS f;
+    today_start := date_trunc('day', now(), time_zone);
+    SELECT e.kwh, e.kwh_until INTO v_meter FROM telemetry.energy_since('meter', today_start) AS e;
+    SELECT e.kwh, e.kwh_until INTO v_vehicle FROM telemetry.energy_since('vehicle', today_start) AS e;
+    energy_until := least(v_meter.kwh_until, v_vehicle.kwh_until);
+    kwh_consumed_ac_today := round(v_meter.kwh::numeric, 9)::double precision;
+    kwh_delivered_dc_today := round(v_vehicle.kwh::numeric, 9)::double precision;
+
+    period_end := CASE
+        WHEN telemetry.is_small_fleet() THEN now()
+        ELSE greatest(
+            now() - INTERVAL '1 day', least(telemetry.held_until('meter_hourly'), telemetry.held_until('vehicle_hourly'))
+        )
+    END;
+    period_start := date_trunc('hour', period_end + INTERVAL '59 minutes 59 seconds', 'UTC') - INTERVAL '1 day';
+
+    WITH total AS MATERIALIZED (
+        SELECT t.vehicle_id, t.bucket, t.kwh_consumed_ac AS kwh_ac, t.kwh_delivered_dc AS kwh_dc
+        FROM telemetry.fleet_sums(period_start, period_end) AS t
+    ),
+    balance AS MATERIALIZED (
+        SELECT
+            t.vehicle_id, t.kwh_ac, t.kwh_dc,
+            telemetry.efficiency_ratio(t.kwh_ac, t.kwh_dc) AS ratio,
+            telemetry.efficiency_status(t.kwh_ac, t.kwh_dc) AS status
+        FROM total AS t
+        WHERE t.vehicle_id IS NOT NULL
+    )
+    SELECT
+        sum(b.kwh_ac) FILTER (WHERE b.kwh_dc IS NOT NULL),
+        sum(b.kwh_dc) FILTER (WHERE b.kwh_ac IS NOT NULL),
+        count(*) FILTER (WHERE b.status = 'normal'),
+        count(*) FILTER (WHERE b.status = 'low'),
+        count(*) FILTER (WHERE b.status = 'impossible'),
+        count(*) FILTER (WHERE b.status = 'unknown'),
+        (
+            SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'ratioFrom', round(n.number / 20.0, 2),
+                'ratioTo', CASE WHEN n.number < 20 THEN round((n.number + 1) / 20.0, 2) END,
+                'vehicles', coalesce(d.vehicles, 0)
+            ) ORDER BY n.number), '[]')
+            FROM generate_series(0, 20) AS n (number)
+            LEFT JOIN (
+                -- as numeric: a ratio has 4 decimals, and 0.85 belongs to the band that begins with it
+                SELECT least(20, floor(v.ratio::numeric * 20)) AS number, count(*) AS vehicles
+                FROM balance AS v
+                WHERE v.ratio IS NOT NULL
+                GROUP BY 1
+            ) AS d ON n.number = d.number
+        ),
+        (
+            SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'bucket', telemetry.format_utc(t.bucket), 'kwhConsumedAc', t.kwh_ac, 'kwhDeliveredDc', t.kwh_dc
+            ) ORDER BY t.bucket), '[]')
+            FROM total AS t
+            WHERE t.bucket IS NOT NULL
+        ),
+        (
+            SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'vehicleId', w.vehicle_id, 'kwhConsumedAc', w.kwh_ac, 'kwhDeliveredDc', w.kwh_dc,
+                'efficiencyRatio', w.ratio, 'efficiencyStatus', w.status
+            ) ORDER BY w.ratio, w.vehicle_id), '[]')
+            FROM (
+                SELECT v.vehicle_id, v.kwh_ac, v.kwh_dc, v.ratio, v.status
+                FROM balance AS v
+                WHERE v.ratio IS NOT NULL AND (v.kwh_dc > 0 OR v.kwh_ac >= 1)
+                ORDER BY v.ratio, v.vehicle_id
+                LIMIT 8
+            ) AS w
+        )
+    INTO
+        v_ac, v_dc, vehicles_normal, vehicles_low, vehicles_impossible, vehicles_unknown, distribution, hours, worst
+    FROM balance AS b;
+
+    efficiency_ratio := telemetry.efficiency_ratio(v_ac, v_dc);
+    efficiency_status := telemetry.efficiency_status(v_ac, v_dc);
+    worst := telemetry.with_trend(worst, today_start - INTERVAL '13 days');
+
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'stream', s.stream, 'deviceId', s.device_id, 'recordedAt', telemetry.format_utc(s.recorded_at),
+        'expectedIntervalS', s.expected_interval_s
+    ) ORDER BY s.recorded_at DESC, s.device_id), '[]')
+    INTO silent_devices
+    FROM (
+        SELECT d.* FROM telemetry.silent_devices(5) AS d ORDER BY d.recorded_at DESC, d.device_id LIMIT 20
+    ) AS s;
+
+    SELECT coalesce(jsonb_agg(jsonb_build_object('code', r.code, 'readings', r.readings, 'newest', telemetry.format_utc(r.newest))
+        ORDER BY r.readings DESC, r.code), '[]')
+    INTO refused
+    FROM (
+        SELECT j.code, count(*) AS readings, max(j.received_at) AS newest
+        FROM telemetry.rejected_reading AS j
+        WHERE j.received_at >= now() - INTERVAL '1 day'
+        GROUP BY j.code
+    ) AS r;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION api.get_fleet_overview () FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.get_fleet_overview () TO energy_service;
+
+COMMENT ON FUNCTION api.get_fleet_overview () IS
+'The fleet at a glance: its time zone; energy (kWh) of all meters and of all vehicles since its midnight, up to energy_until; of the last 24 whole or begun hours [period_start, period_end) how many vehicles have which efficiency, their energy hour by hour, and the 8 vehicles that lose most, with their days of two weeks; the 20 devices that have fallen silent last; refused readings of the last 24 hours by code. Of more than 1,000 meters or vehicles, energies end where the aggregates do (telemetry.is_small_fleet)';

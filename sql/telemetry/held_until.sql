@@ -1,0 +1,17 @@
+-- Up to when an aggregate is materialized: TimescaleDB's watermark. What changed before it since then is not looked at, as in
+-- telemetry.stale_times: for a glance at a large fleet, what is nearly right and cheap is better than what is exact.
+
+CREATE OR REPLACE FUNCTION telemetry.held_until(p_aggregate text) RETURNS timestamptz
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+    SELECT _timescaledb_functions.to_timestamp(w.watermark)
+    FROM _timescaledb_catalog.continuous_agg AS a
+    JOIN _timescaledb_catalog.continuous_aggs_watermark AS w ON a.mat_hypertable_id = w.mat_hypertable_id
+    WHERE a.user_view_schema = 'bi' AND a.user_view_name = p_aggregate;
+$$;
+
+REVOKE EXECUTE ON FUNCTION telemetry.held_until (text) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.held_until (text) IS
+'The time before which the aggregate bi.<p_aggregate> is materialized (its watermark)';

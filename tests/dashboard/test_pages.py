@@ -1,0 +1,295 @@
+"""The dashboard in a real browser, over a real service with real data."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.async_api import Page, expect
+
+from service.app import create_app
+from service.db import Database
+from service.events import Pulses
+from service.serve import SERVER_OPTIONS
+from service.settings import Settings
+from tests.dashboard.world import HOUR, current_hour, send_pair
+from tests.http.test_auth import served, token
+from tests.support import Api, Owner, Pair, new_pair, now, serving
+
+PHONE = {"viewport": {"width": 360, "height": 740}}
+
+
+@pytest.fixture(scope="module")
+async def fast(database: Database, owner: Owner) -> AsyncIterator[Api]:
+    """The service, with a pulse four times a second."""
+    app = create_app(database, Settings())
+    app.state.pulses = Pulses(0.25)
+    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+async def faulty(fast: Api) -> Pair:
+    """A vehicle that got 6 of 8 kWh, 75 %, in two hours: at 20 and at 36 degrees Celsius, with 40 and 50 %."""
+    return await send_pair(fast, ac=4.0, dc=3.0)
+
+
+async def shown(page: Page, heading: str) -> None:
+    await expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+
+
+def card(page: Page, title: str) -> Any:
+    return page.locator("section.card", has=page.get_by_role("heading", name=title, exact=True))
+
+
+async def test_the_fleet_page_shows_what_the_service_knows(
+    fast: Api, faulty: Pair, new_page: Callable[..., Any]
+) -> None:
+    refused = await fast.post_meter(faulty.meter, now(), voltage=1501)
+    assert refused.status_code == 422
+    page = await new_page(fast)
+    await shown(page, "Fleet")
+    overview = (await fast.http.get("/v1/fleet")).json()
+    await expect(card(page, "Efficiency, 24 h")).to_contain_text(f"{overview['vehiclesLow']} low")
+    row = card(page, "Lowest efficiency, 24 hours").get_by_role("row", name=re.compile(faulty.vehicle))
+    await expect(row).to_contain_text("75.0 %")
+    await expect(row).to_contain_text("low")
+    await expect(row).to_contain_text("8.0")  # AC, kWh
+    await expect(row).to_contain_text("2.0")  # lost, kWh
+    await expect(card(page, "Refused readings, 24 hours")).to_contain_text("value out of range")
+    await expect(card(page, "Silent devices")).to_contain_text(faulty.meter)
+    await expect(page.locator(".chart canvas")).to_have_count(2)
+    assert await page.locator("footer").inner_text() == "Times are those of UTC."
+
+
+async def test_the_vehicle_page_shows_both_sides_its_battery_and_its_meters(
+    fast: Api, faulty: Pair, new_page: Callable[..., Any]
+) -> None:
+    page = await new_page(fast, f"/#/vehicle/{faulty.vehicle}?range=7d")
+    await shown(page, f"Vehicle {faulty.vehicle}")
+    await expect(card(page, "Efficiency, 7 days")).to_contain_text("75.0 %")
+    await expect(card(page, "Efficiency, 7 days")).to_contain_text("8.0 kWh AC")
+    await expect(card(page, "State of charge").first).to_contain_text("50.0 %")
+    await expect(card(page, "Its meter over time")).to_contain_text(faulty.meter)
+    for title, cells in (
+        ("Energy", [[faulty.meter, "4.000", "3.000"]] * 2),
+        ("Efficiency", [["75.0 %", "low"]] * 2),
+        ("Battery temperature", [["20.0"] * 3, ["36.0"] * 3]),
+    ):
+        figure = card(page, title)
+        await figure.locator("summary").click()
+        rows = figure.locator(".scroll tbody tr")
+        await expect(rows).to_have_count(2)
+        assert [await rows.nth(n).locator("td").all_inner_texts() for n in range(2)] == cells
+    await page.get_by_role("link", name="30 days").click()
+    await expect(page.get_by_role("link", name="30 days")).to_have_attribute("aria-current", "true")
+    await expect(page.locator(".tile", has_text="Efficiency, 30 days")).to_be_visible()
+
+
+async def test_the_meter_page_shows_energy_and_the_band_of_the_voltage(
+    fast: Api, faulty: Pair, new_page: Callable[..., Any]
+) -> None:
+    page = await new_page(fast, f"/#/meter/{faulty.meter}")
+    await shown(page, f"Meter {faulty.meter}")
+    await expect(card(page, "Voltage, lowest to highest")).to_contain_text("224.0\u2013225.0 V")
+    await expect(card(page, "Energy, 24 hours")).to_contain_text("8.00 kWh")
+    await expect(card(page, "Energy, 24 hours")).to_contain_text("2 readings")
+    await expect(page.locator(".chart canvas")).to_have_count(2)
+
+
+async def test_every_chart_has_a_name_a_table_and_a_csv_of_the_same_numbers(
+    fast: Api, faulty: Pair, new_page: Callable[..., Any], tmp_path: Path
+) -> None:
+    for path in ("/", f"/#/vehicle/{faulty.vehicle}", f"/#/meter/{faulty.meter}"):
+        page = await new_page(fast, path)
+        await expect(page.locator(".chart canvas").first).to_be_visible()
+        charts = await page.locator(".chart").count()
+        assert charts == await page.locator("section:has(.chart) details table tbody").count()
+        for chart in await page.locator(".chart").all():
+            assert (await chart.get_attribute("aria-label") or "").startswith("Chart: ")
+        assert charts == await page.locator("section:has(.chart) a[download]").count()
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name=f"{faulty.meter}-energy as CSV").click()
+    await (await download.value).save_as(tmp_path / "energy.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "energy.csv").read_text())))
+    answer = await fast.http.get(f"/v1/history/meter/{faulty.meter}", params={"resolution": "15min"})
+    assert [(row["bucket"], float(row["kwhConsumedAc"]), row["readings"]) for row in rows] == [
+        (item["bucket"], item["kwhConsumedAc"], str(item["readings"])) for item in answer.json()["items"]
+    ]
+    assert len(rows) == 2
+
+
+async def test_a_new_reading_shows_without_a_reload(fast: Api, new_page: Callable[..., Any]) -> None:
+    pair = new_pair()
+    assert (await fast.post_vehicle(pair.vehicle, now() - HOUR, soc=31.0)).status_code == 201
+    page = await new_page(fast, f"/#/vehicle/{pair.vehicle}")
+    tile = page.locator(".tile", has_text="State of charge")
+    await expect(tile).to_contain_text("31.0 %")
+    await expect(page.locator("#live")).to_have_text("Live")
+    assert (await fast.post_vehicle(pair.vehicle, now(), soc=32.5)).status_code == 201
+    await expect(tile).to_contain_text("32.5 %")
+    assert await page.evaluate("performance.getEntriesByType('navigation').length") == 1
+
+
+async def test_a_vehicle_without_a_meter_is_unknown_and_not_zero(fast: Api, new_page: Callable[..., Any]) -> None:
+    vehicle = new_pair().vehicle
+    assert (await fast.post_vehicle(vehicle, now() - HOUR)).status_code == 201
+    page = await new_page(fast, f"/#/vehicle/{vehicle}")
+    tile = page.locator(".tile", has_text="Efficiency")
+    await expect(tile).to_contain_text("unknown")
+    assert "%" not in await tile.inner_text()
+    await expect(page.get_by_text("No meter feeds it: its efficiency is not known.")).to_be_visible()
+
+
+async def test_an_id_that_nobody_has_is_said_to_be_unknown(fast: Api, new_page: Callable[..., Any]) -> None:
+    page = await new_page(fast, "/#/vehicle/nobody", expected=("404",))
+    await shown(page, "Unknown device")
+
+
+async def test_the_search_finds_meters_and_vehicles_by_keyboard_alone(
+    fast: Api, faulty: Pair, new_page: Callable[..., Any]
+) -> None:
+    page = await new_page(fast, expected=("404",))
+    await shown(page, "Fleet")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    for _ in range(4):
+        await page.keyboard.press("Tab")
+    await expect(page.get_by_role("searchbox")).to_be_focused()
+    outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    await page.keyboard.type(faulty.meter)
+    await page.keyboard.press("Enter")
+    await shown(page, f"Meter {faulty.meter}")
+    await page.get_by_role("searchbox").fill(faulty.vehicle)
+    await page.keyboard.press("Enter")
+    await shown(page, f"Vehicle {faulty.vehicle}")
+    summary = card(page, "Energy").locator("summary")
+    await summary.focus()
+    await page.keyboard.press("Enter")
+    await expect(card(page, "Energy").get_by_role("table", name="Energy, as a table")).to_be_visible()
+
+
+async def test_nothing_is_wider_than_a_phone(fast: Api, faulty: Pair, new_page: Callable[..., Any]) -> None:
+    for path in ("/", f"/#/vehicle/{faulty.vehicle}?range=7d", f"/#/meter/{faulty.meter}"):
+        page = await new_page(fast, path, **PHONE)
+        await expect(page.locator(".chart canvas").first).to_be_visible()
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+async def test_dark_mode_and_light_mode_both_have_contrast(fast: Api, new_page: Callable[..., Any]) -> None:
+    backgrounds = set()
+    for scheme in ("light", "dark"):
+        page = await new_page(fast, color_scheme=scheme)
+        await shown(page, "Fleet")
+        for selector in ("h1", ".tile .note", ".tile h2", "header nav a", "footer"):
+            ratio = await page.locator(selector).first.evaluate(CONTRAST)
+            assert ratio >= 4.5, (scheme, selector, ratio)
+        backgrounds.add(await page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert len(backgrounds) == 2
+
+
+CONTRAST = """(element) => {
+  const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  let behind = element;
+  const ground = () => numbers(getComputedStyle(behind).backgroundColor);
+  while (ground()[3] === 0) behind = behind.parentElement;
+  const [a, b] = [light(numbers(getComputedStyle(element).color)), light(ground())].sort((x, y) => y - x);
+  return (a + 0.05) / (b + 0.05);
+}"""
+
+
+async def test_with_keys_required_it_asks_for_one_and_keeps_it_out_of_the_address(
+    database: Database, owner: Owner, new_page: Callable[..., Any]
+) -> None:
+    reader = await token(owner, "read")
+    sender = await token(owner, "device", "meter", [new_pair().meter])
+    async with served(database) as api:
+        page = await new_page(api, expected=("401", "403"))
+        await shown(page, "A key is needed")
+        field = page.get_by_label("Read key")
+        await expect(field).to_be_focused()
+        await field.fill("ek_00000000000000000000.wrong")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert")).to_contain_text("does not hold")
+        await page.get_by_label("Read key").fill(sender)
+        await page.keyboard.press("Enter")
+        await shown(page, "This key may not read")
+        await page.get_by_role("button", name="Use another key").click()
+        await page.get_by_label("Read key").fill(reader)
+        await page.keyboard.press("Enter")
+        await shown(page, "Fleet")
+        await expect(page.locator("#live")).to_have_text("Live")
+        secret = reader.partition(".")[2]
+        assert secret not in page.url
+        assert secret not in await page.evaluate(
+            "JSON.stringify([localStorage, document.cookie, document.body.innerHTML])"
+        )
+        await page.get_by_role("button", name="Forget key").click()
+        await shown(page, "A key is needed")
+        assert await page.evaluate("sessionStorage.length") == 0
+
+
+async def test_a_service_that_is_away_is_an_error_at_first_and_stale_later(
+    fast: Api, new_page: Callable[..., Any]
+) -> None:
+    page = await new_page(fast, expected=("Failed to load resource", "ERR_"))
+    await expect(page.locator("#live")).to_have_text("Live")
+    await page.context.set_offline(True)
+    await page.route("**/v1/**", lambda route: route.abort())
+    await page.evaluate("location.hash = '#/meter/any'")
+    await shown(page, "This cannot be shown now")
+    await expect(page.get_by_role("alert")).to_contain_text("The service does not answer.")
+    await page.unroute("**/v1/**")
+    await page.context.set_offline(False)
+    await page.evaluate("location.hash = '#/'")
+    await page.get_by_role("heading", name="Fleet", exact=True).wait_for()
+
+
+async def test_a_database_that_is_away_makes_the_page_stale_and_says_since_when(
+    database: Database, new_page: Callable[..., Any]
+) -> None:
+    class Switch(Database):
+        away = False
+
+        async def read_row(self, query: str, *arguments: Any) -> Any:
+            if self.away:
+                raise OSError("gone")
+            return await super().read_row(query, *arguments)
+
+    switch = Switch(database.write, database.read, 1000)
+    app = create_app(switch, Settings())
+    app.state.pulses = Pulses(0.2)
+    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
+        page = await new_page(api, expected=("503", "500", "ERR_"))
+        await shown(page, "Fleet")
+        await expect(page.locator("#live")).to_have_text("Live")
+        switch.away = True
+        await expect(page.locator("#live")).to_have_text(re.compile(r"Stale since \d\d:\d\d:\d\d"))
+        await shown(page, "Fleet")  # what was known stays
+        switch.away = False
+        await expect(page.locator("#live")).to_have_text("Live")
+
+
+async def test_without_the_chart_library_the_tables_are_open(
+    fast: Api, faulty: Pair, new_page: Callable[..., Any]
+) -> None:
+    page = await new_page(fast, "/docs", expected=("404", "Failed to load"))
+    await page.route("**/uPlot.*", lambda route: route.fulfill(status=404))
+    await page.goto(f"/#/meter/{faulty.meter}")
+    await expect(card(page, "Voltage").get_by_role("table", name="Voltage, as a table")).to_be_visible()
+    await expect(card(page, "Voltage").locator(".scroll tbody tr")).to_have_count(2)
+    assert await page.locator("canvas").count() == 0
+
+
+def test_the_world_lies_within_the_last_day() -> None:
+    assert now() - (current_hour() - 5 * HOUR) < 6 * HOUR
