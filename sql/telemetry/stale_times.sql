@@ -10,6 +10,8 @@ AS $$
 DECLARE
     v_stale tstzmultirange;
     v_source_id integer;
+    -- in the microseconds of those catalogs; a refresh from NULL on leaves a range that ends one before it
+    c_first_timestamp CONSTANT bigint := _timescaledb_functions.to_unix_microseconds('4714-11-24 00:00:00Z BC');
 BEGIN
     SELECT range_agg(s.span), max(s.raw_hypertable_id) INTO v_stale, v_source_id
     FROM (
@@ -37,7 +39,9 @@ BEGIN
             FROM _timescaledb_catalog.continuous_aggs_materialization_ranges AS r
             WHERE r.materialization_id = a.mat_hypertable_id
         ) AS l
-        WHERE a.user_view_schema = 'bi' AND a.user_view_name = p_aggregate
+        WHERE
+            a.user_view_schema = 'bi' AND a.user_view_name = p_aggregate
+            AND l.greatest_modified_value >= c_first_timestamp
     ) AS s;
 
     RETURN v_stale * (

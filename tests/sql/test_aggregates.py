@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from service.migrate import set_time_zone
-from tests.energy_world import EnergyDatabase
+from tests.energy_world import AGGREGATES, EnergyDatabase
 from tests.oracle.records import Reading
 from tests.support import Owner, TestDatabase, run_migrated_database
 
@@ -99,6 +99,25 @@ def test_an_import_at_the_edge_of_the_retention_empties_no_aggregate(migrated_da
         connection.execute("CALL ops.refresh_stale_days()")
         [row] = energy_database.rows("SELECT sum(kwh_consumed_ac) AS kwh FROM bi.meter_15min WHERE meter_id = 'Medge'")
         assert row["kwh"] == 2
+
+
+@pytest.mark.parametrize(("begin", "end"), [(None, None), (None, TODAY)], ids=["of all", "of all before today"])
+def test_a_refresh_without_bounds_by_hand_is_understood(
+    migrated_database: TestDatabase, begin: None, end: datetime | None
+) -> None:
+    with psycopg.connect(migrated_database.url, autocommit=True) as connection:
+        energy_database = EnergyDatabase(connection)
+        send(energy_database, "all", *(TODAY - n * timedelta(hours=6) for n in range(1, 30)))
+        for aggregate in AGGREGATES:
+            connection.execute(
+                f"CALL refresh_continuous_aggregate('bi.{aggregate}', %s::timestamptz, %s::timestamptz)", [begin, end]
+            )
+        lags = energy_database.rows("SELECT health, stale_ranges::text AS stale FROM ops.aggregate_lag")
+        assert [(row["health"], row["stale"]) for row in lags] == [("ok", "{}")] * 6
+        [row] = energy_database.rows(
+            "SELECT * FROM api.get_vehicle_performance(%s, %s, %s)", "Vall", TODAY - 6 * DAY, TODAY
+        )
+        assert (row["total_energy_consumed_ac"], row["vehicle_readings"]) == (24, 24)
 
 
 async def test_no_refresh_reaches_what_retention_drops_or_what_is_still_to_come(owner: Owner) -> None:
