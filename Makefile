@@ -2,7 +2,7 @@
 # make demo   the same with a simulated fleet and two weeks of history, in .energy-demo
 # make test   the whole suite (TEST_DATABASE_URL, else Docker, else the embedded database); ARGS="-k name" for a part
 # make bench  every measurement, as a table and bench.json (needs wrk); ARGS="--only single" for a part
-# make proof  the database against the oracle, for long; PROOF_EXAMPLES=1000 of each time zone
+# make proof  the database against the oracle, and whatever a client may send, for long; PROOF_EXAMPLES=1000 of each
 # make faults break things under load, on a server of its own: PG_BIN=/path/to/postgresql/bin; ARGS="-k name" for a part
 # make screenshots  the pictures in docs/images, of the dashboard that `make demo` serves
 # make lint   formatting, lint and types
@@ -36,7 +36,7 @@ test: $(VENV)/dev
 
 PROOF_EXAMPLES ?= 200
 proof: $(VENV)/dev
-	PROOF_EXAMPLES=$(PROOF_EXAMPLES) $(BIN)/pytest tests/property/test_energy.py $(ARGS)
+	PROOF_EXAMPLES=$(PROOF_EXAMPLES) $(BIN)/pytest tests/property/test_energy.py tests/fuzz $(ARGS)
 
 # one at a time: each has the machine for itself
 faults: $(VENV)/dev

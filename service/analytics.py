@@ -7,12 +7,23 @@ from typing import Annotated, Literal
 
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
-from msgspec import Struct
+from litestar.params import QueryParameter
+from msgspec import Meta, Struct
 
-from service.db import Database, storable_text
+from service.db import Database, storable_text, storable_time
 from service.openapi import problems
-from service.windows import Cursor, Hours, Limit, Time, check_limit, decode_cursor, encode_cursor, parse_time
+from service.windows import (
+    Cursor,
+    Hours,
+    Limit,
+    PathId,
+    Time,
+    check_limit,
+    decode_cursor,
+    encode_cursor,
+    parse_time,
+    schema,
+)
 
 GET_VEHICLE_PERFORMANCE = "SELECT * FROM api.get_vehicle_performance($1, $2, $3, $4)"
 LIST_VEHICLE_EFFICIENCY = "SELECT * FROM api.list_vehicle_efficiency($1, $2, $3, $4, $5, $6, $7)"
@@ -48,7 +59,7 @@ class Performance(Struct, rename="camel", frozen=True):
 )
 async def get_vehicle_performance(
     database: NamedDependency[Database],
-    vehicle_id: FromPath[str],
+    vehicle_id: PathId,
     start: Time = None,
     end: Time = None,
     hours: Hours = None,
@@ -77,6 +88,10 @@ class Efficiencies(Struct, rename="camel", frozen=True):
     next: str | None
 
 
+_POSITION = tuple[Annotated[datetime, Meta(tz=True)], Annotated[datetime, Meta(tz=True)], float, float, str]
+"""What a cursor says: window, threshold, and the last vehicle that was listed."""
+
+
 @get(
     "/v1/analytics/efficiency",
     responses=problems(400, 422, 503),
@@ -100,8 +115,8 @@ async def list_vehicle_efficiency(  # noqa: PLR0913, PLR0917
         window = (parse_time("start", start), parse_time("end", end), hours)
         ratio, vehicle = None, None
     else:
-        begin, until, below, ratio, vehicle = decode_cursor(cursor, tuple[datetime, datetime, float, float, str])
-        window = (begin, until, None)
+        begin, until, below, ratio, vehicle = decode_cursor(cursor, _POSITION)
+        window = (storable_time(begin), storable_time(until), None)
         vehicle = storable_text(vehicle)
     # one more than asked tells whether there is a next page
     rows = await database.read_rows(LIST_VEHICLE_EFFICIENCY, *window, below, ratio, vehicle, check_limit(limit) + 1)
@@ -213,7 +228,11 @@ async def get_fleet_summary(
     hours: Hours = None,
     silent_intervals: Annotated[
         float,
-        QueryParameter(name="silentIntervals", description="expected intervals without a reading that make silence"),
+        QueryParameter(
+            name="silentIntervals",
+            description="expected intervals without a reading that make silence",
+            schema_extra=schema("number", exclusive_minimum=0, maximum=1e6),
+        ),
     ] = 5,
 ) -> FleetSummary:
     """Totals and distribution of the last 24 hours or the window given, and the devices that are silent now."""

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request, get, put
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from service.bodies import read_json
-from service.db import Database
+from service.db import Database, storable_text
 from service.openapi import problems, reads
-from service.readings import METER, VEHICLE, Stream
+from service.readings import METER, VEHICLE, Stream, in_range
+from service.windows import PathId
 
 SET_DEVICE_PROFILE = "SELECT api.set_device_profile($1, $2, $3, $4, $5, $6)"
 GET_DEVICE_PROFILE = "SELECT * FROM api.get_device_profile($1, $2)"
+
+
+def _up_to(most: float) -> Meta:
+    """As `in_range`, from 0, which is none of it."""
+    return Meta(extra_json_schema={"exclusiveMinimum": 0, "maximum": most})
 
 
 class NewProfile(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -27,10 +32,10 @@ class NewProfile(Struct, rename="camel", forbid_unknown_fields=True, frozen=True
     `registerMax`, if it does. A reading of more than twice the energy that `maxKw` gives is refused.
     """
 
-    energy_kind: str = "interval"
-    register_max: float | None = None
-    max_kw: float | None = None
-    expected_interval_s: float = 60
+    energy_kind: Annotated[str, Meta(extra_json_schema={"enum": ["interval", "register"]})] = "interval"
+    register_max: Annotated[float, _up_to(1e7)] | None = None
+    max_kw: Annotated[float, _up_to(1e6)] | None = None
+    expected_interval_s: Annotated[float, in_range("seconds", 1, 86400)] = 60
 
 
 class Profile(Struct, rename="camel", frozen=True):
@@ -54,14 +59,12 @@ def _routes(stream: Stream) -> tuple[HTTPRouteHandler, HTTPRouteHandler]:
     """GET and PUT for the devices of a stream."""
     path = f"/v1/devices/{stream.name}/{{device_id:str}}"
 
-    async def read(device_id: FromPath[str], database: NamedDependency[Database]) -> Profile:
+    async def read(device_id: PathId, database: NamedDependency[Database]) -> Profile:
         return await _profile(database, stream, device_id)
 
-    async def write(
-        device_id: FromPath[str], request: Request[Any, Any, Any], database: NamedDependency[Database]
-    ) -> Profile:
+    async def write(device_id: PathId, request: Request[Any, Any, Any], database: NamedDependency[Database]) -> Profile:
         said = await read_json(request, NewProfile, request.app.state.settings.max_body_bytes)
-        values = (said.energy_kind.replace("\x00", ""), said.register_max, said.max_kw, said.expected_interval_s)
+        values = (storable_text(said.energy_kind), said.register_max, said.max_kw, said.expected_interval_s)
         await database.write_rows(SET_DEVICE_PROFILE, stream.name, device_id, *values)
         return await _profile(database, stream, device_id)
 

@@ -14,13 +14,13 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import ResponseSpec
-from litestar.params import FromPath, QueryParameter
+from litestar.params import QueryParameter
 from msgspec import Struct, field
 
 from service.db import Database
-from service.openapi import problems
+from service.openapi import answers_also_as, problems
 from service.readings import METER, VEHICLE, Stream
-from service.windows import Cursor, Hours, Limit, Time, check_limit, parse_time
+from service.windows import Cursor, Hours, Limit, PathId, Time, check_limit, parse_time, schema
 
 LIST_READINGS = {
     "meter": "SELECT * FROM api.list_meter_readings($1, $2, $3, $4, $5, $6)",
@@ -124,7 +124,7 @@ def _route(stream: Stream) -> HTTPRouteHandler:
     pages: Any = _PAGES[stream.name]
 
     async def read(  # noqa: PLR0913, PLR0917
-        device_id: FromPath[str],
+        device_id: PathId,
         request: Request[Any, Any, Any],
         database: NamedDependency[Database],
         resolution: Annotated[
@@ -137,7 +137,11 @@ def _route(stream: Stream) -> HTTPRouteHandler:
         cursor: Cursor = None,
         limit: Limit = 1000,
         format: Annotated[  # noqa: A002
-            Format | None, QueryParameter(description="json, ndjson or csv; else what Accept says, else json")
+            Format | None,
+            QueryParameter(
+                description="json, ndjson or csv; else what Accept says, else json",
+                schema_extra=schema("string", enum=list(MEDIA_TYPES)),
+            ),
         ] = None,
     ) -> Response[Any]:
         window = (parse_time("start", start), parse_time("end", end), hours, parse_time("cursor", cursor))
@@ -167,6 +171,9 @@ def _route(stream: Stream) -> HTTPRouteHandler:
     NDJSON and CSV name the next page in the header `Link`."""
     return get(
         f"/v1/history/{stream.name}/{{device_id:str}}",
+        operation_class=answers_also_as(
+            *(media_type for format_, media_type in MEDIA_TYPES.items() if format_ != "json")
+        ),
         responses={
             200: ResponseSpec(
                 pages[0] | pages[1], generate_examples=False, description="a page; as NDJSON or CSV its items only"

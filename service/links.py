@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 from litestar import Request, delete, get, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath
 from msgspec import Meta, Struct, field
 
 from service.bodies import read_json
 from service.db import Database, storable_text, storable_time
 from service.openapi import problems, reads
-from service.windows import Time, parse_time
+from service.readings import DeviceId
+from service.windows import PathId, Time, parse_time
 
 LINK_VEHICLE = "SELECT api.link_vehicle($1, $2, $3)"
 UNLINK_VEHICLE = "SELECT api.unlink_vehicle($1, $2)"
@@ -23,7 +23,7 @@ LIST_VEHICLE_METERS = "SELECT * FROM api.list_vehicle_meters($1)"
 class NewLink(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     """From `from` (now, if left out) on, until further notice, this meter feeds the vehicle."""
 
-    meter_id: str
+    meter_id: DeviceId
     begin: Annotated[datetime, Meta(tz=True)] | None = field(default=None, name="from")
 
 
@@ -63,7 +63,7 @@ async def _links(database: Database, vehicle_id: str) -> Links:
     tags=["links"],
     summary="Which meter feeds a vehicle",
 )
-async def get_links(vehicle_id: FromPath[str], database: NamedDependency[Database]) -> Links:
+async def get_links(vehicle_id: PathId, database: NamedDependency[Database]) -> Links:
     """The meters that feed a vehicle, and when."""
     return await _links(database, vehicle_id)
 
@@ -75,9 +75,7 @@ async def get_links(vehicle_id: FromPath[str], database: NamedDependency[Databas
     tags=["links"],
     summary="Link a vehicle to a meter",
 )
-async def put_link(
-    vehicle_id: FromPath[str], request: Request[Any, Any, Any], database: NamedDependency[Database]
-) -> Links:
+async def put_link(vehicle_id: PathId, request: Request[Any, Any, Any], database: NamedDependency[Database]) -> Links:
     """From then on the meter feeds the vehicle, whatever was said of the vehicle for that time before.
 
     A meter feeds one vehicle at a time: while it is another's, 409. Safe to retry.
@@ -94,6 +92,6 @@ async def put_link(
     tags=["links"],
     summary="End the link of a vehicle",
 )
-async def delete_link(vehicle_id: FromPath[str], database: NamedDependency[Database], at: Time = None) -> None:
+async def delete_link(vehicle_id: PathId, database: NamedDependency[Database], at: Time = None) -> None:
     """From `at` (now, if left out) on the vehicle has no link: the one that holds then ends, later ones are removed."""
     await database.write_rows(UNLINK_VEHICLE, vehicle_id, parse_time("at", at))

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import get
+from litestar import Response, Router, get
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import (
     Components,
+    OpenAPIHeader,
     OpenAPIMediaType,
     OpenAPIType,
     Operation,
@@ -65,6 +66,26 @@ def reads_many(*items: type[msgspec.Struct]) -> type[Operation]:
     return _reads({"application/json": Schema(type=OpenAPIType.ARRAY, items=item), "application/x-ndjson": item})
 
 
+def answers_also_as(*media_types: str) -> type[Operation]:
+    """The documentation of a handler whose pages come as text of these media types too, one item a line."""
+
+    @dataclass
+    class PagedOperation(Operation):
+        def __post_init__(self) -> None:
+            page: Any = (self.responses or {})["200"]
+            schema = page.content["application/json"].schema
+            schema.one_of, schema.any_of = None, schema.one_of  # an empty page is one of any kind
+            for media_type in media_types:
+                page.content[media_type] = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+            page.headers = {
+                "Link": OpenAPIHeader(
+                    schema=Schema(type=OpenAPIType.STRING), description="the next page, if there is one; not of JSON"
+                )
+            }
+
+    return PagedOperation
+
+
 def _one_of(bodies: tuple[type[msgspec.Struct], ...]) -> Any:
     _, schemas = msgspec.json.schema_components(bodies)
     alternatives: list[Any] = list(schemas.values())
@@ -81,13 +102,18 @@ def _reads(schemas: dict[str, Any]) -> type[Operation]:
     return ReadingOperation
 
 
+def _as_problem(answer: Response[Any]) -> Response[Any]:
+    """A page that is not there is a problem, as everywhere else, and not the HTML that Litestar has for it."""
+    return Problem("route_unknown", "there is no such page").to_response() if answer.status_code == 404 else answer
+
+
 def openapi_config() -> OpenAPIConfig:
     """What the document says of the whole, and where its pages are."""
     return OpenAPIConfig(
         title="Energy Ingestion Engine",
         version=__version__,
         description="Telemetry of smart meters and electric vehicles. Times are RFC 3339 in UTC, energies kWh.",
-        path="/docs",
+        openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, after_request=_as_problem),
         components=Components(
             security_schemes={
                 "apiKey": SecurityScheme(

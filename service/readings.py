@@ -1,7 +1,7 @@
 """The two kinds of reading on the wire, and how they are decoded.
 
 A good reading takes one pass of a prebuilt decoder. Only when that fails does `service.refusals` look at it again.
-The limits of the values are not here: they stand in `telemetry.refuse_*_reading`.
+The limits of the values are judged in `telemetry.refuse_*_reading`; here they are only told to the OpenAPI document.
 """
 
 from __future__ import annotations
@@ -16,18 +16,27 @@ from service.db import storable_text, storable_time
 from service.errors import Problem
 from service.refusals import explain, members, refuse_duplicates
 
-DeviceId = Annotated[str, Meta(description="1 to 64 characters of A-Z a-z 0-9 . _ : -, the first a letter or digit")]
+ID_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]*$"}
+"""For the OpenAPI document: there it is said, and in SQL it is judged."""
+ID_DESCRIPTION = "1 to 64 characters of A-Z a-z 0-9 . _ : -, the first a letter or digit"
+
+DeviceId = Annotated[str, Meta(description=ID_DESCRIPTION, extra_json_schema=ID_SCHEMA)]
 Timestamp = Annotated[
     datetime, Meta(tz=True, description="the device's own time, ISO 8601 with an offset; the end of the interval")
 ]
+
+
+def in_range(description: str, least: float, most: float) -> Meta:
+    """A number's description, and its range for the OpenAPI document: what lies outside is refused in SQL, by name."""
+    return Meta(description=description, extra_json_schema={"minimum": least, "maximum": most})
 
 
 class MeterReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     """One reading of a smart meter."""
 
     meter_id: DeviceId
-    kwh_consumed_ac: Annotated[float, Meta(description="AC energy drawn in the interval, kWh, 0 to 1e7")]
-    voltage: Annotated[float, Meta(description="mains voltage, V, 0 to 1500")]
+    kwh_consumed_ac: Annotated[float, in_range("AC energy drawn in the interval, kWh, 0 to 1e7", 0, 1e7)]
+    voltage: Annotated[float, in_range("mains voltage, V, 0 to 1500; 0, or at least 1e-300", 0, 1500)]
     timestamp: Timestamp
 
     @property
@@ -44,9 +53,11 @@ class VehicleReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=
     """One reading of an electric vehicle."""
 
     vehicle_id: DeviceId
-    soc: Annotated[float, Meta(description="state of charge, percent, 0 to 100")]
-    kwh_delivered_dc: Annotated[float, Meta(description="DC energy delivered in the interval, kWh, 0 to 1e7")]
-    battery_temp: Annotated[float, Meta(description="battery temperature, degrees Celsius, -60 to 120")]
+    soc: Annotated[float, in_range("state of charge, percent, 0 to 100", 0, 100)]
+    kwh_delivered_dc: Annotated[float, in_range("DC energy delivered in the interval, kWh, 0 to 1e7", 0, 1e7)]
+    battery_temp: Annotated[
+        float, in_range("battery temperature, degrees Celsius, -60 to 120; 0, or at least 1e-300 from it", -60, 120)
+    ]
     timestamp: Timestamp
 
     @property

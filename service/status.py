@@ -6,11 +6,11 @@ from datetime import datetime
 
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import FromPath
 from msgspec import Struct, field
 
 from service.db import Database
 from service.openapi import problems
+from service.windows import PathId
 
 GET_METER_STATUS = "SELECT * FROM api.get_meter_status($1)"
 GET_VEHICLE_STATUS = "SELECT * FROM api.get_vehicle_status($1)"
@@ -51,7 +51,7 @@ class VehicleStatus(Struct, rename="camel", frozen=True):
     tags=["status"],
     summary="Newest reading of a meter",
 )
-async def get_meter_status(meter_id: FromPath[str], database: NamedDependency[Database]) -> MeterStatus:
+async def get_meter_status(meter_id: PathId, database: NamedDependency[Database]) -> MeterStatus:
     """The newest reading of a meter."""
     return MeterStatus(**await database.read_row(GET_METER_STATUS, meter_id))
 
@@ -62,6 +62,6 @@ async def get_meter_status(meter_id: FromPath[str], database: NamedDependency[Da
     tags=["status"],
     summary="Newest reading of a vehicle",
 )
-async def get_vehicle_status(vehicle_id: FromPath[str], database: NamedDependency[Database]) -> VehicleStatus:
+async def get_vehicle_status(vehicle_id: PathId, database: NamedDependency[Database]) -> VehicleStatus:
     """The newest reading of a vehicle, and whether it is charging."""
     return VehicleStatus(**await database.read_row(GET_VEHICLE_STATUS, vehicle_id))

@@ -1,4 +1,4 @@
-"""What the questions about a time have in common: the query parameters of a window and of a page."""
+"""What the questions have in common: the id of a device in the path, the query parameters of a window and of a page."""
 
 from __future__ import annotations
 
@@ -8,25 +8,43 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar.params import QueryParameter
+from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
 from service.db import storable_time
 from service.errors import Problem
+from service.readings import ID_DESCRIPTION, ID_SCHEMA
 
+MOST_ITEMS = 10_000
+
+
+def schema(type_: str | list[str], **more: Any) -> dict[str, Any]:
+    """What the OpenAPI document says of a query parameter that may be left out: a text is never null."""
+    return {"one_of": None, "type": type_, **more}
+
+
+PathId = Annotated[str, PathParameter(description=ID_DESCRIPTION, schema_extra=ID_SCHEMA)]
 Time = Annotated[
     str | None,
     QueryParameter(
-        description="ISO 8601 time with an offset, as 2026-02-08T18:01:00Z", schema_extra={"format": "date-time"}
+        description="ISO 8601 time with an offset, as 2026-02-08T18:01:00Z",
+        schema_extra=schema("string", format="date-time"),
     ),
 ]
 Hours = Annotated[
-    float | None, QueryParameter(description="length of the window, hours (24 if neither start nor hours is given)")
+    float | None,
+    QueryParameter(
+        description="length of the window, hours (24 if neither start nor hours is given)",
+        schema_extra=schema(["number", "null"], minimum=1 / 60, maximum=731 * 24),  # `null` is none given
+    ),
 ]
-Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before")]
-Limit = Annotated[int, QueryParameter(description="most items of a page, 1 to 10,000")]
-
-MOST_ITEMS = 10_000
+Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before", schema_extra=schema("string"))]
+Limit = Annotated[
+    int,
+    QueryParameter(
+        description="most items of a page, 1 to 10,000", schema_extra=schema("integer", minimum=1, maximum=MOST_ITEMS)
+    ),
+]
 
 
 def parse_time(name: str, text: str | None) -> datetime | None:

@@ -1,8 +1,9 @@
 -- The dual write of an import: what the session has copied into its temporary table. What breaks a limit is taken out
--- first; each limit is an interval, so that nothing does if the lowest and the highest values and all ids are good, which
--- is cheaper to know than of each row. p_new is the caller's guess that no row was stored before: then a plain INSERT will
--- do, which is cheaper than one with ON CONFLICT. Where it fails, the chunk goes the way of every reading, and has cost the
--- dead rows of one chunk; and so does one with devices whose profile has to be heeded. Both writes go in the order of the key, as in api.ingest_meter_readings.
+-- first; each limit but one is an interval, so that nothing does if the lowest and the highest values and all ids are
+-- good, which is cheaper to know than of each row. p_new is the caller's guess that no row was stored before: then a
+-- plain INSERT will do, which is cheaper than one with ON CONFLICT. Where it fails, the chunk goes the way of every
+-- reading, and has cost the dead rows of one chunk; and so does one with devices whose profile has to be heeded. Both
+-- writes go in the order of the key, as in api.ingest_meter_readings.
 
 CREATE OR REPLACE FUNCTION api.import_meter_readings(p_new boolean)
 RETURNS TABLE (outcome text, readings bigint, place integer, detail text)
@@ -36,6 +37,8 @@ BEGIN
             s.meter_id, v_low.recorded_at,
             v_low.kwh_consumed_ac, v_low.voltage, now(), v_retention
         ) IS NOT NULL
+    ) OR EXISTS (
+        SELECT FROM pg_temp.import_meter_reading AS s WHERE telemetry.check_distance('voltage', s.voltage) IS NOT NULL
     ) THEN
         RETURN QUERY
         WITH refused AS (

@@ -23,6 +23,9 @@ AS $$
 DECLARE
     v_page record;
 BEGIN
+    PERFORM telemetry.require_value(
+        'resolution', coalesce(p_resolution IN ('15min', 'hourly', 'daily'), FALSE), '15min, hourly or daily'
+    );
     SELECT p.page_start, p.page_end INTO v_page
     FROM telemetry.resolve_page('meter', p_meter_id, p_start, p_end, p_hours, p_after) AS p;
 
@@ -50,4 +53,4 @@ GRANT EXECUTE ON FUNCTION api.list_meter_buckets (
 COMMENT ON FUNCTION api.list_meter_buckets (
     text, text, timestamptz, timestamptz, double precision, timestamptz, integer
 ) IS
-'At most p_limit rows of bi.meter_<p_resolution> (15min, hourly, daily) of a meter whose buckets begin in a window (as api.get_vehicle_performance has it), after p_after, in order of time: energy (kWh), readings, voltage (V). Raises IE002 for an unknown meter, IE003 for an impossible window';
+'At most p_limit rows of bi.meter_<p_resolution> (15min, hourly, daily) of a meter whose buckets begin in a window (as api.get_vehicle_performance has it), after p_after, in order of time: energy (kWh), readings, voltage (V). Raises IE002 for an unknown meter, IE003 for an impossible window, IE004 for another resolution';

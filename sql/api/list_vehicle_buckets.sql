@@ -25,6 +25,9 @@ AS $$
 DECLARE
     v_page record;
 BEGIN
+    PERFORM telemetry.require_value(
+        'resolution', coalesce(p_resolution IN ('15min', 'hourly', 'daily'), FALSE), '15min, hourly or daily'
+    );
     SELECT p.page_start, p.page_end INTO v_page
     FROM telemetry.resolve_page('vehicle', p_vehicle_id, p_start, p_end, p_hours, p_after) AS p;
 
@@ -52,4 +55,4 @@ GRANT EXECUTE ON FUNCTION api.list_vehicle_buckets (
 COMMENT ON FUNCTION api.list_vehicle_buckets (
     text, text, timestamptz, timestamptz, double precision, timestamptz, integer
 ) IS
-'At most p_limit rows of bi.vehicle_<p_resolution> (15min, hourly, daily) of a vehicle whose buckets begin in a window (as api.get_vehicle_performance has it), after p_after, in order of time: energy (kWh), readings, battery temperature (degrees Celsius), state of charge (%). Raises IE001 for an unknown vehicle, IE003 for an impossible window';
+'At most p_limit rows of bi.vehicle_<p_resolution> (15min, hourly, daily) of a vehicle whose buckets begin in a window (as api.get_vehicle_performance has it), after p_after, in order of time: energy (kWh), readings, battery temperature (degrees Celsius), state of charge (%). Raises IE001 for an unknown vehicle, IE003 for an impossible window, IE004 for another resolution';

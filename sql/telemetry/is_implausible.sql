@@ -1,3 +1,4 @@
+-- Compared as numeric, which neither overflows nor underflows: a reading raises nothing, whatever the profile.
 -- Twice the most: a reading that comes a little late, or a charger that is a little stronger than its plate, passes; a
 -- register taken for an interval, or Wh for kWh, does not.
 
@@ -5,7 +6,7 @@ CREATE OR REPLACE FUNCTION telemetry.is_implausible(
     p_kwh double precision, p_time interval, p_max_kw double precision
 ) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN COALESCE(p_kwh > 2 * p_max_kw * EXTRACT(EPOCH FROM p_time)::double precision / 3600, FALSE);
+RETURN COALESCE(p_kwh::numeric * 3600 > 2 * p_max_kw::numeric * EXTRACT(EPOCH FROM p_time), FALSE);
 
 REVOKE EXECUTE ON FUNCTION telemetry.is_implausible (double precision, interval, double precision) FROM PUBLIC;
 

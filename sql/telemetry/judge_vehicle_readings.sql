@@ -19,9 +19,10 @@ DECLARE
     v_outcomes text[];
     v_details text[];
 BEGIN
+    -- each within both bounds: TimescaleDB cannot compare its chunks with the last times that PostgreSQL has
     SELECT
-        greatest(min(r.recorded_at), now() - v_retention),
-        least(max(r.recorded_at), now() + INTERVAL '5 minutes')
+        least(greatest(min(r.recorded_at), now() - v_retention), now() + INTERVAL '5 minutes'),
+        greatest(least(max(r.recorded_at), now() + INTERVAL '5 minutes'), now() - v_retention)
     INTO v_from, v_to
     FROM unnest(p_readings) AS r;
 

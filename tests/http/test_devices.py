@@ -9,7 +9,7 @@ import pytest
 
 from service.db import Database
 from service.readings import METER
-from tests.support import YESTERDAY, Api, Owner, Pair, assert_problem
+from tests.support import NOW, YESTERDAY, Api, Owner, Pair, assert_problem, meter_reading, new_pair
 
 MINUTE = timedelta(minutes=1)
 
@@ -86,10 +86,20 @@ async def test_more_energy_than_the_device_can_carry_is_refused_by_name(api: Api
     assert await energies(api, pair.meter) == [0.36, 0, 21.0, pytest.approx(0.3)]
 
 
+async def test_the_least_power_that_can_be_said_refuses_readings_and_breaks_nothing(api: Api, pair: Pair) -> None:
+    await declare(api, pair.meter, maxKw=5e-324)
+    others = new_pair().meter
+    batch = [meter_reading(others), meter_reading(pair.meter, kwhConsumedAc=0), meter_reading(pair.meter, NOW)]
+    answer = (await api.post("/v1/ingest/meter/batch", batch)).json()
+    assert [(error["index"], error["code"]) for error in answer["errors"]] == [(2, "implausible_energy")]
+    assert answer["stored"] == 2
+
+
 @pytest.mark.parametrize(
     ("body", "word"),
     [
         ({"energyKind": "gas"}, "energyKind"),
+        ({"energyKind": "inter\x00val"}, "energyKind"),
         ({"registerMax": 5}, "registerMax"),
         ({"energyKind": "register", "registerMax": -1}, "registerMax"),
         ({"maxKw": 0}, "maxKw"),

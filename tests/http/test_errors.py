@@ -50,6 +50,8 @@ def test_a_bug_is_logged_with_its_traceback_and_not_shown(caplog: pytest.LogCapt
     ("method", "path", "status", "code"),
     [
         ("GET", "/nothing/here", 404, "route_unknown"),
+        ("GET", "/docs/nothing", 404, "route_unknown"),
+        ("GET", "/docs/nothing.json", 404, "route_unknown"),
         ("GET", "/docs/assets/nothing.js", 404, "route_unknown"),
         ("GET", "/docs/assets/%00", 404, "route_unknown"),
         ("GET", "/docs/assets/" + "a" * 300, 404, "route_unknown"),

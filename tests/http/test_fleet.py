@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from service.windows import encode_cursor
 from tests.support import NOW, Api, assert_problem, new_pair, rfc3339
 
 # a time that no other test uses
@@ -43,6 +44,20 @@ async def test_the_worst_come_first_page_by_page_and_the_fleet_adds_up(api: Api)
     silent = {device["deviceId"] for device in fleet["silentDevices"]}
     assert fleet["silentVehicles"] >= 8
     assert len(silent) <= 100
+
+
+@pytest.mark.parametrize(
+    ("start", "code"),
+    [
+        ("0001-01-01T00:00:00Z", "window_invalid"),
+        ("0001-01-01T00:00:00+23:59", "window_invalid"),
+        ("9999-12-31T23:59:59.999999-23:59", "window_invalid"),
+        ("2026-01-01T00:00:00", "parameter_invalid"),  # of no zone
+    ],
+)
+async def test_a_cursor_with_a_time_that_no_page_has_is_refused(api: Api, start: str, code: str) -> None:
+    cursor = encode_cursor(start, "2026-01-02T00:00:00Z", 0.85, 0.5, "V1")
+    assert_problem(await api.http.get("/v1/analytics/efficiency", params={"cursor": cursor}), 422, code)
 
 
 async def test_what_makes_no_sense_is_refused(api: Api) -> None:

@@ -30,3 +30,19 @@ async def test_the_service_may_fill_its_import_table_and_nothing_else(test_datab
         for statement in ("SELECT * FROM", "DELETE FROM", "DROP TABLE"):
             with pytest.raises(Exception, match=r"permission denied|must be owner"):
                 await connection.execute(f"{statement} pg_temp.import_meter_reading")
+
+
+@pytest.mark.concurrent
+async def test_what_is_too_near_to_nothing_is_found_between_good_rows(test_database: TestDatabase) -> None:
+    async with open_connection(test_database.url) as connection:
+        times = [await connection.fetchval("SELECT now() - $1 * INTERVAL '1 minute'", minutes) for minutes in (1, 2, 3)]
+        async with connection.transaction():
+            await connection.execute("SELECT api.make_import_table('meter')")
+            volts = (0.0, 5e-324, 230.0)
+            rows = [
+                (place, "near-nothing", time, 1.0, volt)
+                for place, (time, volt) in enumerate(zip(times, volts, strict=True))
+            ]
+            await connection.copy_records_to_table("import_meter_reading", records=rows, schema_name="pg_temp")
+            answers = await connection.fetch("SELECT outcome, readings, place FROM api.import_meter_readings(TRUE)")
+    assert {tuple(answer) for answer in answers} == {("value_out_of_range", 1, 1), ("stored", 2, None)}

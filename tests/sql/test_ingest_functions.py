@@ -6,12 +6,13 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from service.db import Database, open_database
 from service.ingest import INGEST_REFUSED
 from service.readings import METER, VEHICLE
-from tests.support import NOW, YESTERDAY, Owner, Pair, TestDatabase, new_pair
+from tests.support import NOW, YESTERDAY, Api, Owner, Pair, TestDatabase, new_pair
 
 MINUTE = timedelta(minutes=1)
 INFINITE_PAST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
@@ -55,6 +56,41 @@ async def test_every_reading_of_a_batch_gets_its_own_outcome_in_input_order(data
         "value_not_finite",
         "timestamp_too_old",
     ]
+
+
+@pytest.mark.parametrize("kind", ["meter", "vehicle"])
+async def test_the_last_time_that_postgresql_has_is_in_the_future(owner: Owner, kind: str) -> None:
+    numbers = {"meter": "1, 2", "vehicle": "1, 2, 3"}[kind]
+    row = f"ROW('last', '294276-12-31T23:59:59.999999Z', {numbers}, NULL)"
+    query = f"SELECT outcome FROM api.ingest_{kind}_readings(ARRAY[{row}::api.{kind}_reading])"
+    assert await owner.fetchval(query) == "timestamp_in_future"
+
+
+async def test_what_was_nearly_nothing_is_averaged_in_every_aggregate(api: Api, database: Database, pair: Pair) -> None:
+    times = [YESTERDAY.replace(minute=minute) for minute in (1, 2, 3)]
+    rows = [meter_row(pair.meter, time, voltage=volts) for time, volts in zip(times, (1e-300, 0.0, 0.0), strict=True)]
+    assert await ingest(database, rows) == ["stored"] * 3
+    rows = [vehicle_row(pair.vehicle, time, temperature=t) for time, t in zip(times, (-1e-300, 0.0, 0.0), strict=True)]
+    assert await ingest(database, rows, VEHICLE) == ["stored"] * 3
+    for resolution in ("15min", "hourly", "daily"):
+        window = {"resolution": resolution, "hours": 72}
+        for kind, device in (("meter", pair.meter), ("vehicle", pair.vehicle)):
+            page = await api.http.get(f"/v1/history/{kind}/{device}", params=window)
+            assert [item["readings"] for item in page.json()["items"]] == [3], page.text
+    assert (await api.performance(pair.vehicle, hours=72))["avgBatteryTemp"] == 0
+
+
+@pytest.mark.parametrize("resolution", ["raw", "", None, "15min; --", "efficiency_daily"])
+@pytest.mark.parametrize("kind", ["meter", "vehicle"])
+async def test_a_resolution_that_there_is_not_names_no_relation(
+    database: Database, pair: Pair, kind: str, resolution: str | None
+) -> None:
+    await ingest(database, [meter_row(pair.meter)])
+    await ingest(database, [vehicle_row(pair.vehicle)], VEHICLE)
+    query = f"SELECT * FROM api.list_{kind}_buckets($1, $2, NULL, NULL, 24, NULL, 10)"
+    with pytest.raises(asyncpg.PostgresError, match="resolution must be 15min, hourly or daily") as raised:
+        await database.read_rows(query, pair.meter if kind == "meter" else pair.vehicle, resolution)
+    assert raised.value.sqlstate == "IE004"
 
 
 async def test_an_empty_batch_has_no_outcomes(database: Database) -> None:
