@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from service.db import storable_text, storable_time
 from service.errors import Problem
+from service.observers import OBSERVERS, StreamObserver
 from service.refusals import explain, members, refuse_duplicates
 
 DeviceId = Annotated[str, Meta(description="1 to 64 characters of A-Z a-z 0-9 . _ : -, the first a letter or digit")]
@@ -123,6 +124,7 @@ VEHICLE = Stream(
     "vehicle", VehicleReading, "SELECT outcome, detail FROM api.ingest_vehicle_readings($1::api.vehicle_reading[])"
 )
 STREAMS = {stream.name: stream for stream in (METER, VEHICLE)}
+OBSERVERS.update({stream.ingest: StreamObserver(stream.name) for stream in (METER, VEHICLE)})
 
 
 class _Ids(Struct, rename="camel"):
