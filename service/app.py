@@ -29,6 +29,7 @@ from service.history import get_meter_history, get_vehicle_history
 from service.ingest import ingest_either, ingest_meter, ingest_vehicle
 from service.ingest_batch import ingest_either_batch, ingest_meter_batch, ingest_vehicle_batch
 from service.links import delete_link, get_links, put_link
+from service.metrics_route import DatabaseMetrics, get_metrics
 from service.openapi import get_docs_asset, openapi_config
 from service.settings import Settings
 from service.status import get_meter_status, get_vehicle_status
@@ -66,12 +67,20 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
             put_vehicle_profile,
             get_liveness,
             get_readiness,
+            get_metrics,
             get_dashboard,
             get_dashboard_asset,
             get_docs_asset,
         ],
         dependencies={"database": Provide(_database, sync_to_thread=False)},
-        state=State({"database": database, "settings": settings, "pulses": Pulses()}),
+        state=State(
+            {
+                "database": database,
+                "settings": settings,
+                "pulses": Pulses(),
+                "database_metrics": DatabaseMetrics(),
+            }
+        ),
         lifespan=[lifespan] if lifespan else [],
         exception_handlers=exception_handlers(settings.max_body_bytes),
         request_max_body_size=settings.max_body_bytes,

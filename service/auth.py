@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.errors import Problem, is_retryable
 from service.limits import Bucket
+from service.metrics import count_readings
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -182,4 +183,5 @@ def check_device(key: Key | None, stream: str, device: str) -> None:
         Problem: `device_forbidden`.
     """
     if key is not None and not key.may_send(stream, device):
+        count_readings(stream, "device_forbidden")
         raise Problem("device_forbidden", f"this key may not send readings of {stream} {device[:64]!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import asyncpg
 
 from service.errors import Problem, is_retryable
+from service.observers import CallObserver
 
 MOST_ROWS_A_CALL = 1000
 """Beyond it a call gains nothing, and keeps those behind it waiting."""
@@ -47,9 +49,12 @@ class Coalescer:
         pending: rows that wait or are under way; from `max_pending` on, no more are taken.
     """
 
-    def __init__(self, pool: _Pool, query: str, *, writers: int, max_pending: int) -> None:
+    def __init__(
+        self, pool: _Pool, query: str, *, writers: int, max_pending: int, observer: CallObserver | None = None
+    ) -> None:
         self._pool = pool
         self._query = query
+        self._observer = observer or CallObserver()
         self._most_writers = writers
         self._max_pending = max_pending
         self._waiting: deque[_Request] = deque()
@@ -64,8 +69,10 @@ class Coalescer:
             Problem: `overloaded`: as much is pending as may be, or has been waiting for `MOST_WAIT_S`.
         """
         if self.pending >= self._max_pending:
+            self._observer.overloaded()
             raise Problem("overloaded", f"{self.pending} readings are waiting already (at most {self._max_pending})")
         if self._waiting and self._is_stale(self._waiting[0]):
+            self._observer.overloaded()
             raise _waited_too_long()
 
     async def call(self, rows: list[Row]) -> Sequence[asyncpg.Record]:
@@ -101,6 +108,7 @@ class Coalescer:
     def _take(self) -> list[_Request]:
         """The requests that go down together next; those that have waited too long are given up on."""
         while self._waiting and self._is_stale(self._waiting[0]):
+            self._observer.overloaded()
             self._fail([self._waiting.popleft()], _waited_too_long())
         group: list[_Request] = []
         rows = 0
@@ -119,14 +127,17 @@ class Coalescer:
 
     async def _write(self, connection: _Connection, group: list[_Request]) -> bool:
         """Call for these requests and answer them; False where the connection is not to be used further."""
+        rows = [row for request in group for row in request.rows]
+        began = time.perf_counter()
         try:
-            records = await connection.fetch(self._query, [row for request in group for row in request.rows])
+            records = await connection.fetch(self._query, rows)
         except Exception as error:
             if len(group) == 1 or is_retryable(error):
                 self._fail(group, error)
                 return False
             # a bug, or rows nothing foresaw: let each request bear its own
             return all([await self._write(connection, [request]) for request in group])
+        self._observer.called(rows, records, time.perf_counter() - began)
         start = 0
         for request in group:
             end = start + len(request.rows)

@@ -13,6 +13,8 @@ import asyncpg
 
 from service.coalescer import ACQUIRE_TIMEOUT_S, Coalescer, Row
 from service.errors import StartupError
+from service.metrics import POOL, POOL_LIMIT, QUEUE, QUEUE_LIMIT
+from service.observers import OBSERVERS
 from service.settings import Settings
 
 CONNECTIONS = 10
@@ -95,7 +97,9 @@ class Database:
         """
         coalescer = self._coalescers.get(query)
         if coalescer is None:
-            coalescer = Coalescer(self.write, query, writers=WRITERS, max_pending=self._max_pending)
+            coalescer = Coalescer(
+                self.write, query, writers=WRITERS, max_pending=self._max_pending, observer=OBSERVERS.get(query)
+            )
             self._coalescers[query] = coalescer
         return await coalescer.call(rows)
 
@@ -117,6 +121,25 @@ class Database:
             row = await connection.fetchrow(query, timeout=PROBE_TIMEOUT_S)
         assert row is not None  # noqa: S101
         return row
+
+    async def probe_primary(self, query: str) -> list[asyncpg.Record]:
+        """Rows of a call that tells as soon that the primary does not answer."""
+        async with self.write.acquire(timeout=PROBE_TIMEOUT_S) as connection:
+            return await connection.fetch(query, timeout=PROBE_TIMEOUT_S)
+
+    def note_load(self) -> None:
+        """Set the gauges of what waits, and of the connections."""
+        for query, observer in OBSERVERS.items():
+            if observer.stream:
+                waiting = self._coalescers.get(query)
+                QUEUE.labels(observer.stream).set(waiting.pending if waiting else 0)
+        QUEUE_LIMIT.set(self._max_pending)
+        for name, pool in {"write": self.write, "read": self.read}.items():
+            if name == "write" or pool is not self.write:
+                idle = pool.get_idle_size()
+                POOL.labels(name, "idle").set(idle)
+                POOL.labels(name, "busy").set(pool.get_size() - idle)
+                POOL_LIMIT.labels(name).set(pool.get_max_size())
 
 
 async def _fetch(pool: Pool, query: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:

@@ -6,14 +6,17 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Litestar
+from litestar.exceptions import HTTPException
+from litestar.utils import normalize_path
 
 from service.auth import Key, Keys, unauthorized
 from service.errors import Problem, from_exception
 from service.limits import Addresses, too_many
+from service.metrics import count_request
 from service.requests import REQUEST_ID, request_id
 
 if TYPE_CHECKING:
-    from litestar.types import Scope
+    from litestar.types import Method, Scope
 
     from service.settings import Settings
 
@@ -63,19 +66,36 @@ class GuardedLitestar(Litestar):
         REQUEST_ID.set(this.decode())
         stamp = (b"x-request-id", this)
 
+        began = time.perf_counter()
+        status = 500  # what uvicorn answers where nothing here does
+
         def stamped(message: Any) -> Any:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 message = {**message, "headers": [*message["headers"], stamp]}
             return send(message)
 
-        if self._guarded:
-            try:
-                await self._admit(scope, authorization)
-            except Exception as error:
-                problem = error if isinstance(error, Problem) else from_exception(error)
-                await problem.to_response().to_asgi_response(None, request=None)(scope, receive, stamped)  # type: ignore[arg-type]
-                return
-        await super().__call__(scope, receive, stamped)
+        method, path = scope["method"], scope["path"]
+        try:
+            if self._guarded:
+                try:
+                    await self._admit(scope, authorization)
+                except Exception as error:
+                    problem = error if isinstance(error, Problem) else from_exception(error)
+                    await problem.to_response().to_asgi_response(None, request=None)(scope, receive, stamped)  # type: ignore[arg-type]
+                    return
+            await super().__call__(scope, receive, stamped)
+        finally:
+            route = scope.get("path_template") or self._route(method, path)
+            count_request(method, route, status, time.perf_counter() - began)
+
+    def _route(self, method: str, path: str) -> str:
+        """The template of the route of a request that did not get so far as to be routed."""
+        try:
+            return self.asgi_router.handle_routing(path=normalize_path(path), method=cast("Method", method))[4]
+        except HTTPException:
+            return "unknown"
 
     async def _admit(self, scope: Any, authorization: bytes) -> None:
         """Put the key into `scope["auth"]`.

@@ -20,6 +20,7 @@ from service.bodies import header, read_body
 from service.db import Database
 from service.errors import OUTCOMES, Problem
 from service.gate import key_of
+from service.observers import OBSERVERS, RefusedObserver
 from service.openapi import problems, reads
 from service.readings import METER, VEHICLE, AnyReading, MeterReading, Stream, VehicleReading, claimed_device, stream_of
 
@@ -28,6 +29,7 @@ INGEST_REFUSED = """
     SELECT FROM kept, unnest($1::api.refused_reading[])
 """
 """Answers an empty row for each, so that these share calls and commits as the others do."""
+OBSERVERS[INGEST_REFUSED] = RefusedObserver()
 
 
 class Outcome(Struct, frozen=True):

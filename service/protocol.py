@@ -13,6 +13,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.errors import PROBLEM_MEDIA_TYPE, Problem
+from service.metrics import HTTP_REQUESTS
 from service.requests import REQUEST_ID, request_id
 
 HEADER_TIMEOUT_S = 10.0
@@ -118,6 +119,7 @@ def _answer(problem: Problem) -> bytes:
     this = request_id(b"")
     REQUEST_ID.set(this.decode())
     body = problem.to_response().content
+    HTTP_REQUESTS.labels("other", "unknown", problem.status).inc()
     head = (
         f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n"
         f"content-type: {PROBLEM_MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nx-request-id: {this.decode()}\r\n"

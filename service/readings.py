@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from service.db import storable_text, storable_time
 from service.errors import Problem
+from service.observers import OBSERVERS, StreamObserver
 from service.refusals import explain, members, refuse_duplicates
 
 ID_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]*$"}
@@ -134,6 +135,7 @@ VEHICLE = Stream(
     "vehicle", VehicleReading, "SELECT outcome, detail FROM api.ingest_vehicle_readings($1::api.vehicle_reading[])"
 )
 STREAMS = {stream.name: stream for stream in (METER, VEHICLE)}
+OBSERVERS.update({stream.ingest: StreamObserver(stream.name) for stream in (METER, VEHICLE)})
 
 
 class _Ids(Struct, rename="camel"):

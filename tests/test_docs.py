@@ -16,6 +16,7 @@ from service import __version__, analytics, devices, errors, events, fleet, hist
 from service.app import create_app
 from service.db import Database
 from service.health import GET_SCHEMA_VERSION
+from service.metrics_route import GET_DATABASE_METRICS
 from service.readings import METER, VEHICLE
 from service.settings import Settings, load_settings
 from service.status import GET_METER_STATUS, GET_VEHICLE_STATUS
@@ -50,7 +51,7 @@ def app() -> Litestar:
 def test_every_route_is_in_the_readme_and_every_route_of_the_readme_exists(app: Litestar) -> None:
     document = app.openapi_schema.to_schema()
     served = {f"{method.upper()} {camel(path)}" for path, methods in document["paths"].items() for method in methods}
-    assert {row[0] for row in table("route")} == served | {"GET /", "GET /docs"}
+    assert {row[0] for row in table("route")} == served | {"GET /", "GET /docs", "GET /metrics"}
 
 
 async def test_every_function_of_api_is_called_by_the_route_or_command_the_readme_says(owner: Owner) -> None:
@@ -79,6 +80,7 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_readm
         "GET /v1/status/meter/{meterId}": GET_METER_STATUS,
         "GET /v1/status/vehicle/{vehicleId}": GET_VEHICLE_STATUS,
         "GET /health/ready": GET_SCHEMA_VERSION,
+        "GET /metrics": GET_DATABASE_METRICS,
     }
     for stream in ("meter", "vehicle"):
         called[f"GET /v1/history/{stream}/{{deviceId}}"] = history.LIST_READINGS[stream] + history.LIST_BUCKETS[stream]

@@ -1,0 +1,115 @@
+-- What Prometheus is told of the database, in one call. It is asked every few seconds while others ingest, so it reads
+-- catalogues and status tables and never a history: sizes of the columnstore are those its compression noted, and how far
+-- an aggregate is behind is counted from where it is materialized to (ops.aggregate_lag looks for the readings
+-- themselves). After a silence of the whole fleet that is too much, until the next run of the live tier.
+
+CREATE OR REPLACE FUNCTION api.get_database_metrics() RETURNS TABLE (name text, labels jsonb, value double precision)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, ops, telemetry, pg_temp
+AS $$
+    WITH chunk AS MATERIALIZED (
+        SELECT
+            p.object,
+            i.range_start,
+            i.is_compressed,
+            CASE
+                WHEN i.is_compressed THEN z.compressed_heap_size + z.compressed_index_size + z.compressed_toast_size
+                ELSE pg_total_relation_size(format('%I.%I', i.chunk_schema, i.chunk_name)::regclass)
+            END AS bytes
+        FROM ops.policy AS p
+        CROSS JOIN LATERAL ops.policy_table(p.object) AS t (hypertable)
+        JOIN timescaledb_information.chunks AS i
+            ON format('%I.%I', i.hypertable_schema, i.hypertable_name)::regclass = t.hypertable
+        LEFT JOIN _timescaledb_catalog.compression_chunk_size AS z
+            ON z.chunk_id = _timescaledb_functions.chunk_id_from_relid(format('%I.%I', i.chunk_schema, i.chunk_name)::regclass)
+    ),
+    device AS MATERIALIZED (
+        SELECT s.stream, s.devices, s.newest, (
+            SELECT count(*) FROM telemetry.silent_devices(3) AS d WHERE d.stream = s.stream
+        ) AS silent
+        FROM (
+            SELECT 'meter' AS stream, count(*) AS devices, max(m.recorded_at) AS newest
+            FROM telemetry.meter_current_status AS m
+            UNION ALL
+            SELECT 'vehicle', count(*), max(v.recorded_at) FROM telemetry.vehicle_current_status AS v
+        ) AS s
+    ),
+    aggregate AS (
+        SELECT
+            p.object,
+            p.live_every,
+            now() - p.live_end - CASE split_part(p.object, '_', 2)
+                WHEN '15min' THEN INTERVAL '15 minutes' WHEN 'hourly' THEN INTERVAL '1 hour' ELSE INTERVAL '1 day'
+            END AS due_until,
+            d.newest,
+            d.stream,
+            (
+                SELECT _timescaledb_functions.to_timestamp(w.watermark)
+                FROM _timescaledb_catalog.continuous_agg AS a
+                JOIN _timescaledb_catalog.continuous_aggs_watermark AS w USING (mat_hypertable_id)
+                WHERE a.user_view_schema = 'bi' AND a.user_view_name = substr(p.object, 4)
+            ) AS watermark
+        FROM ops.policy AS p
+        JOIN device AS d ON p.object LIKE 'bi.' || d.stream || '\_%'
+    ),
+    job AS MATERIALIZED (
+        SELECT
+            jsonb_build_object('duty', j.duty, 'object', coalesce(j.object, 'all')) AS labels,
+            j.health,
+            j.failures,
+            CASE
+                WHEN r.job_id IS NOT NULL THEN CASE WHEN r.error IS NULL THEN r.finished_at END
+                ELSE nullif(s.last_successful_finish, '-infinity')
+            END AS succeeded_at
+        FROM ops.list_job_health() AS j
+        LEFT JOIN timescaledb_information.job_stats AS s ON s.job_id = j.job_id
+        LEFT JOIN ops.job_run AS r ON r.job_id = j.job_id
+    )
+    SELECT
+        'energy_aggregate_lag_seconds', jsonb_build_object('aggregate', a.object),
+        CASE
+            WHEN a.newest >= a.watermark THEN extract(EPOCH FROM greatest(a.due_until - greatest(a.watermark, (
+                SELECT min(c.range_start) FROM chunk AS c
+                WHERE c.object = 'telemetry.' || a.stream || '_telemetry_history' AND a.watermark < c.range_start + INTERVAL '1 day'
+            )), INTERVAL '0'))
+            ELSE 0
+        END
+    FROM aggregate AS a
+    UNION ALL
+    SELECT
+        'energy_aggregate_lag_limit_seconds', jsonb_build_object('aggregate', a.object),
+        extract(EPOCH FROM 2 * (a.live_every + INTERVAL '5 minutes'))
+    FROM aggregate AS a
+    UNION ALL
+    SELECT 'energy_job_healthy', j.labels, (j.health = 'ok')::integer FROM job AS j
+    UNION ALL
+    SELECT 'energy_job_failures_total', j.labels, j.failures FROM job AS j
+    UNION ALL
+    SELECT 'energy_job_last_success_timestamp_seconds', j.labels, extract(EPOCH FROM j.succeeded_at)
+    FROM job AS j WHERE j.succeeded_at IS NOT NULL
+    UNION ALL
+    SELECT 'energy_policy_faults', '{}', count(*) FROM ops.policy_faults()
+    UNION ALL
+    SELECT 'energy_devices', jsonb_build_object('stream', d.stream, 'state', v.state), v.number
+    FROM device AS d
+    CROSS JOIN LATERAL (VALUES ('reporting', d.devices - d.silent), ('silent', d.silent)) AS v (state, number)
+    UNION ALL
+    SELECT
+        'energy_storage_bytes', jsonb_build_object('object', p.object, 'state', s.state),
+        coalesce(sum(c.bytes) FILTER (WHERE c.is_compressed = (s.state = 'compressed')), 0)
+    FROM ops.policy AS p
+    CROSS JOIN (VALUES ('compressed'), ('uncompressed')) AS s (state)
+    LEFT JOIN chunk AS c ON c.object = p.object
+    GROUP BY p.object, s.state
+    UNION ALL
+    SELECT 'energy_chunks', jsonb_build_object('object', p.object), count(c.object)
+    FROM ops.policy AS p
+    LEFT JOIN chunk AS c ON c.object = p.object
+    GROUP BY p.object;
+$$;
+
+REVOKE EXECUTE ON FUNCTION api.get_database_metrics () FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.get_database_metrics () TO energy_service;
+
+COMMENT ON FUNCTION api.get_database_metrics () IS
+'Samples for Prometheus: name of the metric, which ends in its unit (seconds, bytes; a time in seconds since 1970), labels as a JSON object, and value';

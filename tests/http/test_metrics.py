@@ -1,0 +1,256 @@
+"""GET /metrics: what is counted, and what the database says of itself, as Prometheus reads it."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+import uvicorn
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from service import __version__, coalescer
+from service.app import create_app
+from service.db import Database, open_database
+from service.metrics_route import DATABASE_METRICS, GET_DATABASE_METRICS
+from service.serve import SERVER_OPTIONS
+from service.settings import Settings
+from tests.http.test_auth import bearer, token
+from tests.support import YESTERDAY, Api, Owner, meter_reading, new_pair, now, serving
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def key(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    return name, frozenset(labels.items())
+
+
+async def scrape(api: Api, **headers: str) -> Samples:
+    answer = await api.http.get("/metrics", headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in parse(answer.text)
+        for sample in family.samples
+    }
+
+
+class Watch:
+    """What has been added to samples since it was made."""
+
+    def __init__(self, api: Api, before: Samples) -> None:
+        self._api, self._before = api, before
+
+    async def rises(self, *keys: tuple[str, frozenset[tuple[str, str]]]) -> list[float]:
+        after = await scrape(self._api)
+        return [after.get(k, 0) - self._before.get(k, 0) for k in keys]
+
+
+async def watch(api: Api) -> Watch:
+    return Watch(api, await scrape(api))
+
+
+@contextlib.asynccontextmanager
+async def served(database: Database, settings: Settings = Settings()) -> AsyncIterator[Api]:  # noqa: B008 - frozen
+    app = create_app(database, settings)
+    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
+        yield api
+
+
+def readings(stream: str, outcome: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    return key("energy_readings_total", stream=stream, outcome=outcome)
+
+
+async def test_readings_are_counted_by_what_became_of_them(api: Api) -> None:
+    watching, pair = await watch(api), new_pair()
+    await api.post_meter(pair.meter)
+    await api.post_meter(pair.meter)
+    await api.post_meter(pair.meter, voltage=231.0)
+    await api.post_meter(pair.meter, voltage=20_000)
+    await api.post_meter(pair.meter, voltage=...)
+    await api.post_vehicle(pair.vehicle, now() + timedelta(hours=1))
+    batch = [meter_reading(pair.meter, YESTERDAY + timedelta(minutes=n)) for n in range(4)]
+    await api.post("/v1/ingest/batch", [*batch, 17, {"vehicleId": pair.vehicle}])
+    assert await watching.rises(
+        readings("meter", "stored"),
+        readings("meter", "duplicate"),
+        readings("meter", "conflict"),
+        readings("meter", "value_out_of_range"),
+        readings("meter", "field_missing"),
+        readings("vehicle", "timestamp_in_future"),
+        readings("vehicle", "field_missing"),
+        readings("unknown", "field_type_invalid"),
+        readings("vehicle", "stored"),
+    ) == [1 + 3, 1 + 1, 1, 1, 1, 1, 1, 1, 0]
+
+
+async def test_each_call_to_the_database_is_counted_with_its_size_and_its_time(api: Api) -> None:
+    watching, pair = await watch(api), new_pair()
+    await api.post(
+        "/v1/ingest/meter/batch", [meter_reading(pair.meter, YESTERDAY + timedelta(seconds=n)) for n in range(150)]
+    )
+    calls, rows, below_150, below_250, timed, seconds = await watching.rises(
+        key("energy_ingest_call_readings_count", stream="meter"),
+        key("energy_ingest_call_readings_sum", stream="meter"),
+        key("energy_ingest_call_readings_bucket", stream="meter", le="100.0"),
+        key("energy_ingest_call_readings_bucket", stream="meter", le="200.0"),
+        key("energy_ingest_call_duration_seconds_count", stream="meter"),
+        key("energy_ingest_call_duration_seconds_sum", stream="meter"),
+    )
+    assert (calls, rows, below_150, below_250, timed) == (1, 150, 0, 1, 1)
+    assert 0 < seconds < 10
+
+
+async def test_requests_are_counted_by_the_template_of_their_route_and_never_by_their_path(api: Api) -> None:
+    watching, name = await watch(api), new_pair().meter
+
+    def requests(method: str, route: str, status: int) -> tuple[str, frozenset[tuple[str, str]]]:
+        return key("energy_http_requests_total", method=method, route=route, status=str(status))
+
+    await api.http.get(f"/v1/status/meter/{name}")
+    await api.http.get(f"/{name}")
+    await api.http.delete(f"/v1/status/meter/{name}")
+    await api.http.request("PROPFIND", f"/{name}")
+    await api.post_meter(name)
+    timed = key("energy_http_request_duration_seconds_count", method="GET", route="/v1/status/meter/{meter_id}")
+    assert await watching.rises(
+        requests("GET", "/v1/status/meter/{meter_id}", 404),
+        requests("GET", "unknown", 404),
+        requests("DELETE", "unknown", 405),
+        requests("other", "unknown", 404),
+        requests("POST", "/v1/ingest/meter", 201),
+        timed,
+    ) == [1, 1, 1, 1, 1, 1]
+    assert not [labels for labels in await scrape(api) if name in str(labels)]
+
+
+async def test_what_the_gate_refuses_is_counted_under_its_route_too(database: Database, owner: Owner) -> None:
+    settings = Settings(auth="required", key_rate=1)
+    async with served(database, settings) as guarded:
+        read, gateway = await token(owner, "read"), await token(owner, "gateway", "meter", ["M1"])
+        anonymous = await guarded.http.get("/metrics")
+        forbidden = await guarded.http.get("/metrics", headers=bearer(gateway))
+        assert (anonymous.status_code, forbidden.status_code) == (401, 403)
+        first = await scrape(guarded, **bearer(read))
+        statuses = [
+            (await guarded.http.get("/v1/analytics/fleet", headers=bearer(gateway))).status_code for _ in range(3)
+        ]
+        assert statuses == [403, 429, 429]
+        after = await scrape(guarded, **bearer(read))
+    rises = {
+        (dict(labels)["route"], dict(labels)["status"]): value - first.get((name, labels), 0)
+        for (name, labels), value in after.items()
+        if name == "energy_http_requests_total" and value != first.get((name, labels), 0)
+    }
+    assert rises == {
+        ("/v1/analytics/fleet", "403"): 1,
+        ("/v1/analytics/fleet", "429"): 2,
+        ("/metrics", "200"): 1,
+    }
+
+
+async def test_a_request_refused_because_too_much_waits_is_an_overload(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching = await watch(api)
+    await api.post_meter(new_pair().meter)
+    monkeypatch.setattr(coalescer.Coalescer, "pending", property(lambda _: 10_000, lambda *_: None), raising=False)
+    assert (await api.post_meter(new_pair().meter)).status_code == 503
+    monkeypatch.undo()
+    assert await watching.rises(
+        key("energy_overloads_total", stream="meter"), key("energy_overloads_total", stream="vehicle")
+    ) == [1, 0]
+
+
+async def test_the_queue_the_pool_and_their_limits_are_told(database: Database) -> None:
+    async with served(database, Settings()) as api:
+        samples = await scrape(api)
+    assert samples[key("energy_build_info", version=__version__)] == 1
+    assert samples[key("energy_ingest_queue_readings", stream="meter")] == 0
+    assert samples[key("energy_ingest_queue_readings", stream="vehicle")] == 0
+    assert samples[key("energy_ingest_queue_limit_readings")] == 10_000
+    assert samples[key("energy_database_pool_limit_connections", pool="write")] == database.write.get_max_size()
+    states = {
+        state: samples[key("energy_database_pool_connections", pool="write", state=state)] for state in ("idle", "busy")
+    }
+    assert sum(states.values()) == database.write.get_size()
+    assert key("energy_database_pool_limit_connections", pool="read") not in samples  # it is the same one
+
+
+async def test_the_database_tells_of_its_aggregates_jobs_devices_and_chunks(database: Database, owner: Owner) -> None:
+    pair = new_pair()
+    async with served(database) as api:
+        await api.post_meter(pair.meter, now())
+        await api.post_vehicle(pair.vehicle)
+        samples = await scrape(api)
+    names = {name for name, _ in samples}
+    # a job that has never run has not succeeded yet
+    assert names >= {*DATABASE_METRICS} - {"energy_job_last_success_timestamp_seconds"}
+    assert samples[key("energy_database_up")] == 1
+    assert samples[key("energy_policy_faults")] == 0
+    for stream in ("meter", "vehicle"):
+        silent = await owner.fetchval("SELECT count(*) FROM ops.stale_device WHERE stream = $1", stream)
+        known = await owner.fetchval(f"SELECT count(*) FROM telemetry.{stream}_current_status")
+        assert samples[key("energy_devices", stream=stream, state="silent")] == silent
+        assert samples[key("energy_devices", stream=stream, state="reporting")] == known - silent
+    for row in await owner.fetch("SELECT object, chunks, bytes FROM ops.storage"):
+        assert samples[key("energy_chunks", object=row["object"])] == row["chunks"]
+        taken = [
+            samples[key("energy_storage_bytes", object=row["object"], state=s)] for s in ("compressed", "uncompressed")
+        ]
+        assert (taken[1] > 0) == (row["bytes"] > 0)
+    for row in await owner.fetch(
+        "SELECT coalesce(object, 'all') AS object, duty, health, failures FROM ops.job_health"
+    ):
+        labels = {"object": row["object"], "duty": row["duty"]}
+        assert samples[key("energy_job_healthy", **labels)] == (row["health"] == "ok")
+        assert samples[key("energy_job_failures_total", **labels)] == row["failures"]
+    for row in await owner.fetch(
+        "SELECT aggregate, live_every FROM ops.aggregate_lag JOIN ops.policy ON object = aggregate"
+    ):
+        limit = samples[key("energy_aggregate_lag_limit_seconds", aggregate=row["aggregate"])]
+        assert limit == 2 * (row["live_every"] + timedelta(minutes=5)).total_seconds()
+        assert samples[key("energy_aggregate_lag_seconds", aggregate=row["aggregate"])] >= 0
+
+
+async def test_both_of_prometheus_formats_are_spoken(api: Api) -> None:
+    answer = await api.http.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    families = {family.name: family for family in parse_openmetrics(answer.text)}
+    assert {name.removesuffix("_total") for name in DATABASE_METRICS} - families.keys() <= {
+        "energy_job_last_success_timestamp_seconds"
+    }
+    for family in families.values():
+        assert family.documentation.endswith("."), family.name
+        assert family.name.startswith("energy_")
+    assert families["energy_readings"].type == "counter"
+    assert families["energy_ingest_call_duration_seconds"].type == "histogram"
+
+
+async def test_the_database_is_asked_once_in_ten_seconds_however_often_it_is_scraped(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    probe = Database.probe_primary
+
+    async def count(self: Database, query: str):
+        asked.append(query)
+        return await probe(self, query)
+
+    monkeypatch.setattr(Database, "probe_primary", count)
+    async with served(database) as api:
+        for _ in range(3):
+            await scrape(api)
+    assert asked == [GET_DATABASE_METRICS]
+
+
+async def test_without_its_database_metrics_are_there_within_two_seconds_and_say_so() -> None:
+    async with open_database("postgresql://nobody@127.0.0.1:1/none", connect=False) as away, served(away) as api:
+        before = time.monotonic()
+        samples = await scrape(api)
+        assert time.monotonic() - before < 2
+    assert samples[key("energy_database_up")] == 0
+    assert not {name for name, _ in samples} & DATABASE_METRICS.keys()
+    assert key("energy_ingest_queue_readings", stream="meter") in samples
