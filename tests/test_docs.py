@@ -149,6 +149,7 @@ def test_settings_are_the_same_in_code_readme_and_env_example() -> None:
         "ENERGY_SERVICE_PASSWORD",
         "ENERGY_BI_PASSWORD",
         "ENERGY_DBA_PASSWORD",
+        "GRAFANA_PASSWORD",
     }
     assert {settings.variable_of(field.name) for field in dataclasses.fields(Settings)} == names
     default = Settings()
