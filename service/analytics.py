@@ -161,7 +161,7 @@ class EfficiencyBuckets(Struct, frozen=True):
 )
 async def list_efficiency_buckets(  # noqa: PLR0913, PLR0917
     database: NamedDependency[Database],
-    vehicle_id: FromPath[str],
+    vehicle_id: PathId,
     resolution: Annotated[
         Literal["15min", "hourly", "daily"],
         QueryParameter(description="length of a bucket; a window has at most 3,000"),

@@ -1,4 +1,4 @@
-"""The SQL of Grafana's dashboards (docs/monitoring/grafana), run as a member of energy_bi with its macros written out."""
+"""The SQL of Grafana's dashboards (docs/monitoring/grafana), run by a member of energy_bi, its macros written out."""
 
 import re
 from collections.abc import Iterator

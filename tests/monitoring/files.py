@@ -37,7 +37,10 @@ def targets(source: str) -> Iterator[Target]:
             for target in panel["targets"]:
                 if target["datasource"]["uid"] == source:
                     yield Target(
-                        name, panel["title"], target.get("rawSql") or target["expr"], target.get("format", "time_series")
+                        name,
+                        panel["title"],
+                        target.get("rawSql") or target["expr"],
+                        target.get("format", "time_series"),
                     )
 
 

@@ -1,4 +1,4 @@
-"""Alert rules: they are valid, fire when they should, read metrics that there are, and each has its place in the runbook."""
+"""Alert rules: they are valid, fire when they should, and each has its place in the runbook."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Grafana's dashboards: of the shape its documentation gives, over sources that are provisioned and metrics that there are.
+"""Grafana's dashboards: of the shape that its documentation gives, over sources and metrics that there are.
 
 Their SQL is run by tests/bi/test_grafana.py.
 """
@@ -76,7 +76,7 @@ def labels_by_metric() -> dict[str, set[str]]:
         for suffix in suffixes[metric.type]:
             found[metric.name + suffix] = always | set(labels) | ({"le"} if suffix == "_bucket" else set())
     of_objects = {"aggregate", "duty", "object", "stream", "state"}
-    return found | {name: always | of_objects for name in DATABASE_METRICS}
+    return found | dict.fromkeys(DATABASE_METRICS, always | of_objects)
 
 
 def test_alerts_and_dashboards_read_metrics_that_there_are() -> None:
@@ -124,6 +124,8 @@ def test_without_the_profile_nothing_of_it_is_asked_for() -> None:
         assert ":?" not in json.dumps(service).replace("POSTGRES_PASSWORD:?", "")
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
     [source] = [
-        source for source in yaml_of("docs/monitoring/grafana/datasources.yml")["datasources"] if source["uid"] == "energy"
+        source
+        for source in yaml_of("docs/monitoring/grafana/datasources.yml")["datasources"]
+        if source["uid"] == "energy"
     ]
     assert COMPOSE["services"]["bi-login"]["command"] == ["migrate", "--bi-login", source["user"]]
