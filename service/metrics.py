@@ -32,7 +32,7 @@ HTTP_DURATION = Histogram(
 )
 READINGS = Counter(
     "energy_readings",
-    "Readings by what became of them: stored, duplicate, conflict, or why refused. Stream unknown: it could not be told.",
+    "Readings by what became of them: stored, duplicate, conflict, or why refused. Stream unknown: nobody can tell.",
     ["stream", "outcome"],
     registry=REGISTRY,
 )

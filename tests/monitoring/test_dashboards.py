@@ -69,10 +69,10 @@ def labels_by_metric() -> dict[str, set[str]]:
     suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
     always = {"job", "instance"}
     found = {"up": always, "energy_database_up": always, "energy_build_info": always | {"version"}}
-    families: dict[Metric, tuple[str, ...]] = {
-        metric: collector._labelnames for collector in REGISTRY._collector_to_names for metric in collector.describe()
-    }
-    for metric, labels in families.items():
+    families: list[tuple[Metric, tuple[str, ...]]] = [
+        (metric, collector._labelnames) for collector in REGISTRY._collector_to_names for metric in collector.describe()
+    ]
+    for metric, labels in families:
         for suffix in suffixes[metric.type]:
             found[metric.name + suffix] = always | set(labels) | ({"le"} if suffix == "_bucket" else set())
     of_objects = {"aggregate", "duty", "object", "stream", "state"}
