@@ -16,10 +16,11 @@ from service.embedded import run_embedded
 from service.errors import StartupError
 from service.importer.command import import_command
 from service.keys import keys
+from service.logs import configure_logging
 from service.migrate import make_login, migrate, set_time_zone
 from service.rejected import rejected
 from service.serve import serve
-from service.settings import configure_logging, load_settings
+from service.settings import load_settings
 from service.simulate.command import simulate
 
 
@@ -34,7 +35,7 @@ def cli() -> None:
 def serve_command(migrate_first: bool) -> None:
     """Serve HTTP until SIGINT or SIGTERM (the embedded database unless DATABASE_URL is set)."""
     settings = load_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     serve(settings, migrate_first=migrate_first)
 
 
@@ -57,7 +58,7 @@ def serve_command(migrate_first: bool) -> None:
 def migrate_command(service_login: str | None, bi_login: str | None, dba_login: str | None) -> None:
     """Bring the database to this version's schema; safe to repeat, and to run from several places at once."""
     settings = load_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     logins: list[tuple[str, str, str]] = []
     for name, role, option, variable in (
         (service_login, "energy_service", "--service-login", "ENERGY_SERVICE_PASSWORD"),

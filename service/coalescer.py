@@ -12,6 +12,7 @@ import asyncpg
 
 from service.errors import Problem, is_retryable
 from service.observers import CallObserver
+from service.requests import REQUEST_ID, application_name, traced
 
 MOST_ROWS_A_CALL = 1000
 """Beyond it a call gains nothing, and keeps those behind it waiting."""
@@ -32,11 +33,12 @@ if TYPE_CHECKING:
 class _Request:
     """Rows that somebody waits for."""
 
-    __slots__ = ("answer", "rows", "since")
+    __slots__ = ("answer", "request_id", "rows", "since")
 
     def __init__(self, rows: list[Row], loop: asyncio.AbstractEventLoop) -> None:
         self.rows = rows
         self.answer: asyncio.Future[Sequence[asyncpg.Record]] = loop.create_future()
+        self.request_id = REQUEST_ID.get()
         self.since = loop.time()
 
 
@@ -130,7 +132,8 @@ class Coalescer:
         rows = [row for request in group for row in request.rows]
         began = time.perf_counter()
         try:
-            records = await connection.fetch(self._query, rows)
+            name = application_name(group[0].request_id, len(group) - 1)
+            records = await connection.fetch(traced(self._query), rows, name)
         except Exception as error:
             if len(group) == 1 or is_retryable(error):
                 self._fail(group, error)

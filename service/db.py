@@ -15,6 +15,7 @@ from service.coalescer import ACQUIRE_TIMEOUT_S, Coalescer, Row
 from service.errors import StartupError
 from service.metrics import POOL, POOL_LIMIT, QUEUE, QUEUE_LIMIT
 from service.observers import OBSERVERS
+from service.requests import REQUEST_ID, SERVICE, application_name, traced
 from service.settings import Settings
 
 CONNECTIONS = 10
@@ -144,7 +145,7 @@ class Database:
 
 async def _fetch(pool: Pool, query: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:
     async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-        return await connection.fetch(query, *arguments)
+        return await connection.fetch(traced(query), *arguments, application_name(REQUEST_ID.get()))
 
 
 @asynccontextmanager
@@ -206,7 +207,7 @@ async def _open_pool(url: str, connections: int, connect: bool) -> Pool:
             init=set_up,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
-            server_settings={"application_name": "energy-service"},
+            server_settings={"application_name": SERVICE},
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise StartupError(describe_failure(error, url)) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, InternalServerException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
+from service.logs import REPEATED
 from service.requests import REQUEST_ID
 
 logger = logging.getLogger(__name__)
@@ -168,6 +170,16 @@ def is_retryable(error: Exception) -> bool:
     return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
 
 
+def describe_error(error: Exception) -> str:
+    """The kind of an error, for a log: without what it says of values, which are somebody's."""
+    kind = type(error).__name__
+    if not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+        return f"{kind}: {error}"[:200] if str(error) else kind
+    sqlstate = getattr(error, "sqlstate", None) or ""
+    # the server's own log has the rest, under the name that the session has from the id of the request
+    return f"{kind} {sqlstate}: {error.args[0]}"[:200] if is_retryable(error) and error.args else f"{kind} {sqlstate}"
+
+
 def from_exception(error: Exception) -> Problem:
     """The problem behind any other error: what the database said, its absence, or a bug."""
     if isinstance(error, asyncpg.PostgresError):
@@ -175,7 +187,9 @@ def from_exception(error: Exception) -> Problem:
         if code := SQLSTATES.get(sqlstate):
             return Problem(code, str(error.args[0]))
     if is_retryable(error):
-        logger.warning("the database is away or refuses: %r", error)
+        REPEATED.log(logger, logging.WARNING, "the database is away or refuses", error=describe_error(error))
         return Problem("database_unavailable", "the database cannot answer now, please retry")
-    logger.error("unexpected error", exc_info=error)
+    # not exc_info: what the database says of values has the values in it
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("unexpected error", extra={"error": describe_error(error), "traceback": frames})
     return Problem("internal_error", "an unexpected error; it has been logged")

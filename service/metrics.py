@@ -6,9 +6,12 @@ a request or a coalesced call costs a few microseconds.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+from service.logs import REPEATED
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY = CollectorRegistry()
@@ -85,6 +88,9 @@ POOL_LIMIT = Gauge(
     multiprocess_mode="livesum",
 )
 
+_log = logging.getLogger(__name__)
+_TAKEN = frozenset({"stored", "duplicate"})
+_REFUSED = {401: logging.INFO, 403: logging.INFO, 429: logging.INFO, 503: logging.WARNING}
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 _requests: dict[tuple[str, str, int], Callable[[], None]] = {}
@@ -93,7 +99,9 @@ _readings: dict[tuple[str, str], Callable[[float], None]] = {}
 
 
 def count_request(method: str, route: str, status: int, seconds: float) -> None:
-    """Count a request that was answered."""
+    """Count a request that was answered; one that was refused is logged, too."""
+    if (level := _REFUSED.get(status)) is not None:
+        REPEATED.log(_log, level, "requests refused", route=route, status=str(status))
     try:
         _requests[method, route, status]()
         _durations[method, route](seconds)
@@ -105,7 +113,9 @@ def count_request(method: str, route: str, status: int, seconds: float) -> None:
 
 
 def count_readings(stream: str, outcome: str, number: int = 1) -> None:
-    """Count readings of which this became."""
+    """Count readings of which this became; those that were refused are logged, too."""
+    if outcome not in _TAKEN:
+        REPEATED.log(_log, logging.INFO, "readings refused", number, stream=stream, outcome=outcome)
     try:
         _readings[stream, outcome](number)
     except KeyError:

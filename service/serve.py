@@ -21,6 +21,7 @@ from service.embedded import EmbeddedDatabase
 from service.embedded.install import ensure_charts
 from service.embedded.jobs import run_jobs
 from service.errors import StartupError
+from service.logs import REPEATED
 from service.prepare import Prepared, prepared_database
 from service.protocol import GuardedProtocol
 from service.settings import Settings
@@ -142,12 +143,14 @@ async def _run(
             asyncio.get_running_loop().add_signal_handler(signal_number, setattr, server, "should_exit", True)
         if embedded is None:
             await server.serve(sockets=[listener])
+            REPEATED.flush()
             return
         watching = asyncio.create_task(_watch(embedded, server))
         working = asyncio.create_task(run_jobs(database))
         company = asyncio.create_task(beside) if beside else None
         await server.serve(sockets=[listener])
         working.cancel()
+        REPEATED.flush()
         if company:
             company.cancel()
         if watching.done():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Mapping
@@ -12,7 +11,6 @@ from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from service.errors import StartupError
-from service.requests import RequestIdFilter
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,8 @@ class Settings:
     archive_endpoint: str | None = None
     """URL of an S3-compatible server; None for Amazon's."""
     log_level: str = "warning"
+    log_format: str = "auto"
+    """json, pretty, or auto: pretty on a terminal, json elsewhere."""
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -78,6 +78,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         archive=check_archive("ENERGY_ARCHIVE", given.get("ENERGY_ARCHIVE")),
         archive_endpoint=_endpoint(given, "ENERGY_ARCHIVE_ENDPOINT"),
         log_level=_one_of(given, "ENERGY_LOG_LEVEL", default.log_level, ("debug", "info", "warning", "error")),
+        log_format=_one_of(given, "ENERGY_LOG_FORMAT", default.log_format, ("auto", "json", "pretty")),
     )
     if settings.database_read_url and not settings.database_url:
         raise StartupError("DATABASE_READ_URL is set without DATABASE_URL: a replica needs its primary")
@@ -100,13 +101,6 @@ def check_archive(name: str, text: str | None) -> str | None:
     if text is not None and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/]+)*/?|(?!.*://).+", text):
         raise StartupError(f"{name} must be a folder or s3://bucket/prefix, not {text[:64]!r}")
     return text
-
-
-def configure_logging(level: str) -> None:
-    """Log to standard error from `level` on, one line an event."""
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s:%(request)s %(message)s")
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(RequestIdFilter())
 
 
 def _whole_number(given: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

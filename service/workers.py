@@ -12,24 +12,28 @@ import multiprocessing
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import AsyncIterator
 from typing import Any
 
 import uvicorn
 from litestar import Litestar
+from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from service.app import create_app, spare_the_collector
 from service.db import open_database
 from service.errors import StartupError
-from service.settings import Settings, configure_logging, load_settings
+from service.logs import REPEATED, configure_logging
+from service.metrics_route import note_load_again_and_again
+from service.settings import Settings, load_settings
 
 START_TIMEOUT_S = 60.0
 
 
 class _Supervisor(Multiprocess):
-    """Says where the service is once every worker serves."""
+    """Says where the service is once every worker serves, and forgets the gauges of one that is replaced."""
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket, announcement: str) -> None:
         super().__init__(config, sockets=[listener])
@@ -39,6 +43,12 @@ class _Supervisor(Multiprocess):
         super().init_processes()
         if all(process.wait_until_ready(START_TIMEOUT_S, self.should_exit) for process in self.processes):
             print(f"{self._announcement}\nworkers   {len(self.processes)}", flush=True)
+
+    def keep_subprocess_alive(self) -> None:
+        before = {process.pid for process in self.processes}
+        super().keep_subprocess_alive()
+        for pid in before - {process.pid for process in self.processes}:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def run_workers(settings: Settings, listener: socket.socket, announcement: str, options: dict[str, Any]) -> None:
@@ -51,7 +61,10 @@ def run_workers(settings: Settings, listener: socket.socket, announcement: str, 
         "service.workers:create_worker", factory=True, lifespan="on", workers=settings.workers, loop="uvloop", **options
     )
     supervisor = _Supervisor(config, listener, announcement)
-    supervisor.run()
+    # what the workers count, in files that whichever of them is asked adds up; what a dead one counted stays
+    with tempfile.TemporaryDirectory(prefix="energy-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         raise StartupError("a worker could not start: see what it said above")
 
@@ -59,7 +72,7 @@ def run_workers(settings: Settings, listener: socket.socket, announcement: str, 
 def create_worker() -> Litestar:
     """The application of one worker."""
     settings = load_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -72,9 +85,12 @@ def create_worker() -> Litestar:
             connect=False,
         ) as database:
             app.state.database = database
+            noting = asyncio.create_task(note_load_again_and_again(database))
             spare_the_collector()
             yield
+            noting.cancel()
         watching.cancel()
+        REPEATED.flush()
 
     return create_app(None, settings, lifespan=lifespan)
 

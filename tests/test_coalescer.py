@@ -31,7 +31,7 @@ class FakePool:
             raise self.refuses
         yield self
 
-    async def fetch(self, query: str, rows: list[Any]) -> list[Any]:
+    async def fetch(self, query: str, rows: list[Any], name: str) -> list[Any]:
         self.calls.append(rows)
         await self.go.wait()
         if self.error and ("poison",) in rows:

@@ -14,9 +14,10 @@ import click
 
 from service.demo.fleet import SILENT, DemoFleet
 from service.demo.history import INTERVAL_S, fill, first_time
+from service.logs import configure_logging
 from service.prepare import Prepared
 from service.serve import Company, serve
-from service.settings import configure_logging, load_settings
+from service.settings import load_settings
 from service.simulate.drive import REQUEST_TIMEOUT_S, Driver, Pace
 from service.simulate.feed import Faults, Item, feed
 from service.simulate.tally import Tally
@@ -40,7 +41,7 @@ def demo(data_dir: Path, days: int) -> None:
     folder makes a new one.
     """
     settings = load_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     settings = replace(settings, database_url=None, database_read_url=None, workers=1, auth="off", host="127.0.0.1")
     settings = replace(settings, data_dir=data_dir)
     data_dir.mkdir(parents=True, exist_ok=True)

@@ -82,7 +82,7 @@ async def test_the_database_is_away_for_long(server: Server, url: str, tell: Tel
 async def test_its_connections_are_terminated(url: str, tell: Tell) -> None:
     terminate = (
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-        "WHERE application_name = 'energy-service' AND datname = current_database()"
+        "WHERE application_name LIKE 'energy-service%' AND datname = current_database()"
     )
     with running({**SETTINGS, "DATABASE_URL": url}, "--migrate") as service:
         sending = fleet(service.url)
@@ -222,7 +222,7 @@ async def test_its_statements_time_out(url: str, tell: Tell) -> None:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
             await connection.execute(f"ALTER DATABASE {name} SET statement_timeout = '300ms'")
             await connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'energy-service'"
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'energy-service%'"
             )
             for _ in range(4):
                 await sending.until(100)

@@ -14,7 +14,7 @@ import pytest
 from service import protocol
 from service.db import Database
 from service.limits import Addresses, Bucket
-from service.requests import RequestIdFilter
+from service.requests import REQUEST_ID
 from service.settings import Settings
 from tests.http.test_auth import ask, served, token
 from tests.support import Api, Owner, assert_problem, meter_reading, new_pair
@@ -213,9 +213,9 @@ async def test_what_is_logged_of_a_request_has_its_id(
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(Database, "read_row", fail)
-    caplog.handler.addFilter(RequestIdFilter())
+    ids = []
+    caplog.handler.addFilter(lambda record: ids.append((record.name, REQUEST_ID.get())) or True)
     with caplog.at_level(logging.ERROR):
         answer = await api.http.get("/v1/status/meter/M1", headers={"x-request-id": "find-me"})
     assert_problem(answer, 500, "internal_error")
-    [record] = [record for record in caplog.records if record.name == "service.errors"]
-    assert record.request == " [find-me]"
+    assert ids == [("service.errors", "find-me")]
