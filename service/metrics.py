@@ -32,7 +32,7 @@ HTTP_DURATION = Histogram(
 )
 READINGS = Counter(
     "energy_readings",
-    "Readings by what became of them: stored, duplicate, conflict, or why refused. Stream unknown: neither could be told.",
+    "Readings by what became of them: stored, duplicate, conflict, or why refused. Stream unknown: it names none.",
     ["stream", "outcome"],
     registry=REGISTRY,
 )

@@ -12,17 +12,20 @@ import multiprocessing
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import AsyncIterator
 from typing import Any
 
 import uvicorn
 from litestar import Litestar
+from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from service.app import create_app, spare_the_collector
 from service.db import open_database
 from service.errors import StartupError
+from service.metrics_route import note_load_again_and_again
 from service.settings import Settings, configure_logging, load_settings
 
 START_TIMEOUT_S = 60.0
@@ -34,6 +37,13 @@ class _Supervisor(Multiprocess):
     def __init__(self, config: uvicorn.Config, listener: socket.socket, announcement: str) -> None:
         super().__init__(config, sockets=[listener])
         self._announcement = announcement
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace what has died; its gauges go with it, what it counted stays."""
+        before = [process.pid for process in self.processes]
+        super().keep_subprocess_alive()
+        for pid in {*before} - {process.pid for process in self.processes}:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
     def init_processes(self) -> None:
         super().init_processes()
@@ -51,7 +61,10 @@ def run_workers(settings: Settings, listener: socket.socket, announcement: str, 
         "service.workers:create_worker", factory=True, lifespan="on", workers=settings.workers, loop="uvloop", **options
     )
     supervisor = _Supervisor(config, listener, announcement)
-    supervisor.run()
+    # made anew, as what workers of an earlier start have counted is not theirs
+    with tempfile.TemporaryDirectory(prefix="energy-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # read as a worker imports prometheus_client
+        supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         raise StartupError("a worker could not start: see what it said above")
 
@@ -72,8 +85,10 @@ def create_worker() -> Litestar:
             connect=False,
         ) as database:
             app.state.database = database
+            noting = asyncio.create_task(note_load_again_and_again(database))
             spare_the_collector()
             yield
+            noting.cancel()
         watching.cancel()
 
     return create_app(None, settings, lifespan=lifespan)

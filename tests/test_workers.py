@@ -181,3 +181,32 @@ def test_a_revoked_key_is_refused_by_every_worker_within_5_seconds(two_workers: 
         connection.execute("SELECT ops.revoke_api_key(%s)", [key])
         time.sleep(5)
         assert statuses_of_both() == {401}
+
+
+def test_metrics_of_all_workers_are_added_up_and_outlive_a_worker_that_is_killed(two_workers: dict[str, str]) -> None:
+    stored = 'energy_readings_total{outcome="stored",stream="meter"} '
+    limit = "energy_ingest_queue_limit_readings "
+
+    def read(name: str) -> float:
+        return sum(
+            float(line[len(name) :]) for line in service.get("/metrics").text.splitlines() if line.startswith(name)
+        )
+
+    with running(two_workers, "--migrate") as service:
+        for number in range(40):
+            assert service.post_meter(f"M{number}").status_code == 201
+        assert [read(stored) for _ in range(6)] == [40] * 6
+        deadline = time.monotonic() + 20
+        while read(limit) != 20_000:  # each worker has a queue of its own
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        victim, _ = workers(service)
+        victim.kill()
+        while len(now := workers(service)) < 2 or victim in now:
+            assert time.monotonic() < deadline, "nobody took its place"
+            time.sleep(0.1)
+        assert service.post_meter("M40").status_code == 201
+        assert [read(stored) for _ in range(6)] == [41] * 6
+        time.sleep(3)
+        assert read(limit) == 20_000, "the gauges of the dead one are still counted"
+        assert service.stop(signal.SIGTERM)[0] == 0
