@@ -39,16 +39,17 @@ class _Supervisor(Multiprocess):
         super().__init__(config, sockets=[listener])
         self._announcement = announcement
 
+    def keep_subprocess_alive(self) -> None:
+        """Replace what has died; its gauges go with it, what it counted stays."""
+        before = [process.pid for process in self.processes]
+        super().keep_subprocess_alive()
+        for pid in {*before} - {process.pid for process in self.processes}:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
     def init_processes(self) -> None:
         super().init_processes()
         if all(process.wait_until_ready(START_TIMEOUT_S, self.should_exit) for process in self.processes):
             print(f"{self._announcement}\nworkers   {len(self.processes)}", flush=True)
-
-    def keep_subprocess_alive(self) -> None:
-        before = {process.pid for process in self.processes}
-        super().keep_subprocess_alive()
-        for pid in before - {process.pid for process in self.processes}:
-            mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def run_workers(settings: Settings, listener: socket.socket, announcement: str, options: dict[str, Any]) -> None:
