@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from service.bodies import read_json
 from service.db import Database, storable_text
 from service.openapi import problems, reads
-from service.readings import METER, VEHICLE, Stream, in_range
+from service.readings import METER, VEHICLE, Stream
 from service.windows import PathId
 
 SET_DEVICE_PROFILE = "SELECT api.set_device_profile($1, $2, $3, $4, $5, $6)"
@@ -35,7 +35,7 @@ class NewProfile(Struct, rename="camel", forbid_unknown_fields=True, frozen=True
     energy_kind: Annotated[str, Meta(extra_json_schema={"enum": ["interval", "register"]})] = "interval"
     register_max: Annotated[float, _up_to(1e7)] | None = None
     max_kw: Annotated[float, _up_to(1e6)] | None = None
-    expected_interval_s: Annotated[float, in_range("seconds", 1, 86400)] = 60
+    expected_interval_s: Annotated[float, Meta(extra_json_schema={"minimum": 1, "maximum": 86400})] = 60
 
 
 class Profile(Struct, rename="camel", frozen=True):

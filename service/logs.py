@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
 from collections.abc import Callable
@@ -52,11 +53,15 @@ def _add_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
+def _later(seconds: float, call: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(seconds, call)
+
+
 class Repeated:
     """Logs what happens again and again: the first of a kind at once, those that follow as one line in `EVERY_S`."""
 
     def __init__(self, later: Callable[[float, Callable[[], None]], Any] | None = None) -> None:
-        self._later = later or (lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call))
+        self._later = later or _later
         self._counts: dict[tuple[logging.Logger, int, str, tuple[tuple[str, str], ...]], int] = {}
 
     def log(self, logger: logging.Logger, level: int, message: str, number: int = 1, **fields: str) -> None:
@@ -67,9 +72,13 @@ class Repeated:
         if kind in self._counts:
             self._counts[kind] += number
             return
-        self._counts[kind] = 0
         logger.log(level, message, extra={**fields, "times": number})
-        self._later(EVERY_S, lambda: self._tell(kind))
+        self._count(kind)
+
+    def _count(self, kind: tuple[logging.Logger, int, str, tuple[tuple[str, str], ...]]) -> None:
+        with contextlib.suppress(RuntimeError):  # without an event loop there is nobody to tell the number later
+            self._later(EVERY_S, lambda: self._tell(kind))
+            self._counts[kind] = 0
 
     def _tell(self, kind: tuple[logging.Logger, int, str, tuple[tuple[str, str], ...]]) -> None:
         """Say how many followed, and go on counting; or forget it, if none did."""
@@ -79,8 +88,7 @@ class Repeated:
             token = REQUEST_ID.set("")  # of many requests, not of the one that began it
             logger.log(level, message, extra={**dict(fields), "times": number})
             REQUEST_ID.reset(token)
-            self._counts[kind] = 0
-            self._later(EVERY_S, lambda: self._tell(kind))
+            self._count(kind)
 
     def flush(self) -> None:
         """Say what has been counted so far: the end is near."""

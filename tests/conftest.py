@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 import uvicorn
 
@@ -21,6 +20,7 @@ from tests.support import (
     Pair,
     TestDatabase,
     new_pair,
+    owner_of,
     run_another_database,
     run_migrated_database,
     run_test_database,
@@ -70,14 +70,8 @@ async def database(test_database: TestDatabase) -> AsyncIterator[Database]:
 @pytest.fixture(scope="session")
 async def owner(test_database: TestDatabase, database: Database) -> AsyncIterator[Owner]:
     """SQL with every right."""
-    connection = None if test_database.is_embedded else await asyncpg.connect(test_database.url)
-    owner = Owner(database, connection)
-    await owner.execute(
-        "SELECT public.alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs WHERE job_id >= 1000"
-    )
-    yield owner
-    if connection is not None:
-        connection.terminate()
+    async with owner_of(test_database, database) as owner:
+        yield owner
 
 
 @pytest.fixture(scope="session")

@@ -146,6 +146,19 @@ class Owner:
             return await connection.fetchval(query, *arguments)
 
 
+@contextlib.asynccontextmanager
+async def owner_of(test_database: TestDatabase, database: Database) -> AsyncIterator[Owner]:
+    """The owner of a database, whose jobs run from then on only when a test runs them."""
+    connection = None if test_database.is_embedded else await asyncpg.connect(test_database.url)
+    owner = Owner(database, connection)
+    await owner.execute(
+        "SELECT public.alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs WHERE job_id >= 1000"
+    )
+    yield owner
+    if connection is not None:
+        connection.terminate()
+
+
 _numbers = itertools.count(1)
 _RUN = uuid.uuid4().hex[:6]
 

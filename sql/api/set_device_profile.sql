@@ -14,8 +14,11 @@ SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 BEGIN
     PERFORM
+        telemetry.require_value('stream', coalesce(p_stream IN ('meter', 'vehicle'), FALSE), 'meter or vehicle'),
         telemetry.require_device_id(p_stream || 'Id', p_device_id),
-        telemetry.require_value('energyKind', p_energy_kind IN ('interval', 'register'), 'interval or register'),
+        telemetry.require_value(
+            'energyKind', coalesce(p_energy_kind IN ('interval', 'register'), FALSE), 'interval or register'
+        ),
         telemetry.require_value(
             'registerMax', p_register_max > 0 AND p_register_max <= 1e7, 'more than 0 and at most 1e7 kWh'
         ),
@@ -24,7 +27,8 @@ BEGIN
         ),
         telemetry.require_value('maxKw', p_max_kw > 0 AND p_max_kw <= 1e6, 'more than 0 and at most 1e6 kW'),
         telemetry.require_value(
-            'expectedIntervalS', p_expected_interval_s BETWEEN 1 AND 86400, 'from 1 to 86400 seconds (a day)'
+            'expectedIntervalS', coalesce(p_expected_interval_s BETWEEN 1 AND 86400, FALSE),
+            'from 1 to 86400 seconds (a day)'
         );
 
     INSERT INTO telemetry.device_profile AS p

@@ -19,7 +19,11 @@ VEHICLE = "V001"
 @pytest.fixture
 def reader(bi_database: BiDatabase) -> Iterator[psycopg.Connection[dict[str, Any]]]:
     with psycopg.connect(bi_database.url, autocommit=True, row_factory=dict_row) as connection:
-        assert connection.execute("SHOW transaction_read_only").fetchone() == {"transaction_read_only": "on"}
+        [rights] = connection.execute(
+            "SELECT pg_has_role(current_user, 'energy_bi', 'MEMBER') AS bi, rolsuper FROM pg_roles "
+            "WHERE rolname = current_user"
+        ).fetchall()
+        assert rights == {"bi": True, "rolsuper": False}
         yield connection
 
 

@@ -3,15 +3,46 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+import uvicorn
 from playwright.async_api import Browser, Page, async_playwright
 
+from service.app import create_app
+from service.db import Database, open_database
 from service.embedded.install import ensure_charts
+from service.serve import SERVER_OPTIONS
+from service.settings import Settings
 from tests.dashboard.browser import find_chromium
-from tests.support import Api
+from tests.support import Api, Owner, TestDatabase, owner_of, run_migrated_database, serving
+
+
+@pytest.fixture(scope="package")
+def own_database(test_database: TestDatabase) -> Iterator[TestDatabase]:
+    """Of these tests alone: a page lists the worst and the silent few, and other tests leave many."""
+    with run_migrated_database(test_database) as another:
+        yield another
+
+
+@pytest.fixture(scope="package")
+async def database(own_database: TestDatabase) -> AsyncIterator[Database]:
+    async with open_database(own_database.url, connections=1 if own_database.is_embedded else 4) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="package")
+async def owner(own_database: TestDatabase, database: Database) -> AsyncIterator[Owner]:
+    async with owner_of(own_database, database) as owner:
+        yield owner
+
+
+@pytest.fixture(scope="package")
+async def api(database: Database, owner: Owner) -> AsyncIterator[Api]:
+    app = create_app(database, Settings())
+    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
+        yield api
 
 
 @pytest.fixture(scope="session")

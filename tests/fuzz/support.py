@@ -22,7 +22,7 @@ def fuzzing(examples: int) -> settings:
         derandomize=not PROOF,
         database=None,
         deadline=None,
-        phases=[Phase.generate, Phase.shrink] if PROOF else [Phase.generate],
+        phases=[Phase.explicit, Phase.generate, Phase.shrink] if PROOF else [Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
         print_blob=True,
     )

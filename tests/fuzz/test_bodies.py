@@ -33,7 +33,7 @@ TIMES = st.integers(0, 30).map(lambda n: NOW - timedelta(hours=32) + n * timedel
 AMOUNTS = st.sampled_from([0, 0.1, 0.1 + 0.2, 1e-300, 1e-9, 99, 100.0])
 METERS = st.builds(
     lambda n, time, kwh, voltage: meter_reading(f"body-M{n}", time, kwhConsumedAc=kwh, voltage=voltage),
-    st.integers(1, 3), TIMES, AMOUNTS | st.sampled_from([1e7, 5e-324]), AMOUNTS,
+    st.integers(1, 3), TIMES, AMOUNTS | st.just(1e7), AMOUNTS,
 )  # fmt: skip
 VEHICLES = st.builds(
     lambda n, time, soc, kwh, temp: vehicle_reading(
@@ -50,7 +50,7 @@ HOSTILE = [
     *('"0001-01-01T00:00:00+23:59"', '"9999-12-31T23:59:59.999999-23:59"', '"2026-01-01T24:00:00Z"', '"infinity"'),
     *('"2026-06-30T23:59:60Z"', '"-4713-01-01T00:00:00Z"', '"2026-01-01T00:00:00.1234567890Z"', '"now"', "1e400", "-"),
     *('"\\x41"', '"\\u12"', "'M1'", '{"$gt": ""}', "[" * 30 + "]" * 30, "[" * 2000 + "]" * 2000, '{"a":' * 1500),
-    *("\ufeff1", "+1", '"a\nb"'),
+    *("5e-324", "-5e-324", "\ufeff1", "+1", '"a\nb"'),
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.errors import OUTCOMES, PROBLEM_MEDIA_TYPE, PROBLEMS
@@ -210,6 +210,7 @@ async def test_whatever_comes_on_a_socket_is_answered_or_hung_up_on(api: Api, ca
     statuses: set[bytes] = set()
 
     @given(heads, st.lists(TOKENS | st.binary(max_size=5), max_size=8), st.sampled_from([b"", b"\r\n\r\n", b"\r\n{}"]))
+    @example(b"GET /health/live HTTP/1.1\r\nHost: a\r\n", [], b"\r\n\r\n")
     @fuzzing(EXAMPLES)
     def send(head: bytes, parts: list[bytes], end: bytes) -> None:
         with socket.create_connection(address, timeout=30) as client:

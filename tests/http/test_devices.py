@@ -5,6 +5,7 @@ import random
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from service.db import Database
@@ -112,6 +113,22 @@ async def test_the_least_power_that_can_be_said_refuses_readings_and_breaks_noth
 async def test_a_profile_that_makes_no_sense_is_refused(api: Api, pair: Pair, body: dict, word: str) -> None:
     response = await api.http.put(f"/v1/devices/vehicle/{pair.vehicle}", json=body)
     assert_problem(response, 422, "parameter_invalid", word)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ("NULL, 'D1'", "stream"),
+        ("'gas', 'D1'", "stream"),
+        ("'meter', NULL", "meterId"),
+        ("'meter', 'D1', NULL", "energyKind"),
+        ("'meter', 'D1', 'interval', NULL, NULL, NULL", "expectedIntervalS"),
+    ],
+)
+async def test_what_sql_leaves_out_of_a_profile_is_refused_by_name(owner: Owner, arguments: str, word: str) -> None:
+    with pytest.raises(asyncpg.PostgresError, match=f"{word} must be") as raised:
+        await owner.execute(f"SELECT api.set_device_profile({arguments})")
+    assert raised.value.sqlstate == "IE004"
 
 
 @pytest.mark.concurrent

@@ -41,9 +41,14 @@ def test_an_error_becomes_the_problem_that_tells_the_device_what_to_do(error: Ex
 
 def test_a_bug_is_logged_with_its_traceback_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
-        problem = errors.from_exception(RuntimeError("the secret of the house"))
+        try:
+            raise RuntimeError("the secret of the house")
+        except RuntimeError as error:
+            problem = errors.from_exception(error)
     assert "secret" not in problem.detail
-    assert caplog.records[0].exc_info
+    [record] = caplog.records
+    assert record.error == "RuntimeError: the secret of the house"
+    assert f'File "{__file__}"' in record.traceback
 
 
 @pytest.mark.parametrize(
