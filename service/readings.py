@@ -29,7 +29,6 @@ Timestamp = Annotated[
 
 def in_range(description: str, least: float, most: float) -> Meta:
     """A number's description, and its range for the OpenAPI document: what lies outside is refused in SQL, by name."""
-    description += "; 0, or at least 1e-300 from it"
     return Meta(description=description, extra_json_schema={"minimum": least, "maximum": most})
 
 
@@ -38,7 +37,7 @@ class MeterReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=Tr
 
     meter_id: DeviceId
     kwh_consumed_ac: Annotated[float, in_range("AC energy drawn in the interval, kWh, 0 to 1e7", 0, 1e7)]
-    voltage: Annotated[float, in_range("mains voltage, V, 0 to 1500", 0, 1500)]
+    voltage: Annotated[float, in_range("mains voltage, V, 0 to 1500; 0, or at least 1e-300", 0, 1500)]
     timestamp: Timestamp
 
     @property
@@ -57,7 +56,9 @@ class VehicleReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=
     vehicle_id: DeviceId
     soc: Annotated[float, in_range("state of charge, percent, 0 to 100", 0, 100)]
     kwh_delivered_dc: Annotated[float, in_range("DC energy delivered in the interval, kWh, 0 to 1e7", 0, 1e7)]
-    battery_temp: Annotated[float, in_range("battery temperature, degrees Celsius, -60 to 120", -60, 120)]
+    battery_temp: Annotated[
+        float, in_range("battery temperature, degrees Celsius, -60 to 120; 0, or at least 1e-300 from it", -60, 120)
+    ]
     timestamp: Timestamp
 
     @property

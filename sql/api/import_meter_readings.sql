@@ -38,8 +38,7 @@ BEGIN
             v_low.kwh_consumed_ac, v_low.voltage, now(), v_retention
         ) IS NOT NULL
     ) OR EXISTS (
-        SELECT FROM pg_temp.import_meter_reading AS s
-        WHERE telemetry.is_negligible(s.kwh_consumed_ac) OR telemetry.is_negligible(s.voltage)
+        SELECT FROM pg_temp.import_meter_reading AS s WHERE telemetry.is_negligible(s.voltage)
     ) THEN
         RETURN QUERY
         WITH refused AS (

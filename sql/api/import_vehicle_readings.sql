@@ -38,8 +38,7 @@ BEGIN
             v_low.soc, v_low.kwh_delivered_dc, v_low.battery_temp, now(), v_retention
         ) IS NOT NULL
     ) OR EXISTS (
-        SELECT FROM pg_temp.import_vehicle_reading AS s
-        WHERE telemetry.is_negligible(s.soc) OR telemetry.is_negligible(s.kwh_delivered_dc) OR telemetry.is_negligible(s.battery_temp)
+        SELECT FROM pg_temp.import_vehicle_reading AS s WHERE telemetry.is_negligible(s.battery_temp)
     ) THEN
         RETURN QUERY
         WITH refused AS (

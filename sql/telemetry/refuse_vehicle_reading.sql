@@ -15,7 +15,7 @@ RETURN COALESCE(
     telemetry.check_recorded_at(p_recorded_at, p_now, p_retention),
     telemetry.check_value('soc', p_soc, 0, 100, '%'),
     telemetry.check_value('kwhDeliveredDc', p_kwh_delivered_dc, 0, 1e7, 'kWh'),
-    telemetry.check_value('batteryTemp', p_battery_temp, -60, 120, '°C')
+    telemetry.check_measure('batteryTemp', p_battery_temp, -60, 120, '°C')
 );
 
 REVOKE EXECUTE ON FUNCTION telemetry.refuse_vehicle_reading (
@@ -24,4 +24,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.refuse_vehicle_reading (
 
 COMMENT ON FUNCTION telemetry.refuse_vehicle_reading (
     text, timestamptz, double precision, double precision, double precision, timestamptz, interval
-) IS 'Why a vehicle reading is refused (the first reason), or NULL: id, time, soc 0 to 100 %, energy 0 to 1e7 kWh, battery -60 to 120 degrees Celsius; none negligible';
+) IS 'Why a vehicle reading is refused (the first reason), or NULL: id, time, soc 0 to 100 %, energy 0 to 1e7 kWh, battery -60 to 120 degrees Celsius, not negligible';

@@ -33,7 +33,7 @@ TIMES = st.integers(0, 30).map(lambda n: NOW - timedelta(hours=32) + n * timedel
 AMOUNTS = st.sampled_from([0, 0.1, 0.1 + 0.2, 1e-300, 1e-9, 99, 100.0])
 METERS = st.builds(
     lambda n, time, kwh, voltage: meter_reading(f"body-M{n}", time, kwhConsumedAc=kwh, voltage=voltage),
-    st.integers(1, 3), TIMES, AMOUNTS | st.just(1e7), AMOUNTS,
+    st.integers(1, 3), TIMES, AMOUNTS | st.sampled_from([1e7, 5e-324]), AMOUNTS,
 )  # fmt: skip
 VEHICLES = st.builds(
     lambda n, time, soc, kwh, temp: vehicle_reading(

@@ -218,14 +218,15 @@ def refusal(stream: str, row: tuple[str | None, ...] | None) -> str | None:
             return "field_missing"
         if not math.isfinite(float(number)):
             return "value_not_finite"
-        if not least <= float(number) <= most or 0 < abs(float(number)) < 1e-300:
+        if not least <= float(number) <= most:
             return "value_out_of_range"
-    return None
+    averaged = float(numbers[-1] or 0)
+    return "value_out_of_range" if 0 < abs(averaged) < 1e-300 else None
 
 
 def rows_of(stream: str) -> st.SearchStrategy[tuple[str | None, ...]]:
     """Readings as rows, of which some are good: with any fields of any kind, hardly one would be."""
-    fits = [st.sampled_from([str(least), str(most), "1", "1e-300"]) for least, most in RANGES[stream]]
+    fits = [st.sampled_from([str(least), str(most), "1", "5e-324", "1e-300"]) for least, most in RANGES[stream]]
     good = st.tuples(st.sampled_from([*DEVICES, "a"]), st.integers(0, 9).map(_hours_ago), *fits, TEXTS | st.none())
     numbers = [fit | NUMBERS for fit in fits]
     return good | st.tuples(st.sampled_from(DEVICES) | TEXTS | st.none(), TIMES, *numbers, TEXTS | st.none())
