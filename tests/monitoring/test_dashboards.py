@@ -48,6 +48,14 @@ def test_panels_have_ids_of_their_own_and_lie_side_by_side(name: str) -> None:
         taken |= cells
 
 
+def test_a_single_figure_has_its_own_colours() -> None:
+    # Grafana's own would make everything above 80 red
+    for name, dashboard in DASHBOARDS.items():
+        for panel in dashboard["panels"]:
+            if panel["type"] == "stat":
+                assert "thresholds" in panel["fieldConfig"]["defaults"], f"{name}: {panel['title']}"
+
+
 def test_every_data_source_that_a_dashboard_names_is_provisioned() -> None:
     provisioned = {
         (source["type"], source["uid"]) for source in yaml_of("docs/monitoring/grafana/datasources.yml")["datasources"]
