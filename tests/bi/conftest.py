@@ -93,6 +93,7 @@ READINGS = [
     *both("007", at(9), 1.1, 1),
     meter("007", at(3), 3),
     *both("008", at(4), 1, 0.9),
+    vehicle("008", at(9), 1),  # and a day of which its meter said nothing, before the week
     # 009: still sending
     *both("009", JUST_NOW, 1.1, 1),
     # 102: out of band in two quarter hours, and once before the week; 103: at its edges. They feed no vehicle.

@@ -4,10 +4,12 @@ import re
 import shutil
 import subprocess
 
+import click
 import pytest
 
+from service.cli import cli
 from tests.monitoring.files import FOLDER, RULES, RUNBOOK
-from tests.support import Owner
+from tests.support import ROOT, Owner
 
 PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(
@@ -34,9 +36,40 @@ def test_every_alert_has_a_heading_in_the_runbook_and_every_heading_its_alert() 
     headings = re.findall(r"^### (\w+)$", RUNBOOK, re.MULTILINE)
     assert sorted(headings) == sorted(rule["alert"] for rule in RULES)
     for rule in RULES:
+        assert rule["annotations"].keys() == {"summary", "description", "runbook"}
+        assert all(rule["annotations"].values())
         assert rule["annotations"]["runbook"] == f"docs/monitoring.md#{rule['alert'].lower()}"
-        assert rule["annotations"]["summary"]
         assert rule["labels"]["severity"] in {"page", "ticket"}
+
+
+@pytest.mark.parametrize("alert", [rule["alert"] for rule in RULES])
+def test_the_runbook_says_of_an_alert_what_it_means_where_to_look_and_what_to_do(alert: str) -> None:
+    section = RUNBOOK.split(f"\n### {alert}\n")[1].split("\n### ")[0]
+    paragraphs = [re.match(r"(?:(Look|Do): )?\S", paragraph) for paragraph in section.strip().split("\n\n")]
+    assert [found[1] for found in paragraphs if found] in (
+        [None, "Look", "Do"],
+        [None, "Look", "Do", None],
+    )
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([\w./]*)#([\w-]+)\)", RUNBOOK))), ids="#".join)
+def test_a_link_of_the_runbook_leads_to_a_heading(link: tuple[str, str]) -> None:
+    file, anchor = link
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs" / (file or "monitoring.md")).read_text(), re.MULTILINE)
+    # as GitHub makes anchors
+    assert anchor in {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_every_command_of_the_runbook_exists_with_its_options() -> None:
+    commands = set(re.findall(r"`energy ([^`]+)`", RUNBOOK))
+    assert len(commands) >= 5
+    for words in map(str.split, sorted(commands)):
+        command: click.Command = cli
+        while words and isinstance(command, click.Group):
+            assert words[0] in command.commands, words
+            command = command.commands[words.pop(0)]
+        options = {name for parameter in command.params for name in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= options, (command.name, words)
 
 
 def test_every_alert_is_tested_by_promtool() -> None:

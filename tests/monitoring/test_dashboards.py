@@ -5,6 +5,9 @@ Their SQL is run by tests/bi/test_grafana.py.
 
 import itertools
 import json
+import os
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,9 @@ from prometheus_client import Metric
 
 from service.metrics import REGISTRY
 from service.metrics_route import DATABASE_METRICS
-from tests.monitoring.files import DASHBOARDS, RULES, matchers, targets, yaml_of
+from service.migrate import migrate
+from tests.monitoring.files import DASHBOARDS, RULES, RUNBOOK, matchers, targets, yaml_of
+from tests.processes import assert_one_plain_line, run
 
 SCHEMA = json.loads((Path(__file__).parent / "dashboard.schema.json").read_text())
 COMPOSE = yaml_of("docker-compose.yml")
@@ -46,6 +51,14 @@ def test_panels_have_ids_of_their_own_and_lie_side_by_side(name: str) -> None:
         cells = set(itertools.product(range(x, x + w), range(y, y + h)))
         assert not cells & taken, f"{panel['title']} lies on another"
         taken |= cells
+
+
+def test_a_single_figure_has_its_own_colours() -> None:
+    # Grafana's own would make everything above 80 red
+    for name, dashboard in DASHBOARDS.items():
+        for panel in dashboard["panels"]:
+            if panel["type"] == "stat":
+                assert "thresholds" in panel["fieldConfig"]["defaults"], f"{name}: {panel['title']}"
 
 
 def test_every_data_source_that_a_dashboard_names_is_provisioned() -> None:
@@ -129,3 +142,53 @@ def test_without_the_profile_nothing_of_it_is_asked_for() -> None:
         if source["uid"] == "energy"
     ]
     assert COMPOSE["services"]["bi-login"]["command"] == ["migrate", "--bi-login", source["user"]]
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana", "bi-login"])
+def test_a_container_of_the_profile_has_no_right_it_can_do_without(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"]
+    if name != "bi-login":  # which is an image of ours
+        assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), "one version, not the newest there is"
+    mounts = [mount for mount in service.get("volumes", []) if mount.startswith("./")]
+    assert all(mount.endswith(":ro") for mount in mounts)
+
+
+def test_grafana_lets_nobody_in_without_a_password_and_changes_no_dashboard() -> None:
+    grafana = COMPOSE["services"]["grafana"]
+    assert grafana["environment"]["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+    assert grafana["environment"]["GF_USERS_ALLOW_SIGN_UP"] == "false"
+    script = grafana["entrypoint"][2].replace("$$", "$").replace("/run.sh", "true")
+    for password, status in (("", 1), ("something", 0)):
+        environment = {"PATH": os.environ["PATH"], "GF_SECURITY_ADMIN_PASSWORD": password}
+        ended = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
+        assert ended.returncode == status
+        assert ("GRAFANA_PASSWORD" in ended.stderr) == bool(status)
+    [provider] = yaml_of("docs/monitoring/grafana/dashboards.yml")["providers"]
+    assert provider["allowUiUpdates"] is False
+    assert all(dashboard["editable"] is False for dashboard in DASHBOARDS.values())
+
+
+def test_the_login_of_the_profile_is_not_made_without_a_password() -> None:
+    command = COMPOSE["services"]["bi-login"]["command"]
+    refused = run(*command, DATABASE_URL="postgresql://postgres@127.0.0.1:1/energy", ENERGY_BI_PASSWORD="")
+    assert_one_plain_line(refused, "ENERGY_BI_PASSWORD")
+
+
+def test_the_documented_command_leaves_the_token_of_a_read_key_and_nothing_else(environment: dict[str, str]) -> None:
+    [create, filtered] = re.findall(
+        r"^docker compose run --rm -T migrate (.+) \| (.+) > prometheus.key$", RUNBOOK, re.MULTILINE
+    )[0]
+    if "DATABASE_URL" in environment:
+        migrate(environment["DATABASE_URL"])
+    made = run(*create.split(), **environment)
+    assert made.returncode == 0, made.stderr
+    token = subprocess.run(["sh", "-c", filtered], input=made.stdout, capture_output=True, text=True, check=True).stdout
+    key = run("keys", "list", **environment)
+    assert re.fullmatch(r"\w+\.[\w-]{40,}\n", token)
+    [listed] = [line.split() for line in key.stdout.splitlines() if "prometheus" in line]
+    assert listed[0] == token.split(".")[0]
+    assert listed[1] == "read"
