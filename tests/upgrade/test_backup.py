@@ -100,11 +100,13 @@ def source(migrated_database: TestDatabase) -> Iterator[psycopg.Connection[Any]]
 
 
 @pytest.mark.concurrent
-def test_what_pg_dump_leaves_out_is_in_the_roles(source: psycopg.Connection[Any], empty_database: TestDatabase) -> None:
+def test_what_pg_dump_leaves_out_is_in_the_roles(
+    source: psycopg.Connection[Any], migrated_database: TestDatabase
+) -> None:
     if not shutil.which("pg_dumpall"):
         pytest.skip("pg_dumpall is not on PATH")
     roles = subprocess.check_output(
-        ["pg_dumpall", "--roles-only", "--no-role-passwords", f"--dbname={empty_database.url}"], text=True
+        ["pg_dumpall", "--roles-only", "--no-role-passwords", f"--dbname={migrated_database.url}"], text=True
     )
     for role in ("energy_owner", "energy_service", "energy_bi", "energy_dba"):
         assert f"CREATE ROLE {role};" in roles
@@ -115,14 +117,14 @@ def test_what_pg_dump_leaves_out_is_in_the_roles(source: psycopg.Connection[Any]
 
 @pytest.mark.concurrent
 def test_a_restored_database_has_all_of_it_and_goes_on_working(
-    source: psycopg.Connection[Any], empty_database: TestDatabase, tmp_path: Path
+    source: psycopg.Connection[Any], migrated_database: TestDatabase, tmp_path: Path
 ) -> None:
     expected = contents(source)
     assert len(expected["history"]) == 201
     assert any(stale for _, stale in expected["late"])
     dump = tmp_path / "energy.dump"
-    run("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={empty_database.url}")
-    with fresh_database(empty_database.url) as restored:
+    run("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={migrated_database.url}")
+    with fresh_database(migrated_database.url) as restored:
         with psycopg.connect(restored, autocommit=True) as connection:
             connection.execute("CREATE EXTENSION timescaledb WITH SCHEMA public")
             connection.execute("SELECT timescaledb_pre_restore()")
