@@ -20,6 +20,7 @@ from service.errors import Problem, is_retryable
 from service.limits import Bucket
 from service.metrics import count_readings
 from service.settings import Settings
+from service.together import Together
 
 if TYPE_CHECKING:
     from service.db import Database
@@ -86,7 +87,7 @@ class Keys:
         self._unknown: dict[str, None] = {}
         self._revision: int | None = None
         self._holds_until = -math.inf
-        self._checking: asyncio.Task[None] | None = None
+        self._checking = Together[None]()
         self._used: set[str] = set()
         self._reporting: asyncio.Task[None] | None = None
 
@@ -126,7 +127,7 @@ class Keys:
 
     async def _find(self, key_id: str) -> Key | None:
         if time.monotonic() >= self._holds_until:
-            await self._check_together()
+            await self._checking.do(self._check)
         if key := self._known.get(key_id):
             return key
         if key_id in self._unknown:
@@ -142,14 +143,8 @@ class Keys:
                 _remember(self._unknown, key_id, None, MOST_UNKNOWN)
         return key
 
-    async def _check_together(self) -> None:
-        """Ask whether keys have changed, once for all that wait for it."""
-        if self._checking is None:
-            self._checking = asyncio.create_task(self._check())
-            self._checking.add_done_callback(self._checked)
-        await asyncio.shield(self._checking)
-
     async def _check(self) -> None:
+        """Ask whether keys have changed."""
         began = time.monotonic()
         # on the primary: a replica may be behind
         [row] = await self._database().write_rows(GET_REVISION)
@@ -158,11 +153,6 @@ class Keys:
             self._known.clear()
             self._unknown.clear()
         self._holds_until = began + CHECK_S
-
-    def _checked(self, task: asyncio.Task[None]) -> None:
-        self._checking = None
-        if not task.cancelled():
-            task.exception()  # whoever waited has it
 
 
 def _remember(known: dict[str, Any], key_id: str, key: Any, most: int) -> None:

@@ -118,15 +118,11 @@ class Database:
 
     async def probe(self, query: str) -> asyncpg.Record:
         """The one row of a call that tells whether the database answers, or soon that it does not."""
-        async with self.read.acquire(timeout=PROBE_TIMEOUT_S) as connection:
-            row = await connection.fetchrow(query, timeout=PROBE_TIMEOUT_S)
-        assert row is not None  # noqa: S101
-        return row
+        return (await _probe(self.read, query))[0]
 
     async def probe_primary(self, query: str) -> list[asyncpg.Record]:
         """Rows of a call that tells as soon that the primary does not answer."""
-        async with self.write.acquire(timeout=PROBE_TIMEOUT_S) as connection:
-            return await connection.fetch(query, timeout=PROBE_TIMEOUT_S)
+        return await _probe(self.write, query)
 
     def note_load(self) -> None:
         """Set the gauges of what waits, and of the connections."""
@@ -146,6 +142,11 @@ class Database:
 async def _fetch(pool: Pool, query: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:
     async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
         return await connection.fetch(traced(query), *arguments, application_name(REQUEST_ID.get()))
+
+
+async def _probe(pool: Pool, query: str) -> list[asyncpg.Record]:
+    async with pool.acquire(timeout=PROBE_TIMEOUT_S) as connection:
+        return await connection.fetch(query, timeout=PROBE_TIMEOUT_S)
 
 
 @asynccontextmanager

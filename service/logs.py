@@ -7,7 +7,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -53,6 +53,10 @@ def _add_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
+_Kind: TypeAlias = tuple[logging.Logger, int, str, tuple[tuple[str, str], ...]]
+"""Logger, level, message, and the fields that tell its kinds apart."""
+
+
 def _later(seconds: float, call: Callable[[], None]) -> None:
     asyncio.get_running_loop().call_later(seconds, call)
 
@@ -62,7 +66,7 @@ class Repeated:
 
     def __init__(self, later: Callable[[float, Callable[[], None]], Any] | None = None) -> None:
         self._later = later or _later
-        self._counts: dict[tuple[logging.Logger, int, str, tuple[tuple[str, str], ...]], int] = {}
+        self._counts: dict[_Kind, int] = {}
 
     def log(self, logger: logging.Logger, level: int, message: str, number: int = 1, **fields: str) -> None:
         """Say, or count, that this happened so many times; `fields` tell its kinds apart."""
@@ -75,12 +79,12 @@ class Repeated:
         logger.log(level, message, extra={**fields, "times": number})
         self._count(kind)
 
-    def _count(self, kind: tuple[logging.Logger, int, str, tuple[tuple[str, str], ...]]) -> None:
+    def _count(self, kind: _Kind) -> None:
         with contextlib.suppress(RuntimeError):  # without an event loop there is nobody to tell the number later
             self._later(EVERY_S, lambda: self._tell(kind))
             self._counts[kind] = 0
 
-    def _tell(self, kind: tuple[logging.Logger, int, str, tuple[tuple[str, str], ...]]) -> None:
+    def _tell(self, kind: _Kind) -> None:
         """Say how many followed, and go on counting; or forget it, if none did."""
         number = self._counts.pop(kind, 0)
         if number:

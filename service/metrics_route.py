@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from service import __version__
 from service.errors import is_retryable
 from service.metrics import REGISTRY
+from service.together import Together
 
 if TYPE_CHECKING:
     from service.db import Database
@@ -50,16 +51,13 @@ class DatabaseMetrics:
     def __init__(self) -> None:
         self._families: list[Metric] = []
         self._until = 0.0
-        self._asking: asyncio.Task[list[Metric]] | None = None
+        self._asking = Together[list[Metric]]()
 
     async def read(self, database: Database) -> list[Metric]:
         """The families; of a database that is away, only that it is. Whoever asks meanwhile gets the same answer."""
         if time.monotonic() < self._until:
             return self._families
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._ask(database))
-            self._asking.add_done_callback(self._asked)
-        return await asyncio.shield(self._asking)
+        return await self._asking.do(lambda: self._ask(database))
 
     async def _ask(self, database: Database) -> list[Metric]:
         up = GaugeMetricFamily("energy_database_up", "Whether the database answers in time.")
@@ -74,11 +72,6 @@ class DatabaseMetrics:
         self._families = [up, *_families(rows)]
         self._until = time.monotonic() + KEEP_S
         return self._families
-
-    def _asked(self, task: asyncio.Task[list[Metric]]) -> None:
-        self._asking = None
-        if not task.cancelled():
-            task.exception()  # whoever waited has it
 
 
 def _families(rows: Iterable[Any]) -> Iterator[Metric]:

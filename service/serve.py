@@ -119,6 +119,10 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         print(self.announcement, flush=True)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        REPEATED.flush()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -143,14 +147,12 @@ async def _run(
             asyncio.get_running_loop().add_signal_handler(signal_number, setattr, server, "should_exit", True)
         if embedded is None:
             await server.serve(sockets=[listener])
-            REPEATED.flush()
             return
         watching = asyncio.create_task(_watch(embedded, server))
         working = asyncio.create_task(run_jobs(database))
         company = asyncio.create_task(beside) if beside else None
         await server.serve(sockets=[listener])
         working.cancel()
-        REPEATED.flush()
         if company:
             company.cancel()
         if watching.done():

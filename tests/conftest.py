@@ -6,12 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 
-from service.app import create_app
-from service.db import Database, open_database
+from service.db import Database
 from service.embedded.install import ensure_charts, ensure_installed
-from service.serve import SERVER_OPTIONS
 from service.settings import Settings
 from tests import templates
 from tests.support import (
@@ -21,10 +18,11 @@ from tests.support import (
     TestDatabase,
     new_pair,
     owner_of,
+    pools_of,
     run_another_database,
     run_migrated_database,
     run_test_database,
-    serving,
+    served,
 )
 
 
@@ -63,7 +61,7 @@ def _skip_concurrent(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(scope="session")
 async def database(test_database: TestDatabase) -> AsyncIterator[Database]:
     """The pools as the service opens them."""
-    async with open_database(test_database.url, connections=1 if test_database.is_embedded else 4) as opened:
+    async with pools_of(test_database) as opened:
         yield opened
 
 
@@ -77,8 +75,7 @@ async def owner(test_database: TestDatabase, database: Database) -> AsyncIterato
 @pytest.fixture(scope="session")
 async def api(database: Database, owner: Owner) -> AsyncIterator[Api]:
     """The service itself, on a socket, as `energy serve` runs it."""
-    app = create_app(database, Settings())
-    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
+    async with served(database, Settings()) as api:
         yield api
 
 

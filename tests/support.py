@@ -19,10 +19,14 @@ import asyncpg
 import httpx
 import psycopg
 import uvicorn
+from litestar import Litestar
 
-from service.db import Database
+from service.app import create_app
+from service.db import Database, open_database
 from service.embedded import run_embedded
 from service.migrate import migrate
+from service.serve import SERVER_OPTIONS
+from service.settings import Settings
 from tests.templates import copy_migrated, copy_new
 
 ROOT = Path(__file__).parent.parent
@@ -239,9 +243,9 @@ class Api:
 
 
 @contextlib.asynccontextmanager
-async def serving(config: uvicorn.Config) -> AsyncIterator[Api]:
-    """An application on a socket, in this process."""
-    server = uvicorn.Server(config)
+async def serving(app: Litestar) -> AsyncIterator[Api]:
+    """An application on a socket, in this process, as `energy serve` runs it."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS))
     serving = asyncio.create_task(server._serve())
     while not server.started:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
@@ -250,6 +254,16 @@ async def serving(config: uvicorn.Config) -> AsyncIterator[Api]:
         yield Api(client)
     server.should_exit = True
     await serving
+
+
+def served(database: Database, settings: Settings) -> contextlib.AbstractAsyncContextManager[Api]:
+    """The service itself over a database, on a socket."""
+    return serving(create_app(database, settings))
+
+
+def pools_of(test_database: TestDatabase) -> contextlib.AbstractAsyncContextManager[Database]:
+    """The pools as the service opens them."""
+    return open_database(test_database.url, connections=1 if test_database.is_embedded else 4)
 
 
 def assert_problem(response: httpx.Response, status: int, code: str, *words: str) -> None:

@@ -23,32 +23,27 @@ AS $$
         LEFT JOIN _timescaledb_catalog.compression_chunk_size AS z
             ON z.chunk_id = _timescaledb_functions.chunk_id_from_relid(format('%I.%I', i.chunk_schema, i.chunk_name)::regclass)
     ),
+    silent AS (
+        SELECT d.stream, count(*) AS devices FROM telemetry.silent_devices(3) AS d GROUP BY d.stream
+    ),
     device AS MATERIALIZED (
-        SELECT s.stream, s.devices, s.newest, (
-            SELECT count(*) FROM telemetry.silent_devices(3) AS d WHERE d.stream = s.stream
-        ) AS silent
+        SELECT s.stream, s.devices, s.newest, coalesce(q.devices, 0) AS silent
         FROM (
             SELECT 'meter' AS stream, count(*) AS devices, max(m.recorded_at) AS newest
             FROM telemetry.meter_current_status AS m
             UNION ALL
             SELECT 'vehicle', count(*), max(v.recorded_at) FROM telemetry.vehicle_current_status AS v
         ) AS s
+        LEFT JOIN silent AS q ON q.stream = s.stream
     ),
     aggregate AS (
         SELECT
             p.object,
             p.live_every,
-            now() - p.live_end - CASE split_part(p.object, '_', 2)
-                WHEN '15min' THEN INTERVAL '15 minutes' WHEN 'hourly' THEN INTERVAL '1 hour' ELSE INTERVAL '1 day'
-            END AS due_until,
+            now() - p.live_end - telemetry.bucket_width(split_part(p.object, '_', 2)) AS due_until,
             d.newest,
             d.stream,
-            (
-                SELECT _timescaledb_functions.to_timestamp(w.watermark)
-                FROM _timescaledb_catalog.continuous_agg AS a
-                JOIN _timescaledb_catalog.continuous_aggs_watermark AS w USING (mat_hypertable_id)
-                WHERE a.user_view_schema = 'bi' AND a.user_view_name = substr(p.object, 4)
-            ) AS watermark
+            telemetry.held_until(substr(p.object, 4)) AS watermark
         FROM ops.policy AS p
         JOIN device AS d ON p.object LIKE 'bi.' || d.stream || '\_%'
     ),

@@ -25,9 +25,7 @@ AS $$
 DECLARE
     v_page record;
 BEGIN
-    PERFORM telemetry.require_value(
-        'resolution', coalesce(p_resolution IN ('15min', 'hourly', 'daily'), FALSE), '15min, hourly or daily'
-    );
+    PERFORM telemetry.bucket_width(p_resolution);
     SELECT p.page_start, p.page_end INTO v_page
     FROM telemetry.resolve_page('vehicle', p_vehicle_id, p_start, p_end, p_hours, p_after) AS p;
 

@@ -26,9 +26,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     v_most CONSTANT integer := 3000;
-    v_width CONSTANT interval := CASE p_resolution
-        WHEN '15min' THEN INTERVAL '15 minutes' WHEN 'hourly' THEN INTERVAL '1 hour' ELSE INTERVAL '1 day'
-    END;
+    v_width CONSTANT interval := telemetry.bucket_width(p_resolution);
     v_window record;
     v_meter_ids text[];
 BEGIN
@@ -83,4 +81,4 @@ GRANT EXECUTE ON FUNCTION api.list_vehicle_efficiency_buckets (
 COMMENT ON FUNCTION api.list_vehicle_efficiency_buckets (
     text, text, timestamptz, timestamptz, double precision
 ) IS
-'The buckets (p_resolution: 15min, hourly, daily) of a vehicle that begin in a window (as api.get_vehicle_performance has it; of at most 3,000 buckets), in order of time: the meter that feeds it at the start, AC consumed and DC delivered (kWh; NULL without a reading on that side), their ratio and what it says, battery temperature (degrees Celsius), state of charge (%). Raises IE001 for an unknown vehicle, IE003 for an impossible window or one of more buckets';
+'The buckets (p_resolution: 15min, hourly, daily) of a vehicle that begin in a window (as api.get_vehicle_performance has it; of at most 3,000 buckets), in order of time: the meter that feeds it at the start, AC consumed and DC delivered (kWh; NULL without a reading on that side), their ratio and what it says, battery temperature (degrees Celsius), state of charge (%). Raises IE001 for an unknown vehicle, IE003 for an impossible window or one of more buckets, IE004 for another resolution';

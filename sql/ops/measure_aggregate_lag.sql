@@ -12,7 +12,6 @@ AS $$
 DECLARE
     v_policy ops.policy;
     v_history text;
-    v_width interval;
     v_limit timestamptz;
     v_stale tstzrange;
     v_first timestamptz;
@@ -21,18 +20,12 @@ BEGIN
     FOR v_policy IN SELECT p.* FROM ops.policy AS p WHERE p.object LIKE 'bi.%' ORDER BY p.object
     LOOP
         aggregate := v_policy.object;
-        v_width := CASE split_part(aggregate, '_', 2)
-            WHEN '15min' THEN INTERVAL '15 minutes' WHEN 'hourly' THEN INTERVAL '1 hour' ELSE INTERVAL '1 day'
-        END;
-        v_limit := now() - v_policy.live_end - v_width;
+        v_limit := now() - v_policy.live_end - telemetry.bucket_width(split_part(aggregate, '_', 2));
 
-        SELECT _timescaledb_functions.to_timestamp(w.watermark) INTO materialized_until
-        FROM _timescaledb_catalog.continuous_agg AS a
-        JOIN _timescaledb_catalog.continuous_aggs_watermark AS w USING (mat_hypertable_id)
-        WHERE
-            a.user_view_schema = 'bi' AND a.user_view_name = substr(aggregate, 4)
-            -- before anything is materialized it is the first moment that a timestamp can hold
-            AND _timescaledb_functions.to_timestamp(w.watermark) > '0001-01-01';
+        materialized_until := telemetry.held_until(substr(aggregate, 4));
+        IF materialized_until <= '0001-01-01' THEN  -- the first moment there is, before anything is materialized
+            materialized_until := NULL;
+        END IF;
 
         v_history := split_part(substr(aggregate, 4), '_', 1) || '_telemetry_history';
         v_first := NULL;

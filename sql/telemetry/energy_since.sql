@@ -29,8 +29,7 @@ BEGIN
             ) AS s
         $query$,
         telemetry.energy_column(p_stream),
-        CASE WHEN v_is_small THEN ('bi.' || v_quarters)::regclass ELSE telemetry.aggregate_table(v_quarters) END,
-        CASE WHEN v_is_small THEN ('bi.' || v_hours)::regclass ELSE telemetry.aggregate_table(v_hours) END
+        telemetry.fleet_source(v_quarters), telemetry.fleet_source(v_hours)
     ) INTO kwh USING p_start, v_first_hour, v_last_hour, kwh_until;
 END;
 $$;

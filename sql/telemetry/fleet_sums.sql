@@ -1,6 +1,5 @@
 -- What a fleet's overview is made of, in one pass: each vehicle, and each hour. An hour belongs, whole, to the meter that feeds
--- the vehicle at its start, as in bi.vehicle_efficiency_hourly. From the view of a small fleet, from what is materialized of
--- a large one (see telemetry.is_small_fleet).
+-- the vehicle at its start, as in bi.vehicle_efficiency_hourly.
 -- enable_nestloop: as in telemetry.fleet_balance.
 
 CREATE OR REPLACE FUNCTION telemetry.fleet_sums(p_start timestamptz, p_end timestamptz)
@@ -11,8 +10,6 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, telemetry, pg_temp
 SET enable_nestloop = off
 AS $$
-DECLARE
-    v_is_small CONSTANT boolean := telemetry.is_small_fleet();
 BEGIN
     -- EXECUTE: the bounds are constants to the planner, which opens the chunks of that time only
     RETURN QUERY EXECUTE format(
@@ -34,8 +31,7 @@ BEGIN
             ) AS s
             GROUP BY GROUPING SETS ((s.vehicle_id), (s.bucket))
         $query$,
-        CASE WHEN v_is_small THEN 'bi.meter_hourly'::regclass ELSE telemetry.aggregate_table('meter_hourly') END,
-        CASE WHEN v_is_small THEN 'bi.vehicle_hourly'::regclass ELSE telemetry.aggregate_table('vehicle_hourly') END
+        telemetry.fleet_source('meter_hourly'), telemetry.fleet_source('vehicle_hourly')
     ) USING p_start, p_end;
 END;
 $$;

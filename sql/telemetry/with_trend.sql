@@ -10,7 +10,6 @@ DECLARE
     v_meter_ids CONSTANT text[] := ARRAY(
         SELECT m.meter_id FROM bi.vehicle_meter AS m WHERE m.vehicle_id = ANY (v_vehicle_ids)
     );
-    v_is_small CONSTANT boolean := telemetry.is_small_fleet();
     v_result jsonb;
 BEGIN
     EXECUTE format(
@@ -43,8 +42,7 @@ BEGIN
             )) ORDER BY e.number), '[]')
             FROM jsonb_array_elements($1) WITH ORDINALITY AS e (value, number)
         $query$,
-        CASE WHEN v_is_small THEN 'bi.meter_daily'::regclass ELSE telemetry.aggregate_table('meter_daily') END,
-        CASE WHEN v_is_small THEN 'bi.vehicle_daily'::regclass ELSE telemetry.aggregate_table('vehicle_daily') END
+        telemetry.fleet_source('meter_daily'), telemetry.fleet_source('vehicle_daily')
     ) INTO v_result USING p_vehicles, v_vehicle_ids, v_meter_ids, p_start;
     RETURN v_result;
 END;

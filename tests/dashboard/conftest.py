@@ -7,16 +7,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.async_api import Browser, Page, async_playwright
 
-from service.app import create_app
-from service.db import Database, open_database
+from service.db import Database
 from service.embedded.install import ensure_charts
-from service.serve import SERVER_OPTIONS
 from service.settings import Settings
 from tests.dashboard.browser import find_chromium
-from tests.support import Api, Owner, TestDatabase, owner_of, run_migrated_database, serving
+from tests.support import Api, Owner, TestDatabase, owner_of, pools_of, run_migrated_database, served
 
 
 @pytest.fixture(scope="package")
@@ -28,7 +25,7 @@ def own_database(test_database: TestDatabase) -> Iterator[TestDatabase]:
 
 @pytest.fixture(scope="package")
 async def database(own_database: TestDatabase) -> AsyncIterator[Database]:
-    async with open_database(own_database.url, connections=1 if own_database.is_embedded else 4) as opened:
+    async with pools_of(own_database) as opened:
         yield opened
 
 
@@ -40,8 +37,7 @@ async def owner(own_database: TestDatabase, database: Database) -> AsyncIterator
 
 @pytest.fixture(scope="package")
 async def api(database: Database, owner: Owner) -> AsyncIterator[Api]:
-    app = create_app(database, Settings())
-    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
+    async with served(database, Settings()) as api:
         yield api
 
 

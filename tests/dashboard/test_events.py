@@ -10,12 +10,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
-import uvicorn
 
 from service import events
 from service.app import create_app
 from service.db import Database
-from service.serve import SERVER_OPTIONS
 from service.settings import Settings
 from tests.support import Api, Owner, assert_problem, meter_reading, new_pair, now, serving
 
@@ -43,7 +41,7 @@ async def test_a_pulse_tells_of_the_devices_and_a_new_reading_shows_in_the_next(
 ) -> None:
     app = create_app(database, Settings())
     app.state.pulses = events.Pulses(0.05)
-    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
+    async with serving(app) as api:
         meter = new_pair().meter
         async with listening(api) as stream:
             name, before = await anext(stream)
@@ -75,7 +73,7 @@ async def test_all_listeners_share_one_question_and_nobody_asks_when_they_are_go
 
     app = create_app(Counting(), Settings())  # type: ignore[arg-type]
     app.state.pulses = events.Pulses(0.2)
-    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
+    async with serving(app) as api:
         async with contextlib.AsyncExitStack() as stack:
             streams = [await stack.enter_async_context(listening(api)) for _ in range(8)]
             began = time.monotonic()
@@ -103,7 +101,7 @@ async def test_a_database_that_is_away_is_told_and_the_stream_goes_on(database: 
 
     app = create_app(Away(), Settings())  # type: ignore[arg-type]
     app.state.pulses = events.Pulses(0.05)
-    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api, listening(api) as stream:
+    async with serving(app) as api, listening(api) as stream:
         assert await anext(stream) == ("problem", {"code": "database_unavailable"})
         away = False
         async for name, _ in stream:
@@ -114,7 +112,7 @@ async def test_a_database_that_is_away_is_told_and_the_stream_goes_on(database: 
 async def test_too_many_listeners_are_told_to_come_later(database: Database, monkeypatch: Any) -> None:
     monkeypatch.setattr(events, "MOST_LISTENERS", 1)
     async with (
-        serving(uvicorn.Config(create_app(database, Settings()), port=0, lifespan="off", **SERVER_OPTIONS)) as api,
+        serving(create_app(database, Settings())) as api,
         listening(api) as stream,
     ):
         await anext(stream)
@@ -128,7 +126,7 @@ async def test_a_stream_ends_after_its_time_so_that_a_revoked_key_does_not_liste
 ) -> None:
     monkeypatch.setattr(events, "LONGEST_S", 0.0)
     app = create_app(database, Settings())
-    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
+    async with serving(app) as api:
         response = await api.http.get("/v1/events")
         assert response.text == "retry: 2000\n\n"
 
@@ -136,7 +134,7 @@ async def test_a_stream_ends_after_its_time_so_that_a_revoked_key_does_not_liste
 async def test_a_server_that_stops_does_not_wait_for_those_who_listen(database: Database) -> None:
     app = create_app(database, Settings())
     async with contextlib.AsyncExitStack() as stack:
-        api = await stack.enter_async_context(serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)))
+        api = await stack.enter_async_context(serving(app))
         client = httpx.AsyncClient(base_url=str(api.http.base_url), timeout=60)
         response = await client.send(client.build_request("GET", "/v1/events"), stream=True)
         await anext(_events(response))

@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.async_api import Page, expect
 
 from service.app import create_app
 from service.db import Database
 from service.events import Pulses
-from service.serve import SERVER_OPTIONS
 from service.settings import Settings
 from tests.dashboard.world import HOUR, current_hour, send_pair
-from tests.http.test_auth import served, token
-from tests.support import Api, Owner, Pair, new_pair, now, serving
+from tests.http.test_auth import REQUIRED, token
+from tests.support import Api, Owner, Pair, new_pair, now, served, serving
 
 PHONE = {"viewport": {"width": 360, "height": 740}}
 
@@ -30,7 +28,7 @@ async def fast(database: Database, owner: Owner) -> AsyncIterator[Api]:
     """The service, with a pulse four times a second."""
     app = create_app(database, Settings())
     app.state.pulses = Pulses(0.25)
-    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
+    async with serving(app) as api:
         yield api
 
 
@@ -213,7 +211,7 @@ async def test_with_keys_required_it_asks_for_one_and_keeps_it_out_of_the_addres
 ) -> None:
     reader = await token(owner, "read")
     sender = await token(owner, "device", "meter", [new_pair().meter])
-    async with served(database) as api:
+    async with served(database, REQUIRED) as api:
         page = await new_page(api, expected=("401", "403"))
         await shown(page, "A key is needed")
         field = page.get_by_label("Read key")
@@ -269,7 +267,7 @@ async def test_a_database_that_is_away_makes_the_page_stale_and_says_since_when(
     switch = Switch(database.write, database.read, 1000)
     app = create_app(switch, Settings())
     app.state.pulses = Pulses(0.2)
-    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
+    async with serving(app) as api:
         page = await new_page(api, expected=("503", "500", "ERR_"))
         await shown(page, "Fleet")
         await expect(page.locator("#live")).to_have_text("Live")

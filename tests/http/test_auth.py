@@ -1,7 +1,6 @@
 """API keys over HTTP: who gets in, what each scope may, how soon a revocation holds, and what the database is asked."""
 
 import asyncio
-import contextlib
 import logging
 import re
 import time
@@ -10,13 +9,11 @@ from datetime import datetime, timedelta
 
 import httpx
 import pytest
-import uvicorn
 
 from service import auth
 from service.app import create_app
 from service.db import Database
 from service.gate import is_public
-from service.serve import SERVER_OPTIONS
 from service.settings import Settings
 from tests.support import (
     YESTERDAY,
@@ -27,24 +24,17 @@ from tests.support import (
     new_pair,
     now,
     rfc3339,
-    serving,
+    served,
     vehicle_reading,
 )
 
 REQUIRED = Settings(auth="required", device_rate=0, key_rate=0)
 
 
-@contextlib.asynccontextmanager
-async def served(database: Database, settings: Settings = REQUIRED) -> AsyncIterator[Api]:
-    app = create_app(database, settings)
-    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
-        yield api
-
-
 @pytest.fixture(scope="module")
 async def guarded(database: Database, owner: Owner) -> AsyncIterator[Api]:
     """The service with ENERGY_AUTH=required, and without limits."""
-    async with served(database) as api:
+    async with served(database, REQUIRED) as api:
         yield api
 
 
@@ -257,7 +247,7 @@ async def test_a_batch_of_nothing_but_other_devices_is_refused_whole(guarded: Ap
 
 async def test_a_revocation_is_honoured_within_5_seconds_and_a_key_until_then(database: Database, owner: Owner) -> None:
     key = await token(owner, "read")
-    async with served(database) as first, served(database) as second:  # as two workers
+    async with served(database, REQUIRED) as first, served(database, REQUIRED) as second:  # as two workers
         for api in (first, second):
             assert (await ask(api, key, "GET", "/v1/analytics/fleet")).status_code == 200
         await revoke(owner, key)
@@ -344,7 +334,7 @@ async def test_while_the_database_is_away_a_key_it_would_have_to_be_asked_for_is
 ) -> None:
     counting = Counting(database)
     key, other = await token(owner, "read"), await token(owner, "read")
-    async with served(counting) as api:  # type: ignore[arg-type]
+    async with served(counting, REQUIRED) as api:  # type: ignore[arg-type]
         assert (await ask(api, key, "GET", "/v1/nothing")).status_code == 404
         counting.away = True
         assert (await ask(api, key, "GET", "/v1/nothing")).status_code == 404, "remembered"
@@ -440,7 +430,7 @@ async def test_when_a_key_was_last_used_is_known(
     monkeypatch.setattr(auth, "REPORT_S", 0.3)
     used, unused = [await token(owner, "read") for _ in range(2)]
     revision = await owner.fetchval("SELECT revision FROM telemetry.api_key_revision")
-    async with served(database) as api:
+    async with served(database, REQUIRED) as api:
         began = now()
         wrong = unused[:-1] + ("A" if unused[-1] != "A" else "B")
         for key in (used, wrong):

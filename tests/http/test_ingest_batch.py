@@ -10,11 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
-from service.app import create_app
 from service.db import Database
-from service.serve import SERVER_OPTIONS
 from service.settings import Settings
 from tests.support import (
     NOW,
@@ -25,7 +22,7 @@ from tests.support import (
     assert_problem,
     meter_reading,
     new_pair,
-    serving,
+    served,
     vehicle_reading,
 )
 
@@ -362,8 +359,7 @@ async def test_a_zstd_frame_that_wants_a_huge_window_is_refused(api: Api) -> Non
 @pytest.fixture
 async def small(database: Database) -> AsyncIterator[Api]:
     """The service with low limits."""
-    app = create_app(database, Settings(max_body_bytes=4096, max_batch_items=10))
-    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
+    async with served(database, Settings(max_body_bytes=4096, max_batch_items=10)) as api:
         yield api
 
 

@@ -16,8 +16,8 @@ from service.db import Database
 from service.limits import Addresses, Bucket
 from service.requests import REQUEST_ID
 from service.settings import Settings
-from tests.http.test_auth import ask, served, token
-from tests.support import Api, Owner, assert_problem, meter_reading, new_pair
+from tests.http.test_auth import ask, token
+from tests.support import Api, Owner, assert_problem, meter_reading, new_pair, served
 
 
 def test_a_bucket_gives_two_seconds_worth_at_once_and_then_its_rate() -> None:

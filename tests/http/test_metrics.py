@@ -1,23 +1,18 @@
 """GET /metrics: what is counted, and what the database says of itself, as Prometheus reads it."""
 
-import contextlib
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-import uvicorn
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from service import __version__, coalescer
-from service.app import create_app
 from service.db import Database, open_database
 from service.metrics_route import DATABASE_METRICS, GET_DATABASE_METRICS
-from service.serve import SERVER_OPTIONS
 from service.settings import Settings
 from tests.http.test_auth import bearer, token
-from tests.support import YESTERDAY, Api, Owner, meter_reading, new_pair, now, serving
+from tests.support import YESTERDAY, Api, Owner, meter_reading, new_pair, now, served
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -50,13 +45,6 @@ class Watch:
 
 async def watch(api: Api) -> Watch:
     return Watch(api, await scrape(api))
-
-
-@contextlib.asynccontextmanager
-async def served(database: Database, settings: Settings = Settings()) -> AsyncIterator[Api]:  # noqa: B008 - frozen
-    app = create_app(database, settings)
-    async with serving(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS)) as api:
-        yield api
 
 
 def readings(stream: str, outcome: str) -> tuple[str, frozenset[tuple[str, str]]]:
@@ -181,7 +169,7 @@ async def test_the_queue_the_pool_and_their_limits_are_told(database: Database) 
 
 async def test_the_database_tells_of_its_aggregates_jobs_devices_and_chunks(database: Database, owner: Owner) -> None:
     pair = new_pair()
-    async with served(database) as api:
+    async with served(database, Settings()) as api:
         await api.post_meter(pair.meter, now())
         await api.post_vehicle(pair.vehicle)
         samples = await scrape(api)
@@ -240,14 +228,17 @@ async def test_the_database_is_asked_once_in_ten_seconds_however_often_it_is_scr
         return await probe(self, query)
 
     monkeypatch.setattr(Database, "probe_primary", count)
-    async with served(database) as api:
+    async with served(database, Settings()) as api:
         for _ in range(3):
             await scrape(api)
     assert asked == [GET_DATABASE_METRICS]
 
 
 async def test_without_its_database_metrics_are_there_within_two_seconds_and_say_so() -> None:
-    async with open_database("postgresql://nobody@127.0.0.1:1/none", connect=False) as away, served(away) as api:
+    async with (
+        open_database("postgresql://nobody@127.0.0.1:1/none", connect=False) as away,
+        served(away, Settings()) as api,
+    ):
         before = time.monotonic()
         samples = await scrape(api)
         assert time.monotonic() - before < 2

@@ -88,9 +88,11 @@ async def test_a_resolution_that_there_is_not_names_no_relation(
     await ingest(database, [meter_row(pair.meter)])
     await ingest(database, [vehicle_row(pair.vehicle)], VEHICLE)
     query = f"SELECT * FROM api.list_{kind}_buckets($1, $2, NULL, NULL, 24, NULL, 10)"
-    with pytest.raises(asyncpg.PostgresError, match="resolution must be 15min, hourly or daily") as raised:
-        await database.read_rows(query, pair.meter if kind == "meter" else pair.vehicle, resolution)
-    assert raised.value.sqlstate == "IE004"
+    side_by_side = "SELECT * FROM api.list_vehicle_efficiency_buckets($1, $2, NULL, NULL, 24)"
+    for asked, device in ((query, pair.meter if kind == "meter" else pair.vehicle), (side_by_side, pair.vehicle)):
+        with pytest.raises(asyncpg.PostgresError, match="resolution must be 15min, hourly or daily") as raised:
+            await database.read_rows(asked, device, resolution)
+        assert raised.value.sqlstate == "IE004"
 
 
 async def test_an_empty_batch_has_no_outcomes(database: Database) -> None:

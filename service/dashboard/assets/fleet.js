@@ -1,6 +1,7 @@
 // The fleet page: tiles that follow the pulse, and an overview that is asked again every now and then.
 
 import { get } from "./api.js";
+import { column, energyScale, when } from "./device.js";
 import { h } from "./dom.js";
 import { createFigure } from "./figure.js";
 import * as format from "./format.js";
@@ -10,11 +11,7 @@ import { createTile } from "./tile.js";
 /** An overview costs the database more than a pulse. */
 const OVERVIEW_EVERY_MS = 20_000;
 
-const hourColumns = [
-  { name: "Hour", csv: "bucket", kind: "text", value: (row) => row.bucket, show: (row) => format.dateTime(new Date(row.bucket)) },
-  { name: "AC, kWh", csv: "kwhConsumedAc", value: (row) => row.kwhConsumedAc, show: (row) => format.number(row.kwhConsumedAc, 2) },
-  { name: "DC, kWh", csv: "kwhDeliveredDc", value: (row) => row.kwhDeliveredDc, show: (row) => format.number(row.kwhDeliveredDc, 2) },
-];
+const hourColumns = [{ ...when, name: "Hour" }, column("AC, kWh", "kwhConsumedAc", 2), column("DC, kWh", "kwhDeliveredDc", 2)];
 
 function bandName(band) {
   return band.ratioTo === null ? "100 % and above" : `${format.number(band.ratioFrom * 100)} to ${format.number(band.ratioTo * 100)} %`;
@@ -31,7 +28,7 @@ function energyChart(rows) {
     x: rows.map((row) => Date.parse(row.bucket) / 1000 + 1800),
     data: [rows.map((row) => row.kwhConsumedAc), rows.map((row) => row.kwhDeliveredDc)],
     series: [{ label: "AC consumed", colour: "ac", bars: -1 }, { label: "DC delivered", colour: "dc", bars: 1 }],
-    unit: (v) => format.number(v, v > 0 && v < 5 ? 1 : 0), value: (v) => `${format.number(v, 2)} kWh`, pad: 1800,
+    ...energyScale, pad: 1800,
   };
 }
 
