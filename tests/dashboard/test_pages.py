@@ -253,6 +253,26 @@ async def test_a_service_that_is_away_is_an_error_at_first_and_stale_later(
     await page.get_by_role("heading", name="Fleet", exact=True).wait_for()
 
 
+async def test_an_error_of_a_page_that_was_left_does_not_end_the_one_that_was_gone_to(
+    fast: Api, new_page: Callable[..., Any]
+) -> None:
+    page = await new_page(fast)
+    await expect(page.locator("#live")).to_have_text("Live")
+    # its 404 is there, and its body still on the way when the visitor goes on
+    await page.evaluate("""() => {
+        const ask = window.fetch;
+        const gone = () => new DOMException("gone", "AbortError");
+        window.fetch = async (path, options) => path !== "/v1/status/meter/slow" ? ask(path, options) : new Response(
+            new ReadableStream({ start: (body) => options.signal.addEventListener("abort", () => body.error(gone())) }),
+            { status: 404 },
+        );
+    }""")
+    await page.evaluate("location.hash = '#/meter/slow'")
+    await page.get_by_text("Loading meter slow").wait_for()
+    await page.evaluate("location.hash = '#/'")
+    await shown(page, "Fleet")
+
+
 async def test_a_database_that_is_away_makes_the_page_stale_and_says_since_when(
     database: Database, new_page: Callable[..., Any]
 ) -> None:

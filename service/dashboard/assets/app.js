@@ -48,7 +48,6 @@ function route() {
 }
 
 function fail(error, id) {
-  if (error.name === "AbortError") return;
   if (!(error instanceof ApiError)) throw error;
   if (error.status === 401) return lock(hasKey());
   if (error.status === 403) return refuse();
@@ -76,7 +75,7 @@ async function navigate() {
     if (!isFirst) main.focus({ preventScroll: true });
     isFirst = false;
   } catch (error) {
-    fail(error, id);
+    if (!signal.aborted) fail(error, id);  // else another page is being opened
   }
 }
 
