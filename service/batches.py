@@ -50,10 +50,10 @@ def decode_batch(body: bytes, *, ndjson: bool, stream: Stream | None, most: int)
     """The readings in `body`, a JSON array or one JSON object a line, of `stream` or (None) of either kind.
 
     Raises:
-        Problem: it is no JSON array, or has more than `most` items.
+        Problem: it is no JSON array, or has no item or more than `most`.
     """
     batch = Batch()
-    if stream and (readings := stream.decode_many(body, ndjson=ndjson)) is not None:
+    if stream and (readings := stream.decode_many(body, ndjson=ndjson)):
         batch.received = _within(most, len(readings))
         batch.readings[stream] = list(enumerate(readings))
         return batch
@@ -67,6 +67,8 @@ def decode_batch(body: bytes, *, ndjson: bool, stream: Stream | None, most: int)
                 problem = Problem("item_malformed", problem.detail.replace("the body", "the item", 1))
             text = storable_text(item.decode(errors="replace"))
             batch.refused.append(Refused(index, stream.name if stream else _kind(item), problem, text))
+    if not batch.received:
+        raise Problem("batch_empty", "there is no reading in the batch")
     return batch
 
 

@@ -43,6 +43,7 @@ OUTCOMES: dict[str, int] = {
 
 PROBLEMS: dict[str, int] = {
     "body_malformed": 400,
+    "batch_empty": 400,
     "http_invalid": 400,
     "unauthorized": 401,
     "forbidden": 403,

@@ -63,7 +63,9 @@ def reads(*bodies: type[msgspec.Struct]) -> type[Operation]:
 def reads_many(*items: type[msgspec.Struct]) -> type[Operation]:
     """The documentation of a handler that decodes a JSON array of `items`, or one of them a line, itself."""
     item = _one_of(items)
-    return _reads({"application/json": Schema(type=OpenAPIType.ARRAY, items=item), "application/x-ndjson": item})
+    return _reads(
+        {"application/json": Schema(type=OpenAPIType.ARRAY, items=item, min_items=1), "application/x-ndjson": item}
+    )
 
 
 def answers_also_as(*media_types: str) -> type[Operation]:

@@ -10,6 +10,7 @@ import time
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.errors import PROBLEM_MEDIA_TYPE, Problem
@@ -27,6 +28,9 @@ MOST_CONNECTIONS = 10_000
 SWEEP_S = 1.0
 ENDLESS = "energy.endless"
 """In the scope of a request whose answer goes on until somebody ends it."""
+
+_UPGRADING = {b"upgrade", b"http2-settings"}
+"""Headers by which a client asks for another protocol, and the options of `Connection` that name them."""
 
 _sweepers: dict[int, asyncio.Task[None]] = {}
 
@@ -55,12 +59,44 @@ class GuardedProtocol(HttpToolsProtocol):
             self._since = time.monotonic()
         if self._in_headers:
             self._read += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._feed(data)
         if self._in_headers and self._read > MAX_HEADER_BYTES:
             self._refuse("headers_too_long", f"path and headers are longer than {MAX_HEADER_BYTES} bytes")
 
+    def _feed(self, data: bytes) -> None:
+        """Parse what came; answer what is no HTTP."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Read a request that asks for another protocol as one that does not, with its body (RFC 9110, section 7.8).
+
+        The parser takes what follows the headers for that other protocol: a body would be lost, or be the next request.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if method == b"CONNECT":
+            self.send_400_response("CONNECT is for proxies.")
+            return
+        head = [b"%s %s HTTP/%s" % (method, self.url, version.encode())]
+        for name, value in self.headers:
+            if name == b"connection":
+                kept = [token for token in value.split(b",") if token.strip().lower() not in _UPGRADING]
+                head.append(name + b": " + b",".join(kept))
+            elif name not in _UPGRADING:
+                head.append(name + b": " + value)
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        self._feed(b"\r\n".join([*head, b"", b""]) + rest)
+
     def on_headers_complete(self) -> None:
-        """Let a request in whose headers are within the limit."""
+        """Let a request in whose headers are within the limit, and which asks for no other protocol."""
+        if self.parser.should_upgrade():
+            return  # _feed reads it again
         if self._read > MAX_HEADER_BYTES:  # with a body, perhaps: now it shows
             length = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
             if length > MAX_HEADER_BYTES:

@@ -226,9 +226,11 @@ async def test_a_body_that_is_no_json_array_is_refused_whole(api: Api, owner: Ow
 
 
 @pytest.mark.parametrize(("body", "media_type"), [(b"[]", JSON), (b" [ ]\n", JSON), (b"", NDJSON), (b"\n\n", NDJSON)])
-async def test_an_empty_batch_is_fine(api: Api, body: bytes, media_type: str) -> None:
+async def test_an_empty_batch_is_told_so_as_whoever_sent_it_had_readings(
+    api: Api, body: bytes, media_type: str
+) -> None:
     for route in ("/v1/ingest/batch", "/v1/ingest/vehicle/batch"):
-        assert counts(await post(api, body, route, content_type=media_type)) == (201, 0, 0, 0, 0, 0)
+        assert_problem(await post(api, body, route, content_type=media_type), 400, "batch_empty", "no reading")
 
 
 async def test_a_batch_of_which_everything_is_refused_is_422_and_no_problem_document(api: Api) -> None:

@@ -43,8 +43,11 @@ def test_every_item_is_accounted_for_once_in_its_place(items: list[bytes], ndjso
     try:
         batch = decode_batch(body, ndjson=ndjson, stream=stream, most=1000)
     except Problem as problem:
-        assert (ndjson, problem.code) == (False, "body_malformed")
+        is_empty = not body.strip(b" \t\r\n") if ndjson else body.translate(None, b" \t\r\n") == b"[]"
+        assert problem.code == ("batch_empty" if is_empty else "body_malformed")
+        assert not ndjson or is_empty
         return
+    assert batch.received
     indexes = [index for found in batch.readings.values() for index, _ in found] + [one.index for one in batch.refused]
     assert sorted(indexes) == list(range(batch.received))
     assert {one.problem.code for one in batch.refused} <= OUTCOMES.keys()
