@@ -15,6 +15,12 @@ from bench.stage import Stage
 DEVICES = (1_000, 70)
 EMBEDDED_DEVICES = (30, 3)
 """Of a large and of a small day, a reading a minute each."""
+DROP = """
+    CALL ops.drop_due_chunks(
+        NULL,
+        jsonb_build_object('object', %(object)s::text, 'drop_after', now() - %(end)s, 'archive', %(archive)s::boolean)
+    )
+"""
 
 
 def measure(stage: Stage) -> list[Row]:
@@ -24,14 +30,14 @@ def measure(stage: Stage) -> list[Row]:
     devices = DEVICES if stage.url else EMBEDDED_DEVICES
     stage.environment["ENERGY_ARCHIVE"] = str(stage.folder / "archive")
     with stage.connection() as connection:
-        History(devices[0], connection)
+        history = History(devices[0], connection)
         for day, count in zip(days.values(), devices, strict=True):
             for statement in FILL.values():
                 connection.execute(statement, {"vehicles": count, "start": day, "end": day + DAY})
             for stream in FILL:
                 _compress(connection, stream, day)
             connection.execute("VACUUM ANALYZE")
-        plain = _drops(connection, days, "SELECT drop_chunks('telemetry.vehicle_telemetry_history', older_than => %s)")
+        plain = _drops(history, days, "vehicle")
         connection.execute("UPDATE ops.policy SET archive = TRUE WHERE object = 'telemetry.meter_telemetry_history'")
         connection.execute("SELECT ops.apply_policies()")
         connection.execute("SELECT alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs")
@@ -40,8 +46,7 @@ def measure(stage: Stage) -> list[Row]:
     size = sum(path.stat().st_size for path in (stage.folder / "archive").rglob("*.parquet"))
     readings = sum(devices) * 24 * 60
     with stage.connection() as connection:
-        config = """jsonb_build_object('object', 'telemetry.meter_telemetry_history', 'drop_after', now() - %s)"""
-        checked = _drops(connection, days, f"CALL ops.drop_archived_chunks(NULL, {config})")
+        checked = _drops(History(devices[0], connection), days, "meter", archive=True)
     return [
         Row("energy archive run", {"rows/s": _rate(written), "B a reading": size / readings}),
         Row("energy archive verify", {"rows/s": _rate(verified)}),
@@ -63,15 +68,19 @@ def _compress(connection: psycopg.Connection, stream: str, day: datetime) -> Non
     )
 
 
-def _drops(connection: psycopg.Connection, days: dict[str, datetime], statement: str) -> dict[str, float]:
+def _drops(history: History, days: dict[str, datetime], stream: str, *, archive: bool = False) -> dict[str, float]:
     """Milliseconds for each day, oldest first."""
+    table = f"telemetry.{stream}_telemetry_history"
     took = {}
     for name, day in days.items():
         # the end of the day; a moment later, so that it is over by then
         end = day + DAY + timedelta(seconds=1)
+        history.refresh()  # retention drops nothing that the aggregates have not taken up
         began = time.perf_counter()
-        connection.execute(statement, [end])
+        history.connection.execute(DROP, {"object": table, "end": end, "archive": archive})
         took[name] = (time.perf_counter() - began) * 1000
+        if history.connection.execute("SELECT show_chunks(%s::regclass, older_than => %s)", [table, end]).fetchone():
+            raise ValueError(f"{table}: {name} was not dropped")
     return took
 
 

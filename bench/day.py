@@ -1,4 +1,4 @@
-"""A day of the mission's fleet, 28.8 million readings: the fleet's efficiency, a live refresh, bytes a reading."""
+"""A day of the mission's fleet, 28.8 million readings: the fleet's efficiency and the bytes a reading takes."""
 
 from __future__ import annotations
 
@@ -18,20 +18,11 @@ from bench.stage import MEBIBYTE, SERVICE, Stage
 VEHICLES = 10_000
 EMBEDDED_VEHICLES = 100
 CALLS = 5
-RECENT = timedelta(hours=4)
 VIEW = "SELECT * FROM bi.fleet_efficiency_daily WHERE bucket >= %s AND bucket < %s"
-LIVE_JOBS = """
-    SELECT j.job_id FROM timescaledb_information.jobs AS j
-    WHERE (j.config ->> 'start_offset')::interval < INTERVAL '5 days' ORDER BY j.job_id
-"""
-LATE = """
-    UPDATE telemetry.{0}_telemetry_history SET received_at = now()
-    WHERE {0}_id = %s AND recorded_at > now() - INTERVAL '3 hours'
-"""
 
 
 def measure(stage: Stage) -> list[Row]:
-    """Yesterday from midnight to midnight, and then the last four hours."""
+    """Yesterday from midnight to midnight."""
     vehicles = VEHICLES if stage.url else EMBEDDED_VEHICLES
     today = this_minute().replace(hour=0, minute=0)
     yesterday = today - DAY
@@ -40,12 +31,10 @@ def measure(stage: Stage) -> list[Row]:
         history.fill(yesterday, today)
         history.settle()
         rows = [_compress(connection, stream, vehicles) for stream in FILL]
-        history.refresh(yesterday, today)
+        history.refresh()
         history.settle()
         figures = [_within_a_second("bi.fleet_efficiency_daily, a day", lambda: _view(connection, yesterday))]
-    figures += _over_http(stage, yesterday, today)
-    with stage.connection() as connection:
-        return [*figures, *_refresh(connection, History(vehicles, connection)), *rows]
+    return [*figures, *_over_http(stage, yesterday, today), *rows]
 
 
 def _view(connection: psycopg.Connection, day: datetime) -> None:
@@ -77,29 +66,6 @@ def _within_a_second(name: str, ask: Callable[[], None]) -> Row:
         took.append(time.perf_counter() - began)
     seconds = statistics.median(took[1:])  # the first one warms up
     return Row(name, {"s": seconds}, "under 1 s", seconds < 1)
-
-
-def _refresh(connection: psycopg.Connection, history: History) -> list[Row]:
-    """A run of every job of the live tier: after a quarter hour, and after late readings in all they reach."""
-    now = this_minute()
-    history.fill(now - RECENT, now)
-    history.refresh(now - RECENT, now - timedelta(minutes=30))
-    history.settle()
-    quarter = _run_live_jobs(connection)
-    for stream in FILL:
-        connection.execute(LATE.format(stream), [f"{stream[0].upper()}000007"])
-    return [
-        Row("live refresh after a quarter hour", {"s": quarter, "share of the time": quarter / 900}),
-        Row("live refresh of 3 h, late readings in all of it", {"s": _run_live_jobs(connection)}),
-    ]
-
-
-def _run_live_jobs(connection: psycopg.Connection) -> float:
-    """Seconds."""
-    began = time.perf_counter()
-    for (job,) in connection.execute(LIVE_JOBS).fetchall():
-        connection.execute(f"CALL run_job({job})")
-    return time.perf_counter() - began
 
 
 def _compress(connection: psycopg.Connection, stream: str, vehicles: int) -> Row:

@@ -74,7 +74,7 @@ def _rate(samples: list[dict[str, Any]], low: int, high: int) -> float:
     """Readings/s stored or refused between two samples."""
     first, last = samples[low], samples[min(high, len(samples) - 1)]
     settled = [s["counts"]["stored"] + s["counts"]["duplicates"] + s["counts"]["refused"] for s in (first, last)]
-    return float(settled[1] - settled[0]) / (last["seconds"] - first["seconds"])
+    return float((settled[1] - settled[0]) / (last["seconds"] - first["seconds"]))
 
 
 def _simulate(stage: Stage, vehicles: int, seconds: int, *options: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ METERS = 10_000
 PLAIN = """
 DROP TABLE IF EXISTS public.plain;
 CREATE TABLE public.plain (LIKE telemetry.meter_telemetry_history INCLUDING ALL);
-SELECT create_hypertable('public.plain', by_range('recorded_at', INTERVAL '1 day'), create_default_indexes => FALSE);
+SELECT create_hypertable('public.plain', by_range('counted_at', INTERVAL '1 day'), create_default_indexes => FALSE);
 """
 
 
@@ -61,7 +61,7 @@ def _copy(connection: psycopg.Connection, path: Path) -> float:
     connection.execute(PLAIN)
     connection.execute("CHECKPOINT")
     began = time.monotonic()
-    columns = "meter_id, recorded_at, kwh_consumed_ac, voltage"
+    columns = "meter_id, counted_at, kwh_consumed_ac, voltage"
     statement = f"COPY public.plain ({columns}) FROM STDIN (FORMAT csv, HEADER)"
     with path.open("rb") as file, connection.cursor().copy(statement) as copy:
         while block := file.read(1 << 18):

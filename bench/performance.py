@@ -28,11 +28,11 @@ RAW = """
     SELECT
         (
             SELECT sum(h.kwh_consumed_ac) FROM telemetry.meter_telemetry_history AS h
-            WHERE h.meter_id = %(meter)s AND h.recorded_at >= %(start)s AND h.recorded_at < %(end)s
+            WHERE h.meter_id = %(meter)s AND h.counted_at >= %(start)s AND h.counted_at < %(end)s
         ),
         (
             SELECT sum(h.kwh_delivered_dc) FROM telemetry.vehicle_telemetry_history AS h
-            WHERE h.vehicle_id = %(vehicle)s AND h.recorded_at >= %(start)s AND h.recorded_at < %(end)s
+            WHERE h.vehicle_id = %(vehicle)s AND h.counted_at >= %(start)s AND h.counted_at < %(end)s
         )
 """
 ANSWER = """
@@ -52,8 +52,7 @@ def measure(stage: Stage) -> list[Row]:
                 history = History(vehicles, connection)
                 start = end - timedelta(days=days)
                 history.fill(start, end)
-                # the day on which it begins as a whole, as a refresh at night does
-                history.refresh(start.replace(hour=0, minute=0), end - timedelta(minutes=15))
+                history.refresh()
                 history.compress(COMPRESS_AFTER)
                 history.settle()
         rows = _over_http(stages, vehicles)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import psutil
+import psutil  # type: ignore[import-untyped]
 import psycopg
 
 from service.errors import StartupError
@@ -116,7 +116,8 @@ class Stage:
     def database_processes(self, service: psutil.Process) -> list[psutil.Process]:
         """Those of the database: the embedded one, or the server's, where that runs on this machine, else none."""
         if self.url is None:
-            return service.children(recursive=True)
+            children: list[psutil.Process] = service.children(recursive=True)
+            return children
         with psycopg.connect(self.url) as connection, contextlib.suppress(psutil.Error):
             backend = psutil.Process(connection.info.backend_pid)
             server = backend.parent()

@@ -22,20 +22,20 @@ from service.windows import (
     decode_cursor,
     encode_cursor,
     parse_time,
-    schema,
 )
 
 GET_VEHICLE_PERFORMANCE = "SELECT * FROM api.get_vehicle_performance($1, $2, $3, $4)"
 LIST_VEHICLE_EFFICIENCY = "SELECT * FROM api.list_vehicle_efficiency($1, $2, $3, $4, $5, $6, $7)"
 LIST_EFFICIENCY_BUCKETS = "SELECT * FROM api.list_vehicle_efficiency_buckets($1, $2, $3, $4, $5)"
-GET_FLEET_SUMMARY = "SELECT * FROM api.get_fleet_summary($1, $2, $3, $4)"
+GET_FLEET_SUMMARY = "SELECT * FROM api.get_fleet_summary($1, $2, $3)"
 
 
 class Performance(Struct, rename="camel", frozen=True):
-    """A vehicle's energy balance over [periodStart, periodEnd): kWh, degrees Celsius.
+    """A vehicle's energy balance after periodStart, up to and including periodEnd: kWh, degrees Celsius.
 
-    A side without readings is null, the ratio with it. `efficiencyStatus` is normal (0.85 to 1), low (below 0.85: a
-    fault or leakage), impossible (above 1) or unknown.
+    A side without readings is null. `efficiencyStatus` is normal (0.85 to 1), low (below 0.85: a fault or leakage),
+    impossible (above 1), idle (nothing delivered, and no more drawn than in standby) or unknown (a side without
+    readings, or a window shorter than the interval of a device). An idle or unknown vehicle has no ratio.
     """
 
     vehicle_id: str
@@ -129,9 +129,10 @@ async def list_vehicle_efficiency(  # noqa: PLR0913, PLR0917
 
 
 class EfficiencyBucket(Struct, rename="camel", frozen=True):
-    """A vehicle in [bucket, next bucket): kWh, degrees Celsius, % at the first reading and the last.
+    """A vehicle after `bucket`, up to and including the next: kWh, degrees Celsius, % at the first and last reading.
 
-    `meterId` is the meter that feeds it at the start. A side without readings is null, and then so is the ratio.
+    `meterId` is the meter that feeds it at the start. A side without readings is null. `efficiencyStatus` and the
+    ratio are those of a vehicle's performance. `isOpen` says that the bucket is not over yet.
     """
 
     bucket: datetime
@@ -145,6 +146,7 @@ class EfficiencyBucket(Struct, rename="camel", frozen=True):
     battery_temp_max: float | None
     soc_first: float | None
     soc_last: float | None
+    is_open: bool
 
 
 class EfficiencyBuckets(Struct, frozen=True):
@@ -188,7 +190,7 @@ class EfficiencyBand(Struct, rename="camel", frozen=True):
 
 
 class SilentDevice(Struct, rename="camel", frozen=True):
-    """A device that has not sent a reading for too long, its newest time, and how often it should send (seconds)."""
+    """A device without a reading for over 5 of its expected intervals (seconds), and the time of its newest."""
 
     stream: str
     device_id: str
@@ -197,10 +199,10 @@ class SilentDevice(Struct, rename="camel", frozen=True):
 
 
 class FleetSummary(Struct, rename="camel", frozen=True):
-    """The fleet over [periodStart, periodEnd), kWh.
+    """The fleet after periodStart, up to and including periodEnd, kWh.
 
-    Energies and ratio are those of the vehicles of which both sides are known; `vehicles` are those with a reading on
-    either side. `silentDevices` lists the 100 that have been silent for longest.
+    Energies and ratio are those of the vehicles that are normal, low or impossible; `vehicles` are those with a reading
+    on either side. `silentDevices` lists the 100 that have been silent for longest.
     """
 
     period_start: datetime
@@ -213,6 +215,7 @@ class FleetSummary(Struct, rename="camel", frozen=True):
     vehicles_normal: int
     vehicles_low: int
     vehicles_impossible: int
+    vehicles_idle: int
     vehicles_unknown: int
     distribution: list[EfficiencyBand]
     silent_meters: int
@@ -226,18 +229,10 @@ async def get_fleet_summary(
     start: Time = None,
     end: Time = None,
     hours: Hours = None,
-    silent_intervals: Annotated[
-        float,
-        QueryParameter(
-            name="silentIntervals",
-            description="expected intervals without a reading that make silence",
-            schema_extra=schema("number", exclusive_minimum=0, maximum=1e6),
-        ),
-    ] = 5,
 ) -> FleetSummary:
     """Totals and distribution of the last 24 hours or the window given, and the devices that are silent now."""
     window = (parse_time("start", start), parse_time("end", end), hours)
-    row = dict(await database.read_row(GET_FLEET_SUMMARY, *window, silent_intervals))
+    row = dict(await database.read_row(GET_FLEET_SUMMARY, *window))
     row["distribution"] = [EfficiencyBand(**band) for band in row["distribution"]]
     row["silent_devices"] = [SilentDevice(**device) for device in row["silent_devices"]]
     return FleetSummary(**row)

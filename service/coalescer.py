@@ -13,6 +13,7 @@ import asyncpg
 from service.errors import Problem, is_retryable
 from service.observers import CallObserver
 from service.requests import REQUEST_ID, application_name, traced
+from service.time_clusters import REACH, Span, cluster, span_of
 
 MOST_ROWS_A_CALL = 1000
 """Beyond it a call gains nothing, and keeps those behind it waiting."""
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
 class _Request:
     """Rows that somebody waits for."""
 
-    __slots__ = ("answer", "request_id", "rows", "since")
+    __slots__ = ("answer", "request_id", "rows", "since", "span")
 
-    def __init__(self, rows: list[Row], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, rows: list[Row], span: Span | None, loop: asyncio.AbstractEventLoop) -> None:
         self.rows = rows
+        self.span = span
         self.answer: asyncio.Future[Sequence[asyncpg.Record]] = loop.create_future()
         self.request_id = REQUEST_ID.get()
         self.since = loop.time()
@@ -45,7 +47,8 @@ class _Request:
 class Coalescer:
     """Calls one function, which takes an array of rows and answers a record for each, for many requests at once.
 
-    As soon as one of at most `writers` connections is free, whatever waits goes down it.
+    As soon as one of at most `writers` connections is free, whatever waits goes down it. Where the observer says which
+    value of a row is its time, rows that are far apart in time go down in calls of their own (`service.time_clusters`).
 
     Attributes:
         pending: rows that wait or are under way; from `max_pending` on, no more are taken.
@@ -78,14 +81,32 @@ class Coalescer:
             raise _waited_too_long()
 
     async def call(self, rows: list[Row]) -> Sequence[asyncpg.Record]:
-        """The records for `rows` (at most `MOST_ROWS_A_CALL`), in order, once their call is committed.
+        """The records for `rows` (at most `MOST_ROWS_A_CALL`), in order, once all are committed.
 
         Raises:
             Problem: `overloaded`, at once, or after `MOST_WAIT_S`.
-            Exception: what became of the call these rows were part of; none of them is stored then, or nobody knows.
+            Exception: what became of a call these rows were part of; who sends all of them again loses none.
         """
         self.check_room()
-        request = _Request(rows, asyncio.get_running_loop())
+        time_at = self._observer.time_at
+        if time_at is None or not rows:
+            return await self._add(rows, None)
+        span = span_of(rows, time_at)
+        if span.last - span.first <= REACH:
+            return await self._add(rows, span)
+        clusters = cluster([row[time_at] for row in rows])
+        parts = [[rows[position] for position in positions] for positions in clusters]
+        answers = await asyncio.gather(*[self._add(part, span_of(part, time_at)) for part in parts])
+        records = dict(
+            pair
+            for positions, answer in zip(clusters, answers, strict=True)
+            for pair in zip(positions, answer, strict=True)
+        )
+        return [records[position] for position in range(len(rows))]
+
+    def _add(self, rows: list[Row], span: Span | None) -> asyncio.Future[Sequence[asyncpg.Record]]:
+        """Have rows wait for a call of their own or with others; the answer to them."""
+        request = _Request(rows, span, asyncio.get_running_loop())
         self._waiting.append(request)
         self.pending += len(rows)
         if self._writers < self._most_writers:
@@ -93,7 +114,7 @@ class Coalescer:
             task = asyncio.create_task(self._write_while_waiting())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await request.answer
+        return request.answer
 
     async def _write_while_waiting(self) -> None:
         try:
@@ -113,9 +134,18 @@ class Coalescer:
             self._observer.overloaded()
             self._fail([self._waiting.popleft()], _waited_too_long())
         group: list[_Request] = []
-        rows = 0
-        while self._waiting and (rows := rows + len(self._waiting[0].rows)) <= MOST_ROWS_A_CALL:
-            group.append(self._waiting.popleft())
+        apart: list[_Request] = []
+        rows, span = 0, None
+        while self._waiting and len(apart) < MOST_ROWS_A_CALL:
+            request = self._waiting[0]
+            if span and request.span and not span.reaches(request.span):
+                apart.append(self._waiting.popleft())
+            elif (rows := rows + len(request.rows)) <= MOST_ROWS_A_CALL:
+                group.append(self._waiting.popleft())
+                span = span.with_(request.span) if span and request.span else request.span
+            else:
+                break
+        self._waiting.extendleft(reversed(apart))  # in their order, before whoever came later
         return group
 
     @staticmethod

@@ -18,6 +18,10 @@ from service.observers import OBSERVERS
 from service.requests import REQUEST_ID, SERVICE, application_name, traced
 from service.settings import Settings
 
+REFRESH_AGGREGATES = tuple(
+    f'CALL ops.refresh_aggregates(NULL, \'{{"stream": "{stream}"}}\')' for stream in ("meter", "vehicle")
+)
+"""Bring the aggregates up to date, as energy_owner, where no job does it yet."""
 CONNECTIONS = 10
 """A pool has at most."""
 COMMAND_TIMEOUT_S = 10.0

@@ -16,7 +16,7 @@ from service.openapi import problems, reads
 from service.readings import METER, VEHICLE, Stream
 from service.windows import PathId
 
-SET_DEVICE_PROFILE = "SELECT api.set_device_profile($1, $2, $3, $4, $5, $6)"
+SET_DEVICE_PROFILE = "SELECT api.set_device_profile($1, $2, $3, $4, $5, $6, $7)"
 GET_DEVICE_PROFILE = "SELECT * FROM api.get_device_profile($1, $2)"
 
 
@@ -29,23 +29,30 @@ class NewProfile(Struct, rename="camel", forbid_unknown_fields=True, frozen=True
     """What is left out is as if it was never said.
 
     `energyKind` is interval, or register for a device that sends a running total (kWh), which starts again from 0 at
-    `registerMax`, if it does. A reading of more than twice the energy that `maxKw` gives is refused.
+    `registerMax`, if it does. A reading of more than twice the energy that `maxKw` gives is refused. Without
+    `expectedIntervalS` the interval is as observed. A `retired` device is neither silent nor counted until it reports.
     """
 
     energy_kind: Annotated[str, Meta(extra_json_schema={"enum": ["interval", "register"]})] = "interval"
     register_max: Annotated[float, _up_to(1e7)] | None = None
     max_kw: Annotated[float, _up_to(1e6)] | None = None
-    expected_interval_s: Annotated[float, Meta(extra_json_schema={"minimum": 1, "maximum": 86400})] = 60
+    expected_interval_s: Annotated[float, Meta(extra_json_schema={"minimum": 1, "maximum": 86400})] | None = None
+    retired: bool = False
 
 
 class Profile(Struct, rename="camel", frozen=True):
-    """What holds of a device (kWh, kW, seconds); `setAt` is null where nobody has said anything."""
+    """What holds of a device (kWh, kW, seconds); `setAt` is null where nobody has said anything.
+
+    `observedIntervalS` is null before the second reading. `retired` ends with the next reading.
+    """
 
     device_id: str
     energy_kind: str
     register_max: float | None
     max_kw: float | None
-    expected_interval_s: float
+    expected_interval_s: float | None
+    observed_interval_s: float | None
+    retired: bool
     set_at: datetime | None
 
 
@@ -64,7 +71,8 @@ def _routes(stream: Stream) -> tuple[HTTPRouteHandler, HTTPRouteHandler]:
 
     async def write(device_id: PathId, request: Request[Any, Any, Any], database: NamedDependency[Database]) -> Profile:
         said = await read_json(request, NewProfile, request.app.state.settings.max_body_bytes)
-        values = (storable_text(said.energy_kind), said.register_max, said.max_kw, said.expected_interval_s)
+        limits = (said.register_max, said.max_kw, said.expected_interval_s)
+        values = (storable_text(said.energy_kind), *limits, said.retired)
         await database.write_rows(SET_DEVICE_PROFILE, stream.name, device_id, *values)
         return await _profile(database, stream, device_id)
 

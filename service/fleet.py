@@ -26,7 +26,7 @@ class FleetHour(Struct, rename="camel", frozen=True):
 
 
 class DayEfficiency(Struct, rename="camel", frozen=True):
-    """A vehicle's efficiency in the day that begins at `bucket`; null where one side is unknown."""
+    """A vehicle's efficiency in the day that begins at `bucket`; null where it is unknown or idle."""
 
     bucket: datetime
     efficiency_ratio: float | None
@@ -54,14 +54,15 @@ class RefusedReadings(Struct, rename="camel", frozen=True):
 class FleetOverview(Struct, rename="camel", frozen=True):
     """The fleet now. Energies of today are those of all meters and all vehicles, up to `energyUntil`, kWh.
 
-    Efficiencies are those of the 24 hours of [periodStart, periodEnd). Of more than 1,000 meters or vehicles both end
-    where the aggregates do, some minutes or an hour ago. `silentDevices` are the 20 that fell silent last;
-    `refused` counts the last 24 hours.
+    Efficiencies are those of the 24 hours up to `periodEnd`. Of at most 1,000 meters and vehicles all is exact at this
+    moment. Of more, figures end where the aggregates do, and count the readings received before `receivedUntil`.
+    `silentDevices` are the 20 that fell silent last; `refused` counts the last 24 hours.
     """
 
     time_zone: str
     today_start: datetime
     energy_until: datetime
+    received_until: datetime
     kwh_consumed_ac_today: float | None
     kwh_delivered_dc_today: float | None
     period_start: datetime
@@ -71,6 +72,7 @@ class FleetOverview(Struct, rename="camel", frozen=True):
     vehicles_normal: int
     vehicles_low: int
     vehicles_impossible: int
+    vehicles_idle: int
     vehicles_unknown: int
     distribution: list[EfficiencyBand]
     hours: list[FleetHour]

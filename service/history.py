@@ -58,7 +58,7 @@ class VehiclePoint(Struct, rename="camel", frozen=True):
 
 
 class MeterBucket(Struct, rename="camel", frozen=True):
-    """The readings of [bucket, next bucket): kWh, count, V."""
+    """The readings after `bucket`, up to and including the next: kWh, count, V; `isOpen` while it is not over."""
 
     bucket: datetime
     kwh_consumed_ac: float
@@ -66,10 +66,14 @@ class MeterBucket(Struct, rename="camel", frozen=True):
     voltage_min: float
     voltage_avg: float
     voltage_max: float
+    is_open: bool
 
 
 class VehicleBucket(Struct, rename="camel", frozen=True):
-    """The readings of [bucket, next bucket): kWh, count, degrees Celsius, % at the first and the last."""
+    """The readings after `bucket`, up to and including the next: kWh, count, degrees Celsius, % at first and last.
+
+    `isOpen` says that the bucket is not over yet.
+    """
 
     bucket: datetime
     kwh_delivered_dc: float
@@ -79,6 +83,7 @@ class VehicleBucket(Struct, rename="camel", frozen=True):
     battery_temp_max: float
     soc_first: float
     soc_last: float
+    is_open: bool
 
 
 class MeterReadings(Struct, frozen=True):

@@ -33,13 +33,13 @@ SAMPLE_S = 1.0
 """How often each of several workers notes its queue and its connections, for whichever of them is asked."""
 
 DATABASE_METRICS = {
-    "energy_aggregate_lag_seconds": "How far an aggregate is behind what it should have taken up.",
-    "energy_aggregate_lag_limit_seconds": "Beyond this lag, two runs of its live tier have not caught up.",
+    "energy_aggregate_lag_seconds": "Time since the last complete refresh, while an aggregate is stale; else 0.",
+    "energy_aggregate_lag_limit_seconds": "Beyond this lag, two runs of the refresh have not mended what is stale.",
     "energy_job_healthy": "1 where a job works; 0 where it fails, does not run, or is paused.",
     "energy_job_failures_total": "Runs of a job that failed.",
     "energy_job_last_success_timestamp_seconds": "When a job last succeeded, Unix time.",
     "energy_policy_faults": "Settings in ops.policy that would lose data or work against each other.",
-    "energy_devices": "Devices that report, and those silent for more than three of their expected intervals.",
+    "energy_devices": "Devices in use that report, and those that are silent.",
     "energy_storage_bytes": "What chunks take, with their indexes, in the columnstore (compressed) and before it.",
     "energy_chunks": "Chunks of a table or aggregate.",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +22,12 @@ from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import parse_uri
 
-from service.db import describe_url
+from service.db import REFRESH_AGGREGATES, describe_url
 from service.errors import StartupError
 from service.inspection import inspect_server
 from service.schema import CODE_SCHEMAS, SQL_DIR, check_applied, known_migrations
+
+_log = logging.getLogger(__name__)
 
 _LOCK_KEY = 0x656E65726779  # "energy"
 _PATIENCE = "10min"
@@ -57,11 +60,21 @@ def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) 
                 _apply(backend, migrations[migration_id], known[migration_id])
             _apply_code(backend.connection, sql_dir)
             if (sql_dir / "ops" / "apply_policies.sql").exists():  # not in what an older version is made of
-                backend.connection.execute("SELECT ops.apply_policies()")
+                _apply_policies(backend.connection)
             return pending
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[0]
         raise StartupError(f"the database at {describe_url(url)} refused to migrate: {reason}") from error
+
+
+def _apply_policies(connection: psycopg.Connection[Any]) -> None:
+    """Have the database follow `ops.policy`. A row that would lose data is named, and nothing is applied."""
+    try:
+        with connection.transaction():
+            connection.execute("SELECT ops.apply_policies()")
+    except psycopg.errors.InvalidParameterValue as error:
+        said = filter(None, (error.diag.message_primary, error.diag.message_detail, error.diag.message_hint))
+        _log.warning("policies are not applied: %s", "; ".join(said).replace("\n", "; "))
 
 
 def set_time_zone(url: str, time_zone: str) -> None:
@@ -75,18 +88,22 @@ def set_time_zone(url: str, time_zone: str) -> None:
             with connection.transaction():
                 connection.execute("SELECT ops.set_time_zone(%s)", [time_zone])
                 _apply_code(connection, SQL_DIR)
-                connection.execute("SELECT ops.apply_policies()")
-            for aggregate in ("meter_daily", "vehicle_daily"):
-                # from the first quarter hour there is: what is older was dropped, and would come out empty
-                source = f"bi.{aggregate.replace('daily', '15min')}"
-                begin = connection.execute(f"SELECT min(bucket) - INTERVAL '2 days' FROM {source}").fetchone()  # noqa: S608
-                if begin and begin[0]:
-                    connection.execute(
-                        f"CALL public.refresh_continuous_aggregate('bi.{aggregate}', %s, now() - INTERVAL '1 day')",
-                        begin,
-                    )
+                _apply_policies(connection)
+            for stream, refresh in zip(("meter", "vehicle"), REFRESH_AGGREGATES, strict=True):
+                left = None
+                # a run ends after a minute, and the next goes on; what does not become less is left to the job
+                while (due := _due_days(connection, stream)) and due != left:
+                    left = due
+                    with contextlib.suppress(psycopg.errors.LockNotAvailable):  # the job refreshes at this moment
+                        connection.execute(refresh)
     except psycopg.Error as error:
         raise StartupError(f"cannot change the time zone: {str(error).strip().splitlines()[0]}") from error
+
+
+def _due_days(connection: psycopg.Connection[Any], stream: str) -> int:
+    """How many pieces of the daily aggregate of a stream are to be refreshed."""
+    found = connection.execute("SELECT count(*) FROM telemetry.due_times(%s)", [f"{stream}_daily"]).fetchone()
+    return int(found[0]) if found else 0
 
 
 def make_login(url: str, name: str, password: str, role: str) -> None:

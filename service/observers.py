@@ -17,9 +17,11 @@ class CallObserver:
 
     Attributes:
         stream: whose readings they store; None for other calls.
+        time_at: the position of the time in a row; None where rows have none.
     """
 
     stream: str | None = None
+    time_at: int | None = None
 
     def called(self, rows: Sequence[Row], records: Sequence[Any], seconds: float) -> None:
         """A call with these rows was committed after so long, and answered these records."""
@@ -30,6 +32,8 @@ class CallObserver:
 
 class StreamObserver(CallObserver):
     """Of the query that stores readings of a stream, and answers the outcome of each."""
+
+    time_at = 1
 
     def __init__(self, stream: str) -> None:
         self.stream: str = stream

@@ -1,5 +1,18 @@
--- Functions that the code has no longer. They go in the transaction that replaces what called them, so that no moment is
--- without either; CASCADE is not needed, and would hide a mistake.
-
 DROP FUNCTION IF EXISTS telemetry.raw_retention();
 DROP FUNCTION IF EXISTS ops.add_refresh_policies(regclass, interval, interval, interval, interval);
+DROP FUNCTION IF EXISTS ops.add_refresh_job(regclass, boolean, interval, interval, interval, timestamptz);
+DROP PROCEDURE IF EXISTS ops.refresh_daily(integer, jsonb);
+DROP PROCEDURE IF EXISTS ops.refresh_stale_days(integer, jsonb);
+DROP PROCEDURE IF EXISTS ops.drop_archived_chunks(integer, jsonb);
+DROP FUNCTION IF EXISTS ops.list_stale_devices(double precision);
+DROP FUNCTION IF EXISTS telemetry.silent_devices(double precision);
+DROP FUNCTION IF EXISTS telemetry.mark_stale_days(timestamptz, timestamptz);
+DROP FUNCTION IF EXISTS telemetry.stale_days(text, timestamptz, timestamptz);
+DROP FUNCTION IF EXISTS telemetry.fresh_times(text, timestamptz, timestamptz);
+DROP FUNCTION IF EXISTS telemetry.split_times(timestamptz, timestamptz, tstzmultirange, tstzmultirange);
+DROP FUNCTION IF EXISTS telemetry.energy_since(text, timestamptz);
+DROP FUNCTION IF EXISTS telemetry.fleet_source(text);
+DROP FUNCTION IF EXISTS telemetry.fleet_sums(timestamptz, timestamptz);
+DROP FUNCTION IF EXISTS telemetry.efficiency_status(double precision, double precision);
+DROP FUNCTION IF EXISTS telemetry.efficiency_ratio(double precision, double precision);
+DROP FUNCTION IF EXISTS api.get_fleet_summary(timestamptz, timestamptz, double precision, double precision);

@@ -16,7 +16,7 @@ from psycopg.rows import namedtuple_row
 
 from service.archive.manifest import Chunk, Manifest
 from service.archive.parquet import Column, Contents, schema_of
-from service.db import CONNECT_TIMEOUT_S, describe_url
+from service.db import CONNECT_TIMEOUT_S, REFRESH_AGGREGATES, describe_url
 from service.errors import StartupError
 from service.prepare import Prepared
 
@@ -40,16 +40,22 @@ _RECORDS = """
 """
 _COLUMNS = """
     SELECT
-        a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
-        coalesce(col_description(a.attrelid, a.attnum), '')
+        CASE a.attname WHEN 'counted_at' THEN 'recorded_at' ELSE a.attname END,
+        format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
+        CASE a.attname
+            WHEN 'counted_at' THEN 'The device''s own time: the end of the interval the energy belongs to'
+            ELSE coalesce(col_description(a.attrelid, a.attnum), '')
+        END
     FROM pg_attribute AS a
     WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum
 """
 _DROP = """
-    SELECT jsonb_build_object('object', p.object, 'drop_after', p.drop_after)::text
+    SELECT jsonb_build_object('object', p.object, 'drop_after', p.drop_after, 'archive', TRUE)::text
     FROM ops.policy AS p WHERE p.archive ORDER BY p.object
 """
+_RECORDED_AT = sql.SQL("telemetry.recorded_at(counted_at) AS recorded_at")
+"""The device's own time, which files have; the histories keep the time that is counted."""
 _RECORD = "SELECT ops.record_archive(%s, %s, %s, %s, %s::numeric, %s, %s)"
 
 
@@ -118,7 +124,8 @@ class Chunks:
         )
         row: Any = found.fetchone()
         query = sql.SQL(
-            "SELECT min(recorded_at), max(recorded_at) FROM {} WHERE recorded_at >= %s AND recorded_at < %s"
+            "SELECT telemetry.recorded_at(min(counted_at)), telemetry.recorded_at(max(counted_at)) FROM {} "
+            "WHERE counted_at >= %s AND counted_at < %s"
         )
         first, last = self._connection.execute(query.format(_table(chunk.stream)), chunk[1:]).fetchone() or (None, None)
         return Summary(Contents(row.readings, row.devices, row.sums, first, last), row.fingerprint)
@@ -129,10 +136,10 @@ class Chunks:
 
     def rows(self, chunk: Chunk, schema: pa.Schema) -> Generator[pa.RecordBatch, None, None]:
         """The rows of a chunk, in order of device and time; within a snapshot."""
-        query = sql.SQL(
-            "SELECT {} FROM {} WHERE recorded_at >= {} AND recorded_at < {} ORDER BY {}, recorded_at"
-        ).format(
-            sql.SQL(", ").join(map(sql.Identifier, schema.names)),
+        query = sql.SQL("SELECT {} FROM {} WHERE counted_at >= {} AND counted_at < {} ORDER BY {}, counted_at").format(
+            sql.SQL(", ").join(
+                _RECORDED_AT if name == "recorded_at" else sql.Identifier(name) for name in schema.names
+            ),
             _table(chunk.stream),
             chunk.start,
             chunk.end,
@@ -177,9 +184,12 @@ class Chunks:
         self._connection.execute(_RECORD, (*chunk, *taken, location, manifest.sha256))
 
     def drop(self) -> None:
-        """Drop what retention may, now that it has a verified copy."""
+        """Drop what retention may, now that it has a verified copy. It waits for the aggregates: they come first."""
+        for refresh in REFRESH_AGGREGATES:
+            with contextlib.suppress(psycopg.errors.LockNotAvailable):  # the job refreshes at this moment
+                self._connection.execute(refresh)
         for (config,) in self._connection.execute(_DROP).fetchall():
-            self._connection.execute("CALL ops.drop_archived_chunks(NULL, %s)", [config])
+            self._connection.execute("CALL ops.drop_due_chunks(NULL, %s)", [config])
 
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
@@ -201,8 +211,8 @@ class Chunks:
         kinds = {column.name: column.kind for column in columns}
         self._connection.execute("DROP TABLE IF EXISTS pg_temp.archive_rows")
         self._connection.execute(
-            sql.SQL("CREATE TEMPORARY TABLE archive_rows ON COMMIT DROP AS SELECT * FROM {} WITH NO DATA").format(
-                _table(chunk.stream)
+            sql.SQL("CREATE TEMPORARY TABLE archive_rows ON COMMIT DROP AS SELECT *, {} FROM {} WITH NO DATA").format(
+                _RECORDED_AT, _table(chunk.stream)
             )
         )
         for batch in batches:
@@ -242,6 +252,11 @@ class Chunks:
         )
         for start in range(0, len(batch), _PAGE):
             self._connection.execute(statement, [column.to_pylist() for column in batch.slice(start, _PAGE).columns])
+
+    def take_up_again(self, chunk: Chunk) -> None:
+        """Have the aggregates follow a chunk that was dropped and is whole again."""
+        history = f"telemetry.{chunk.stream}_telemetry_history"
+        self._connection.execute("SELECT ops.take_up_again(%s, %s, %s)", (history, chunk.start, chunk.end))
 
     def keep(self, chunk: Chunk, until: datetime) -> None:
         """Note that a chunk has been restored, and is not to be dropped before."""

@@ -73,9 +73,10 @@ def archive_chunk(chunks: Chunks, place: Place, chunk: Chunk, show: Callable[[in
 
 
 def _take_up(chunks: Chunks, place: Place, chunk: Chunk, before: Manifest) -> Manifest | None:
-    """What is there already: the manifest if it is of the chunk as it is; else its rows go back into the chunk.
+    """The manifest of what is there already, if it is of the chunk as it is; else its rows go back into the chunk.
 
-    So the archive that takes its place has all of them. Then its manifest goes, as the file will be another.
+    So the archive that takes its place has all of them, and the aggregates follow the chunk, which is whole again. The
+    manifest goes, as the file will be another.
     """
     try:
         with place.read(chunk.data_path) as copy:
@@ -89,6 +90,7 @@ def _take_up(chunks: Chunks, place: Place, chunk: Chunk, before: Manifest) -> Ma
                 return before
             with chunks.change():
                 chunks.store(chunk, read(copy.path))
+                chunks.take_up_again(chunk)
     except FileNotFoundError:
         raise ArchiveFault(
             f"{place.address(chunk.data_path)} is missing, its manifest is not: bring it back, or move that away"

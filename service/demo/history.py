@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from service.db import AnyConnection, open_connection
+from service.db import REFRESH_AGGREGATES, AnyConnection, open_connection
 from service.demo.fleet import OLD_METER, SILENT, SILENT_S, SWAPPED, SWAPPED_AFTER_S, DemoFleet, meter_of
 from service.readings import METER, VEHICLE
 from service.simulate.fleet import DAY_S
@@ -19,7 +19,6 @@ from service.simulate.fleet import DAY_S
 INTERVAL_S = 300
 BATCH = 5000
 SOURCE = "demo"
-AGGREGATES = ("meter_15min", "vehicle_15min", "meter_hourly", "vehicle_hourly", "meter_daily", "vehicle_daily")
 
 _Rows = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
 
@@ -49,8 +48,10 @@ async def fill(url: str, fleet: DemoFleet) -> int:
             vehicle = f"V{SWAPPED:06d}"
             await connection.execute("SELECT api.link_vehicle($1, $2, $3)", vehicle, OLD_METER, start)
             await connection.execute("SELECT api.unlink_vehicle($1, $2)", vehicle, swapped)
+            await connection.execute("SELECT api.set_device_profile('meter', $1, p_retired => TRUE)", OLD_METER)
         await _refuse_some(connection)
-        await _refresh(connection, max(began, known) - 3 * DAY_S)
+        for refresh in REFRESH_AGGREGATES:
+            await _as_owner(connection, refresh)
     return stored
 
 
@@ -90,19 +91,6 @@ async def _refuse_some(connection: AnyConnection) -> None:
     vehicles += [("V 12", now, 80.0, 0.0, 21.0, SOURCE)] * 2
     await connection.fetch(METER.ingest, meters)
     await connection.fetch(VEHICLE.ingest, vehicles)
-
-
-async def _refresh(connection: AnyConnection, since: float) -> None:
-    """Bring the aggregates up to date, quarter hours first; up to a quarter hour ago, as the policies do."""
-    # a day of the fleet is not one of UTC, and a refresh wants at least one whole
-    start = datetime.fromtimestamp(since // DAY_S * DAY_S, UTC).isoformat()
-    for aggregate in AGGREGATES:
-        # the last day goes on filling, and is read in real time
-        until = "date_trunc('day', now())" if aggregate.endswith("daily") else "now() - INTERVAL '15 minutes'"
-        await _as_owner(
-            connection,
-            f"CALL public.refresh_continuous_aggregate('bi.{aggregate}', '{start}'::timestamptz, {until})",
-        )
 
 
 async def _as_owner(connection: AnyConnection, query: str) -> list[Any]:

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import click
 
-from service.db import open_connection
+from service.db import REFRESH_AGGREGATES, open_connection
 from service.errors import StartupError
 from service.importer.files import FORMATS, format_of, open_rows
 from service.importer.load import Progress, Target, import_file
@@ -121,7 +121,7 @@ def import_command(
     """Import files of readings: CSV, NDJSON (both also packed: .gz, .zst), Parquet.
 
     Columns are known by the names of the fields (meterId, kwhConsumedAc, voltage, timestamp; vehicleId, soc,
-    kwhDeliveredDc, batteryTemp) or of the database (meter_id, recorded_at, ...); others are left alone.
+    kwhDeliveredDc, batteryTemp) or of the database (meter_id, recorded_at or counted_at, ...); others are left alone.
 
     The readings are judged as those that devices send. Rows that are refused (and conflicts, of which the first reading
     is kept) go to a file beside with the line and the reason, and nowhere else. A time without an offset is refused
@@ -178,7 +178,8 @@ async def _run(
             rows += done.rows
         if embedded:  # which runs no jobs: a server's takes the aggregates up by itself
             await connections[0].execute("RESET ROLE")
-            await connections[0].execute("CALL ops.refresh_stale_days()")
+            for refresh in REFRESH_AGGREGATES:
+                await connections[0].execute(refresh)
     if len(files) > 1:
         print(summary(f"{len(files)} files", rows, total, time.monotonic() - began))
     return total

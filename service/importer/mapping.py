@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from fractions import Fraction
 from itertools import repeat
 from pathlib import Path
@@ -24,6 +25,10 @@ def sql_name(name: str) -> str:
     """The column that holds a field of the wire."""
     return "recorded_at" if name == "timestamp" else re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
 
+
+COUNTED_AT = "counted_at"
+"""The column of the histories for a reading's time: one microsecond before it (`telemetry.counted_at`)."""
+_MICROSECOND = timedelta(microseconds=1)
 
 FIELDS = {alias: name for stream in STREAMS.values() for name in stream.types for alias in (name, sql_name(name))}
 """Every name a field goes by -> its name on the wire."""
@@ -75,6 +80,8 @@ class Columns:
         self.stream = self._stream()
         self._times = Times(ZoneInfo(options.timezone) if options.timezone else None, options.time_format)
         self._sources = {name: self._find(name) for name in self.stream.types if name not in options.constants}
+        # a column that the user names holds times as they are, whatever it is called
+        self._is_counted = self._sources.get("timestamp") == [COUNTED_AT] and "timestamp" not in options.columns
         self.used = list(dict.fromkeys(column for columns in self._sources.values() for column in columns))
         for name in [*options.columns, *options.constants, *options.scales]:
             if name not in self.stream.types:
@@ -105,7 +112,8 @@ class Columns:
 
     def _values(self, name: str, column: list[Any], faults: Faults, *, text: bool) -> Sequence[Any]:
         if name == "timestamp":
-            return self._times.times(name, column, faults)
+            times = self._times.times(name, column, faults)
+            return [time + _MICROSECOND for time in times] if self._is_counted else times
         if get_args(self.stream.types[name])[0] is str:
             return ids(name, column, faults)
         found = numbers(name, column, faults, text=text)
@@ -135,10 +143,11 @@ class Columns:
                 if column not in self._names:
                     raise StartupError(f"{self._path}: there is no column {column!r} for {name} ({self._found()})")
             return columns
-        columns = [column for column in dict.fromkeys((name, sql_name(name))) if column in self._names]
+        aliases = (name, sql_name(name), *([COUNTED_AT] if name == "timestamp" else []))
+        columns = [column for column in dict.fromkeys(aliases) if column in self._names]
         if len(columns) == 1:
             return columns
-        which = f"both {columns[0]} and {columns[1]} are there" if columns else f"no column for {name}"
+        which = f"both {' and '.join(columns)} are there" if columns else f"no column for {name}"
         raise StartupError(
             f"{self._path}: {which} ({self._found()}): --column {name}=COLUMN names it, --set {name}=VALUE gives "
             "one value for all rows"

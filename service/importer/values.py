@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
@@ -15,6 +16,7 @@ from service.errors import Problem
 Faults: TypeAlias = dict[int, Problem]
 """Place in the column -> the first thing that is wrong there."""
 
+_SHORT_OFFSET = re.compile(r":\d\d(\.\d+)?[+-]\d\d$")
 _NOBODYS_TIME = datetime(1, 1, 2)
 
 
@@ -75,7 +77,11 @@ class Times:
             raise _missing(name)
         if isinstance(value, str):
             try:
-                time = datetime.strptime(value, self._format) if self._format else msgspec.convert(value, datetime)
+                if self._format:
+                    time = datetime.strptime(value, self._format)
+                else:
+                    # PostgreSQL writes the whole hours of an offset alone, as +00
+                    time = msgspec.convert(value + ":00" if _SHORT_OFFSET.search(value) else value, datetime)
             except (ValueError, msgspec.ValidationError):
                 wanted = f"written {self._format}" if self._format else "an ISO 8601 time as 2026-02-08T18:00:00Z"
                 raise Problem("timestamp_invalid", f"{name} must be {wanted}, not {value[:64]!r}") from None

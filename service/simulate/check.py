@@ -19,7 +19,13 @@ TOLERANCE_RATIO = 1.1e-4
 """And a ratio to four."""
 
 Window: TypeAlias = tuple[int, int]
-"""Unix seconds, the second one excluded."""
+"""Unix seconds, the first one excluded, as a reading stands for the time before it."""
+
+STANDBY_KW = 0.05
+"""What a charger may draw beside a parked vehicle, unless a DBA has said otherwise."""
+
+JITTER = 1.25
+"""A window may be so much shorter than the interval of the devices, and is judged all the same."""
 
 
 @dataclass(frozen=True)
@@ -68,23 +74,27 @@ async def judge(
     return Verdict(vehicle_id, answered, compare(expected, answered), not_comparable)
 
 
-def expect(bodies: Iterable[bytes], window: Window) -> dict[str, Any]:
-    """The energy balance of readings (as JSON) of a vehicle and its meter, by the definitions of the README."""
+def expect(bodies: Iterable[bytes], window: Window, interval_s: float = 60) -> dict[str, Any]:
+    """The energy balance of readings (as JSON) of a vehicle and its meter, by the definitions of the README.
+
+    `interval_s` is the time between two readings of either device.
+    """
     meter: list[dict[str, Any]] = []
     vehicle: list[dict[str, Any]] = []
     for body in bodies:
         reading = msgspec.json.decode(body)
         time = datetime.fromisoformat(reading["timestamp"]).timestamp()
-        if window[0] <= time < window[1]:
+        if window[0] < time <= window[1]:
             (meter if "meterId" in reading else vehicle).append(reading)
     consumed = math.fsum(reading["kwhConsumedAc"] for reading in meter) if meter else None
     delivered = math.fsum(reading["kwhDeliveredDc"] for reading in vehicle) if vehicle else None
     ratio = round(float(Fraction(delivered) / Fraction(consumed)), 4) if consumed and delivered is not None else None
+    status = _status(consumed, delivered, ratio, window, interval_s)
     return {
         "totalEnergyConsumedAc": consumed,
         "totalEnergyDeliveredDc": delivered,
-        "efficiencyRatio": ratio,
-        "efficiencyStatus": _status(consumed, delivered, ratio),
+        "efficiencyRatio": None if status in {"unknown", "idle"} else ratio,
+        "efficiencyStatus": status,
         "avgBatteryTemp": math.fsum(r["batteryTemp"] for r in vehicle) / len(vehicle) if vehicle else None,
         "meterReadings": len(meter),
         "vehicleReadings": len(vehicle),
@@ -113,9 +123,14 @@ def compare(expected: dict[str, Any], answered: dict[str, Any]) -> list[str]:
     return differences
 
 
-def _status(consumed: float | None, delivered: float | None, ratio: float | None) -> str:
-    if consumed is None or delivered is None or consumed == delivered == 0:
+def _status(
+    consumed: float | None, delivered: float | None, ratio: float | None, window: Window, interval_s: float
+) -> str:
+    seconds = window[1] - window[0]
+    if consumed is None or delivered is None or interval_s > JITTER * seconds:
         return "unknown"
+    if delivered == 0 and consumed <= STANDBY_KW * seconds / 3600:
+        return "idle"
     if ratio is None or ratio > 1:
         return "impossible"
     return "low" if ratio < 0.85 else "normal"

@@ -211,7 +211,8 @@ async def _run(plan: Plan, console: Console, samples: IO[bytes] | None) -> tuple
         window = (max(start, stop - DAY_S), stop)
         verdicts = []
         for vehicle in watched:
-            expected = expect(tally.accepted[vehicle], window)
+            # SQL takes no interval for shorter than a minute
+            expected = expect(tally.accepted[vehicle], window, max(plan.interval, 60))
             reason = _why_not_comparable(tally, vehicle, earlier[vehicle])
             verdicts.append(await judge(session, _id(plan, vehicle), window, expected, reason))
     return tally, seconds, verdicts

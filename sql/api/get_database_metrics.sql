@@ -1,7 +1,5 @@
--- What Prometheus is told of the database, in one call. It is asked every few seconds while others ingest, so it reads
--- catalogues and status tables and never a history: sizes of the columnstore are those its compression noted, and how far
--- an aggregate is behind is counted from where it is materialized to (ops.aggregate_lag looks for the readings
--- themselves). After a silence of the whole fleet that is too much, until the next run of the live tier.
+-- Metrics of the database for Prometheus, in one call. It is asked every few seconds while others ingest, so it reads
+-- catalogues and status tables and never a history: sizes of the columnstore are those its compression noted.
 
 CREATE OR REPLACE FUNCTION api.get_database_metrics() RETURNS TABLE (name text, labels jsonb, value double precision)
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -23,29 +21,17 @@ AS $$
         LEFT JOIN _timescaledb_catalog.compression_chunk_size AS z
             ON z.chunk_id = _timescaledb_functions.chunk_id_from_relid(format('%I.%I', i.chunk_schema, i.chunk_name)::regclass)
     ),
-    silent AS (
-        SELECT d.stream, count(*) AS devices FROM telemetry.silent_devices(3) AS d GROUP BY d.stream
-    ),
     device AS MATERIALIZED (
-        SELECT s.stream, s.devices, s.newest, coalesce(q.devices, 0) AS silent
-        FROM (
-            SELECT 'meter' AS stream, count(*) AS devices, max(m.recorded_at) AS newest
-            FROM telemetry.meter_current_status AS m
-            UNION ALL
-            SELECT 'vehicle', count(*), max(v.recorded_at) FROM telemetry.vehicle_current_status AS v
-        ) AS s
-        LEFT JOIN silent AS q ON q.stream = s.stream
+        SELECT s.stream, count(d.device_id) AS devices, count(d.device_id) FILTER (WHERE d.is_silent) AS silent
+        FROM (VALUES ('meter'), ('vehicle')) AS s (stream)
+        LEFT JOIN telemetry.list_devices() AS d ON d.stream = s.stream
+        GROUP BY s.stream
     ),
-    aggregate AS (
+    aggregate AS MATERIALIZED (
         SELECT
-            p.object,
-            p.live_every,
-            now() - p.live_end - telemetry.bucket_width(split_part(p.object, '_', 2)) AS due_until,
-            d.newest,
-            d.stream,
-            telemetry.held_until(substr(p.object, 4)) AS watermark
-        FROM ops.policy AS p
-        JOIN device AS d ON p.object LIKE 'bi.' || d.stream || '\_%'
+            l.aggregate, CASE WHEN l.stale_ranges <> '{}' THEN now() - l.received_until ELSE INTERVAL '0' END AS lag,
+            telemetry.refresh_patience(substring(l.aggregate FROM '[.](meter|vehicle)_')) AS patience
+        FROM ops.measure_aggregate_lag() AS l
     ),
     job AS MATERIALIZED (
         SELECT
@@ -60,20 +46,11 @@ AS $$
         LEFT JOIN timescaledb_information.job_stats AS s ON s.job_id = j.job_id
         LEFT JOIN ops.job_run AS r ON r.job_id = j.job_id
     )
-    SELECT
-        'energy_aggregate_lag_seconds', jsonb_build_object('aggregate', a.object),
-        CASE
-            WHEN a.newest >= a.watermark THEN extract(EPOCH FROM greatest(a.due_until - greatest(a.watermark, (
-                SELECT min(c.range_start) FROM chunk AS c
-                WHERE c.object = 'telemetry.' || a.stream || '_telemetry_history' AND a.watermark < c.range_start + INTERVAL '1 day'
-            )), INTERVAL '0'))
-            ELSE 0
-        END
+    SELECT 'energy_aggregate_lag_seconds', jsonb_build_object('aggregate', a.aggregate), extract(EPOCH FROM a.lag)
     FROM aggregate AS a
     UNION ALL
     SELECT
-        'energy_aggregate_lag_limit_seconds', jsonb_build_object('aggregate', a.object),
-        extract(EPOCH FROM 2 * (a.live_every + INTERVAL '5 minutes'))
+        'energy_aggregate_lag_limit_seconds', jsonb_build_object('aggregate', a.aggregate), extract(EPOCH FROM a.patience)
     FROM aggregate AS a
     UNION ALL
     SELECT 'energy_job_healthy', j.labels, (j.health = 'ok')::integer FROM job AS j

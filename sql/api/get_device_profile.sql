@@ -1,4 +1,4 @@
--- A device that nobody has said anything of has the profile of most: interval energy, once a minute.
+-- A device that nobody has said anything of has the profile of most: interval energy, as often as it is seen to send.
 
 CREATE OR REPLACE FUNCTION api.get_device_profile(p_stream text, p_device_id text)
 RETURNS TABLE (
@@ -7,6 +7,8 @@ RETURNS TABLE (
     register_max double precision,
     max_kw double precision,
     expected_interval_s double precision,
+    observed_interval_s double precision,
+    retired boolean,
     set_at timestamptz
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -17,11 +19,13 @@ BEGIN
     RETURN QUERY
     SELECT
         p_device_id, coalesce(p.energy_kind, 'interval'), p.register_max_kwh, p.max_kw,
-        coalesce(extract(EPOCH FROM p.expected_interval)::double precision, 60), p.set_at
+        extract(EPOCH FROM p.expected_interval)::double precision,
+        extract(EPOCH FROM known.observed_interval)::double precision,
+        coalesce(p.retired_at >= coalesce(known.received_at, '-infinity'), FALSE), p.set_at
     FROM (
-        SELECT FROM telemetry.meter_current_status AS s WHERE p_stream = 'meter' AND s.meter_id = p_device_id
+        SELECT s.received_at, s.observed_interval FROM telemetry.meter_current_status AS s WHERE p_stream = 'meter' AND s.meter_id = p_device_id
         UNION ALL
-        SELECT FROM telemetry.vehicle_current_status AS s WHERE p_stream = 'vehicle' AND s.vehicle_id = p_device_id
+        SELECT s.received_at, s.observed_interval FROM telemetry.vehicle_current_status AS s WHERE p_stream = 'vehicle' AND s.vehicle_id = p_device_id
     ) AS known
     FULL JOIN (
         SELECT * FROM telemetry.device_profile AS p WHERE p.stream = p_stream AND p.device_id = p_device_id
@@ -38,4 +42,4 @@ REVOKE EXECUTE ON FUNCTION api.get_device_profile (text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.get_device_profile (text, text) TO energy_service;
 
 COMMENT ON FUNCTION api.get_device_profile (text, text) IS
-'The profile of a device (p_stream: meter or vehicle): energy_kind (interval, register), register_max (kWh), max_kw (kW), expected_interval_s (seconds), and when it was set, NULL where it is the profile of a device of which nothing is said. Raises IE001 (vehicle) or IE002 (meter) for an unknown device';
+'The profile of a device (p_stream: meter or vehicle): energy_kind (interval, register), register_max (kWh), max_kw (kW), expected_interval_s (seconds; NULL: as observed), observed_interval_s (seconds; NULL before the second reading), whether it is retired and has not reported since, and when it was set, NULL where it is the profile of a device of which nothing is said. Raises IE001 (vehicle) or IE002 (meter) for an unknown device';

@@ -1,12 +1,12 @@
--- What a page about the whole fleet shows, at a price that allows to ask every minute: sums of the aggregates and the tables
--- of current status. Exact windows are api.get_fleet_summary's business.
--- The worst are those that lose most of what they draw: a vehicle that was not charged (nothing delivered, and less than
--- 1 kWh drawn, by a charger in standby) is not among them.
+-- What a page about the whole fleet shows, at a price that allows to ask every minute. Of a small fleet all is exact at this
+-- moment. Of a large one it is what the aggregates hold, and says so: energies end at period_end (energy_until today), and
+-- readings received after received_until are not in them. Exact windows of any fleet are api.get_fleet_summary's business.
 
 CREATE OR REPLACE FUNCTION api.get_fleet_overview(
     OUT time_zone text,
     OUT today_start timestamptz,
     OUT energy_until timestamptz,
+    OUT received_until timestamptz,
     OUT kwh_consumed_ac_today double precision,
     OUT kwh_delivered_dc_today double precision,
     OUT period_start timestamptz,
@@ -16,6 +16,7 @@ CREATE OR REPLACE FUNCTION api.get_fleet_overview(
     OUT vehicles_normal bigint,
     OUT vehicles_low bigint,
     OUT vehicles_impossible bigint,
+    OUT vehicles_idle bigint,
     OUT vehicles_unknown bigint,
     OUT distribution jsonb,
     OUT hours jsonb,
@@ -28,45 +29,58 @@ SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_meter record;
-    v_vehicle record;
+    v_is_exact CONSTANT boolean := telemetry.is_small_fleet();
     v_ac double precision;
     v_dc double precision;
 BEGIN
     SELECT f.time_zone INTO time_zone FROM telemetry.fleet AS f;
     today_start := date_trunc('day', now(), time_zone);
-    SELECT e.kwh, e.kwh_until INTO v_meter FROM telemetry.energy_since('meter', today_start) AS e;
-    SELECT e.kwh, e.kwh_until INTO v_vehicle FROM telemetry.energy_since('vehicle', today_start) AS e;
-    energy_until := least(v_meter.kwh_until, v_vehicle.kwh_until);
-    kwh_consumed_ac_today := round(v_meter.kwh::numeric, 9)::double precision;
-    kwh_delivered_dc_today := round(v_vehicle.kwh::numeric, 9)::double precision;
-
-    period_end := CASE
-        WHEN telemetry.is_small_fleet() THEN now()
-        ELSE greatest(
-            now() - INTERVAL '1 day', least(telemetry.held_until('meter_hourly'), telemetry.held_until('vehicle_hourly'))
-        )
-    END;
-    period_start := date_trunc('hour', period_end + INTERVAL '59 minutes 59 seconds', 'UTC') - INTERVAL '1 day';
+    IF v_is_exact THEN
+        period_end := now();
+        received_until := now();
+    ELSE
+        period_end := least(now(), greatest(
+            now() - INTERVAL '1 day', least(telemetry.held_until('meter_15min'), telemetry.held_until('vehicle_15min'))
+        ));
+        SELECT min(r.received_until) INTO received_until FROM telemetry.refresh_state AS r;
+    END IF;
+    period_start := date_trunc('hour', period_end + INTERVAL '59 minutes 59.999999 seconds', 'UTC') - INTERVAL '1 day';
+    energy_until := greatest(today_start, period_end);
+    SELECT round(sum(s.kwh)::numeric, 9)::double precision INTO kwh_consumed_ac_today
+    FROM telemetry.sum_fleet('meter', today_start, energy_until, v_is_exact) AS s;
+    SELECT round(sum(s.kwh)::numeric, 9)::double precision INTO kwh_delivered_dc_today
+    FROM telemetry.sum_fleet('vehicle', today_start, energy_until, v_is_exact) AS s;
 
     WITH total AS MATERIALIZED (
-        SELECT t.vehicle_id, t.bucket, t.kwh_consumed_ac AS kwh_ac, t.kwh_delivered_dc AS kwh_dc
-        FROM telemetry.fleet_sums(period_start, period_end) AS t
+        SELECT t.vehicle_id, t.bucket, t.meter_id, t.kwh_consumed_ac AS kwh_ac, t.kwh_delivered_dc AS kwh_dc
+        FROM telemetry.fleet_sums(period_start, period_end, v_is_exact) AS t
     ),
     balance AS MATERIALIZED (
         SELECT
             t.vehicle_id, t.kwh_ac, t.kwh_dc,
-            telemetry.efficiency_ratio(t.kwh_ac, t.kwh_dc) AS ratio,
-            telemetry.efficiency_status(t.kwh_ac, t.kwh_dc) AS status
+            telemetry.efficiency_ratio(t.kwh_ac, t.kwh_dc, period_end - period_start, i.expected, f.standby_kw) AS ratio,
+            telemetry.efficiency_status(t.kwh_ac, t.kwh_dc, period_end - period_start, i.expected, f.standby_kw) AS status
         FROM total AS t
+        CROSS JOIN telemetry.fleet AS f
+        LEFT JOIN telemetry.device_profile AS mp ON mp.stream = 'meter' AND mp.device_id = t.meter_id
+        LEFT JOIN telemetry.meter_current_status AS ms ON ms.meter_id = t.meter_id
+        LEFT JOIN telemetry.device_profile AS vp ON vp.stream = 'vehicle' AND vp.device_id = t.vehicle_id
+        LEFT JOIN telemetry.vehicle_current_status AS vs ON vs.vehicle_id = t.vehicle_id
+        CROSS JOIN LATERAL (
+            SELECT greatest(
+                telemetry.expected_interval(mp.expected_interval, ms.observed_interval),
+                telemetry.expected_interval(vp.expected_interval, vs.observed_interval)
+            ) AS expected
+        ) AS i
         WHERE t.vehicle_id IS NOT NULL
     )
     SELECT
-        sum(b.kwh_ac) FILTER (WHERE b.kwh_dc IS NOT NULL),
-        sum(b.kwh_dc) FILTER (WHERE b.kwh_ac IS NOT NULL),
+        sum(b.kwh_ac) FILTER (WHERE b.status IN ('normal', 'low', 'impossible')),
+        sum(b.kwh_dc) FILTER (WHERE b.status IN ('normal', 'low', 'impossible')),
         count(*) FILTER (WHERE b.status = 'normal'),
         count(*) FILTER (WHERE b.status = 'low'),
         count(*) FILTER (WHERE b.status = 'impossible'),
+        count(*) FILTER (WHERE b.status = 'idle'),
         count(*) FILTER (WHERE b.status = 'unknown'),
         (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -98,26 +112,26 @@ BEGIN
             FROM (
                 SELECT v.vehicle_id, v.kwh_ac, v.kwh_dc, v.ratio, v.status
                 FROM balance AS v
-                WHERE v.ratio IS NOT NULL AND (v.kwh_dc > 0 OR v.kwh_ac >= 1)
+                WHERE v.ratio IS NOT NULL
                 ORDER BY v.ratio, v.vehicle_id
                 LIMIT 8
             ) AS w
         )
     INTO
-        v_ac, v_dc, vehicles_normal, vehicles_low, vehicles_impossible, vehicles_unknown, distribution, hours, worst
+        v_ac, v_dc, vehicles_normal, vehicles_low, vehicles_impossible, vehicles_idle, vehicles_unknown, distribution, hours, worst
     FROM balance AS b;
 
-    efficiency_ratio := telemetry.efficiency_ratio(v_ac, v_dc);
-    efficiency_status := telemetry.efficiency_status(v_ac, v_dc);
+    efficiency_ratio := telemetry.plain_ratio(v_ac, v_dc);
+    efficiency_status := telemetry.fleet_status(v_ac, v_dc, vehicles_idle);
     worst := telemetry.with_trend(worst, today_start - INTERVAL '13 days');
 
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'stream', s.stream, 'deviceId', s.device_id, 'recordedAt', telemetry.format_utc(s.recorded_at),
-        'expectedIntervalS', s.expected_interval_s
+        'expectedIntervalS', extract(EPOCH FROM s.expected_interval)::double precision
     ) ORDER BY s.recorded_at DESC, s.device_id), '[]')
     INTO silent_devices
     FROM (
-        SELECT d.* FROM telemetry.silent_devices(5) AS d ORDER BY d.recorded_at DESC, d.device_id LIMIT 20
+        SELECT d.* FROM telemetry.list_devices() AS d WHERE d.is_silent ORDER BY d.recorded_at DESC, d.device_id LIMIT 20
     ) AS s;
 
     SELECT coalesce(jsonb_agg(jsonb_build_object('code', r.code, 'readings', r.readings, 'newest', telemetry.format_utc(r.newest))
@@ -136,4 +150,4 @@ REVOKE EXECUTE ON FUNCTION api.get_fleet_overview () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.get_fleet_overview () TO energy_service;
 
 COMMENT ON FUNCTION api.get_fleet_overview () IS
-'The fleet at a glance: its time zone; energy (kWh) of all meters and of all vehicles since its midnight, up to energy_until; of the last 24 whole or begun hours [period_start, period_end) how many vehicles have which efficiency, their energy hour by hour, and the 8 vehicles that lose most, with their days of two weeks; the 20 devices that have fallen silent last; refused readings of the last 24 hours by code. Of more than 1,000 meters or vehicles, energies end where the aggregates do (telemetry.is_small_fleet)';
+'The fleet at a glance: its time zone; energy (kWh) of all meters and of all vehicles since its midnight, up to energy_until; of the last 24 whole or begun hours, up to period_end, how many vehicles have which efficiency, their energy hour by hour, and the 8 vehicles that lose most of what they draw, with their days of two weeks; the 20 devices that have fallen silent last; rejected readings of the last 24 hours by code. Of more than 1,000 meters or vehicles (telemetry.is_small_fleet), energies end where the aggregates do, and hold what was received before received_until';

@@ -1,8 +1,8 @@
--- The fleet at a glance. Energies and ratio are those of the vehicles of which both sides are known, as in
--- bi.fleet_efficiency_daily.
+-- The fleet at a glance. Energies and ratio are those of the vehicles that are judged (normal, low, impossible), as in
+-- bi.fleet_efficiency_daily: what parked cars draw would make a fault of a quiet day.
 
 CREATE OR REPLACE FUNCTION api.get_fleet_summary(
-    p_start timestamptz, p_end timestamptz, p_hours double precision, p_silent_intervals double precision
+    p_start timestamptz, p_end timestamptz, p_hours double precision
 ) RETURNS TABLE (
     period_start timestamptz,
     period_end timestamptz,
@@ -14,6 +14,7 @@ CREATE OR REPLACE FUNCTION api.get_fleet_summary(
     vehicles_normal bigint,
     vehicles_low bigint,
     vehicles_impossible bigint,
+    vehicles_idle bigint,
     vehicles_unknown bigint,
     distribution api.efficiency_band [],
     silent_meters bigint,
@@ -25,17 +26,13 @@ SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM telemetry.require_value(
-        'silentIntervals', p_silent_intervals > 0 AND p_silent_intervals <= 1e6, 'more than 0 and at most 1e6'
-    );
     SELECT w.window_start, w.window_end INTO period_start, period_end
     FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w;
 
     WITH balance AS MATERIALIZED (
         SELECT
-            b.kwh_consumed_ac, b.kwh_delivered_dc,
-            telemetry.efficiency_ratio(b.kwh_consumed_ac, b.kwh_delivered_dc) AS ratio,
-            telemetry.efficiency_status(b.kwh_consumed_ac, b.kwh_delivered_dc) AS status
+            b.kwh_consumed_ac, b.kwh_delivered_dc, b.efficiency_ratio AS ratio, b.efficiency_status AS status,
+            b.efficiency_status IN ('normal', 'low', 'impossible') AS is_judged
         FROM telemetry.fleet_balance(period_start, period_end) AS b
     ),
     band AS (
@@ -43,12 +40,13 @@ BEGIN
         FROM generate_series(0, 20) AS s (number)
     )
     SELECT
-        sum(b.kwh_consumed_ac) FILTER (WHERE b.kwh_delivered_dc IS NOT NULL),
-        sum(b.kwh_delivered_dc) FILTER (WHERE b.kwh_consumed_ac IS NOT NULL),
+        sum(b.kwh_consumed_ac) FILTER (WHERE b.is_judged),
+        sum(b.kwh_delivered_dc) FILTER (WHERE b.is_judged),
         count(*),
         count(*) FILTER (WHERE b.status = 'normal'),
         count(*) FILTER (WHERE b.status = 'low'),
         count(*) FILTER (WHERE b.status = 'impossible'),
+        count(*) FILTER (WHERE b.status = 'idle'),
         count(*) FILTER (WHERE b.status = 'unknown'),
         (
             SELECT array_agg(ROW(d.ratio_from, d.ratio_to, d.vehicles)::api.efficiency_band ORDER BY d.ratio_from)
@@ -62,11 +60,11 @@ BEGIN
         )
     INTO
         total_energy_consumed_ac, total_energy_delivered_dc, vehicles,
-        vehicles_normal, vehicles_low, vehicles_impossible, vehicles_unknown, distribution
+        vehicles_normal, vehicles_low, vehicles_impossible, vehicles_idle, vehicles_unknown, distribution
     FROM balance AS b;
 
-    efficiency_ratio := telemetry.efficiency_ratio(total_energy_consumed_ac, total_energy_delivered_dc);
-    efficiency_status := telemetry.efficiency_status(total_energy_consumed_ac, total_energy_delivered_dc);
+    efficiency_ratio := telemetry.plain_ratio(total_energy_consumed_ac, total_energy_delivered_dc);
+    efficiency_status := telemetry.fleet_status(total_energy_consumed_ac, total_energy_delivered_dc, vehicles_idle);
     total_energy_consumed_ac := round(total_energy_consumed_ac::numeric, 9)::double precision;
     total_energy_delivered_dc := round(total_energy_delivered_dc::numeric, 9)::double precision;
 
@@ -75,7 +73,9 @@ BEGIN
         count(*) FILTER (WHERE s.stream = 'vehicle'),
         coalesce(
             array_agg(
-                ROW(s.stream, s.device_id, s.recorded_at, s.expected_interval_s)::api.silent_device
+                ROW(
+                    s.stream, s.device_id, s.recorded_at, extract(EPOCH FROM s.expected_interval)::double precision
+                )::api.silent_device
                 ORDER BY s.recorded_at, s.device_id
             ) FILTER (WHERE s.rank <= 100),
             '{}'
@@ -83,20 +83,21 @@ BEGIN
     INTO silent_meters, silent_vehicles, silent_devices
     FROM (
         SELECT d.*, row_number() OVER (ORDER BY d.recorded_at, d.device_id) AS rank
-        FROM telemetry.silent_devices(p_silent_intervals) AS d
+        FROM telemetry.list_devices() AS d
+        WHERE d.is_silent
     ) AS s;
     RETURN NEXT;
 END;
 $$;
 
 REVOKE EXECUTE ON FUNCTION api.get_fleet_summary (
-    timestamptz, timestamptz, double precision, double precision
+    timestamptz, timestamptz, double precision
 ) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.get_fleet_summary (
-    timestamptz, timestamptz, double precision, double precision
+    timestamptz, timestamptz, double precision
 ) TO energy_service;
 
 COMMENT ON FUNCTION api.get_fleet_summary (
-    timestamptz, timestamptz, double precision, double precision
+    timestamptz, timestamptz, double precision
 ) IS
-'The fleet''s energy balance (kWh) in a window (as api.get_vehicle_performance has it), over the vehicles of which both sides are known; how many vehicles there are of each status and each twentieth of efficiency; and the devices that have been silent for more than p_silent_intervals of their expected intervals: how many, and the 100 that have been so for longest. Raises IE003 for an impossible window, IE004 for p_silent_intervals out of range';
+'The fleet''s energy balance (kWh) in a window (as api.get_vehicle_performance has it), over the vehicles that are judged; how many vehicles there are of each status and each twentieth of efficiency; and the devices that are silent (telemetry.is_silent): how many, and the 100 that have been so for longest. Raises IE003 for an impossible window';

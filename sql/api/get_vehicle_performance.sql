@@ -24,6 +24,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
     v_segment record;
+    v_standby_kw CONSTANT double precision := (SELECT f.standby_kw FROM telemetry.fleet AS f);
+    v_interval interval := telemetry.device_interval('vehicle', p_vehicle_id);
     v_kwh double precision;
     v_readings bigint;
 BEGIN
@@ -32,7 +34,7 @@ BEGIN
 
     PERFORM telemetry.require_vehicle(p_vehicle_id);
 
-    SELECT sum(r.kwh), round((sum(r.measure_sum) / sum(r.readings))::numeric, 2)::double precision, coalesce(sum(r.readings), 0)
+    SELECT sum(r.kwh), round((sum(r.measure_sum) / nullif(sum(r.measure_readings), 0))::numeric, 2)::double precision, coalesce(sum(r.readings), 0)
     INTO total_energy_delivered_dc, avg_battery_temp, vehicle_readings
     FROM telemetry.sum_readings('vehicle', period_start, period_end, p_vehicle_id) AS r;
 
@@ -50,14 +52,19 @@ BEGIN
         IF v_readings > 0 THEN
             total_energy_consumed_ac := coalesce(total_energy_consumed_ac, 0) + v_kwh;
             meter_readings := meter_readings + v_readings;
+            v_interval := greatest(v_interval, telemetry.device_interval('meter', v_segment.meter_id));
         END IF;
         IF v_segment.meter_id <> ALL (meter_ids) THEN
             meter_ids := meter_ids || v_segment.meter_id;
         END IF;
     END LOOP;
 
-    efficiency_ratio := telemetry.efficiency_ratio(total_energy_consumed_ac, total_energy_delivered_dc);
-    efficiency_status := telemetry.efficiency_status(total_energy_consumed_ac, total_energy_delivered_dc);
+    efficiency_ratio := telemetry.efficiency_ratio(
+        total_energy_consumed_ac, total_energy_delivered_dc, period_end - period_start, v_interval, v_standby_kw
+    );
+    efficiency_status := telemetry.efficiency_status(
+        total_energy_consumed_ac, total_energy_delivered_dc, period_end - period_start, v_interval, v_standby_kw
+    );
     -- nine decimals (a microwatt-hour) hide the last bits of the sums and nothing that a meter measures
     total_energy_consumed_ac := round(total_energy_consumed_ac::numeric, 9)::double precision;
     total_energy_delivered_dc := round(total_energy_delivered_dc::numeric, 9)::double precision;
@@ -69,4 +76,4 @@ REVOKE EXECUTE ON FUNCTION api.get_vehicle_performance (text, timestamptz, times
 GRANT EXECUTE ON FUNCTION api.get_vehicle_performance (text, timestamptz, timestamptz, double precision) TO energy_service;
 
 COMMENT ON FUNCTION api.get_vehicle_performance (text, timestamptz, timestamptz, double precision) IS
-'A vehicle''s energy balance over [period_start, period_end): AC consumed by its meters and DC delivered to it (kWh; NULL without a reading on that side), their ratio to 4 decimals, its status (normal, low, impossible, unknown), mean battery temperature (degrees Celsius), the meters that fed it and the readings counted. The window: start and end, or one of them with hours, or the last 24 hours. Raises IE001 for an unknown vehicle, IE003 for an impossible window';
+'A vehicle''s energy balance over the readings after period_start, up to and including period_end: AC consumed by its meters and DC delivered to it (kWh; NULL without a reading on that side), their ratio to 4 decimals, its status (telemetry.efficiency_status), mean battery temperature (degrees Celsius), the meters that fed it and the readings counted. The window: start and end, or one of them with hours, or the last 24 hours. Raises IE001 for an unknown vehicle, IE003 for an impossible window';

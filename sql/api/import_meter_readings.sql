@@ -54,10 +54,6 @@ BEGIN
         FROM refused AS r;
     END IF;
 
-    PERFORM telemetry.mark_stale_days(min(s.recorded_at), max(s.recorded_at))
-    FROM pg_temp.import_meter_reading AS s
-    HAVING count(*) > 0;
-
     IF p_new AND NOT EXISTS (
         SELECT FROM telemetry.device_profile AS p
         WHERE
@@ -66,18 +62,23 @@ BEGIN
     ) THEN
         BEGIN
             INSERT INTO telemetry.meter_telemetry_history
-                (meter_id, recorded_at, kwh_consumed_ac, voltage)
-            SELECT meter_id, recorded_at, kwh_consumed_ac, voltage
+                (meter_id, counted_at, kwh_consumed_ac, voltage)
+            SELECT meter_id, telemetry.counted_at(recorded_at), kwh_consumed_ac, voltage
             FROM pg_temp.import_meter_reading
             ORDER BY meter_id, recorded_at;
             GET DIAGNOSTICS v_stored = ROW_COUNT;
 
             INSERT INTO telemetry.meter_current_status AS status
-                (meter_id, recorded_at, kwh_consumed_ac, voltage)
-            SELECT meter_id, recorded_at, kwh_consumed_ac, voltage
+                (meter_id, recorded_at, kwh_consumed_ac, voltage, observed_interval)
+            SELECT
+                meter_id, recorded_at, kwh_consumed_ac, voltage,
+                -- over the whole chunk: the mean gap stands for each, and finding the last gap would sort the chunk again
+                telemetry.observe_interval(
+                    NULL, NULL, (recorded_at - latest.first_at) / nullif(latest.readings - 1, 0)
+                )
             FROM pg_temp.import_meter_reading
             JOIN (
-                SELECT meter_id, max(recorded_at) AS recorded_at
+                SELECT meter_id, max(recorded_at) AS recorded_at, min(recorded_at) AS first_at, count(*) AS readings
                 FROM pg_temp.import_meter_reading
                 GROUP BY meter_id
             ) AS latest USING (meter_id, recorded_at)
@@ -86,7 +87,10 @@ BEGIN
                 recorded_at = excluded.recorded_at,
                 received_at = excluded.received_at,
                 kwh_consumed_ac = excluded.kwh_consumed_ac,
-                voltage = excluded.voltage
+                voltage = excluded.voltage,
+                observed_interval = telemetry.observe_interval(
+                    status.observed_interval, excluded.recorded_at - status.recorded_at, excluded.observed_interval
+                )
             WHERE status.recorded_at < excluded.recorded_at;
 
             RETURN QUERY SELECT 'stored', v_stored, NULL::integer, NULL::text;

@@ -54,10 +54,6 @@ BEGIN
         FROM refused AS r;
     END IF;
 
-    PERFORM telemetry.mark_stale_days(min(s.recorded_at), max(s.recorded_at))
-    FROM pg_temp.import_vehicle_reading AS s
-    HAVING count(*) > 0;
-
     IF p_new AND NOT EXISTS (
         SELECT FROM telemetry.device_profile AS p
         WHERE
@@ -66,18 +62,23 @@ BEGIN
     ) THEN
         BEGIN
             INSERT INTO telemetry.vehicle_telemetry_history
-                (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp)
-            SELECT vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp
+                (vehicle_id, counted_at, soc, kwh_delivered_dc, battery_temp)
+            SELECT vehicle_id, telemetry.counted_at(recorded_at), soc, kwh_delivered_dc, battery_temp
             FROM pg_temp.import_vehicle_reading
             ORDER BY vehicle_id, recorded_at;
             GET DIAGNOSTICS v_stored = ROW_COUNT;
 
             INSERT INTO telemetry.vehicle_current_status AS status
-                (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp)
-            SELECT vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp
+                (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, observed_interval)
+            SELECT
+                vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp,
+                -- over the whole chunk: the mean gap stands for each, and finding the last gap would sort the chunk again
+                telemetry.observe_interval(
+                    NULL, NULL, (recorded_at - latest.first_at) / nullif(latest.readings - 1, 0)
+                )
             FROM pg_temp.import_vehicle_reading
             JOIN (
-                SELECT vehicle_id, max(recorded_at) AS recorded_at
+                SELECT vehicle_id, max(recorded_at) AS recorded_at, min(recorded_at) AS first_at, count(*) AS readings
                 FROM pg_temp.import_vehicle_reading
                 GROUP BY vehicle_id
             ) AS latest USING (vehicle_id, recorded_at)
@@ -87,7 +88,10 @@ BEGIN
                 received_at = excluded.received_at,
                 soc = excluded.soc,
                 kwh_delivered_dc = excluded.kwh_delivered_dc,
-                battery_temp = excluded.battery_temp
+                battery_temp = excluded.battery_temp,
+                observed_interval = telemetry.observe_interval(
+                    status.observed_interval, excluded.recorded_at - status.recorded_at, excluded.observed_interval
+                )
             WHERE status.recorded_at < excluded.recorded_at;
 
             RETURN QUERY SELECT 'stored', v_stored, NULL::integer, NULL::text;

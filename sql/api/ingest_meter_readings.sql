@@ -37,24 +37,29 @@ BEGIN
             ORDER BY r.meter_id, r.recorded_at, r.position
         ),
         stored AS (
-            INSERT INTO telemetry.meter_telemetry_history (meter_id, recorded_at, kwh_consumed_ac, voltage)
-            SELECT meter_id, recorded_at, kwh_consumed_ac, voltage
+            INSERT INTO telemetry.meter_telemetry_history (meter_id, counted_at, kwh_consumed_ac, voltage)
+            SELECT meter_id, telemetry.counted_at(recorded_at), kwh_consumed_ac, voltage
             FROM candidate
             ORDER BY meter_id, recorded_at
             ON CONFLICT DO NOTHING
-            RETURNING meter_id, recorded_at, received_at, kwh_consumed_ac, voltage
+            RETURNING meter_id, telemetry.recorded_at(counted_at) AS recorded_at, received_at, kwh_consumed_ac, voltage
         ),
         latest AS (
             INSERT INTO telemetry.meter_current_status AS status
-                (meter_id, recorded_at, received_at, kwh_consumed_ac, voltage)
-            SELECT DISTINCT ON (meter_id) meter_id, recorded_at, received_at, kwh_consumed_ac, voltage
+                (meter_id, recorded_at, received_at, kwh_consumed_ac, voltage, observed_interval)
+            SELECT DISTINCT ON (meter_id)
+                meter_id, recorded_at, received_at, kwh_consumed_ac, voltage,
+                telemetry.observe_interval(NULL, NULL, recorded_at - lag(recorded_at) OVER (PARTITION BY meter_id ORDER BY recorded_at))
             FROM stored
             ORDER BY meter_id, recorded_at DESC
             ON CONFLICT (meter_id) DO UPDATE SET
                 recorded_at = excluded.recorded_at,
                 received_at = excluded.received_at,
                 kwh_consumed_ac = excluded.kwh_consumed_ac,
-                voltage = excluded.voltage
+                voltage = excluded.voltage,
+                observed_interval = telemetry.observe_interval(
+                    status.observed_interval, excluded.recorded_at - status.recorded_at, excluded.observed_interval
+                )
             WHERE status.recorded_at < excluded.recorded_at
         )
         SELECT array_agg(candidate.position) INTO v_stored

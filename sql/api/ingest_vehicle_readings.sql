@@ -37,17 +37,19 @@ BEGIN
             ORDER BY r.vehicle_id, r.recorded_at, r.position
         ),
         stored AS (
-            INSERT INTO telemetry.vehicle_telemetry_history (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp)
-            SELECT vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp
+            INSERT INTO telemetry.vehicle_telemetry_history (vehicle_id, counted_at, soc, kwh_delivered_dc, battery_temp)
+            SELECT vehicle_id, telemetry.counted_at(recorded_at), soc, kwh_delivered_dc, battery_temp
             FROM candidate
             ORDER BY vehicle_id, recorded_at
             ON CONFLICT DO NOTHING
-            RETURNING vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp
+            RETURNING vehicle_id, telemetry.recorded_at(counted_at) AS recorded_at, received_at, soc, kwh_delivered_dc, battery_temp
         ),
         latest AS (
             INSERT INTO telemetry.vehicle_current_status AS status
-                (vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp)
-            SELECT DISTINCT ON (vehicle_id) vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp
+                (vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp, observed_interval)
+            SELECT DISTINCT ON (vehicle_id)
+                vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp,
+                telemetry.observe_interval(NULL, NULL, recorded_at - lag(recorded_at) OVER (PARTITION BY vehicle_id ORDER BY recorded_at))
             FROM stored
             ORDER BY vehicle_id, recorded_at DESC
             ON CONFLICT (vehicle_id) DO UPDATE SET
@@ -55,7 +57,10 @@ BEGIN
                 received_at = excluded.received_at,
                 soc = excluded.soc,
                 kwh_delivered_dc = excluded.kwh_delivered_dc,
-                battery_temp = excluded.battery_temp
+                battery_temp = excluded.battery_temp,
+                observed_interval = telemetry.observe_interval(
+                    status.observed_interval, excluded.recorded_at - status.recorded_at, excluded.observed_interval
+                )
             WHERE status.recorded_at < excluded.recorded_at
         )
         SELECT array_agg(candidate.position) INTO v_stored

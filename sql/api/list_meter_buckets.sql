@@ -1,4 +1,4 @@
--- A page of what BI people see of a device, in the same buckets.
+-- A page of what BI people see of a device, in the same buckets, and exact at this moment.
 
 CREATE OR REPLACE FUNCTION api.list_meter_buckets(
     p_meter_id text,
@@ -14,30 +14,28 @@ CREATE OR REPLACE FUNCTION api.list_meter_buckets(
     readings bigint,
     voltage_min double precision,
     voltage_avg double precision,
-    voltage_max double precision
+    voltage_max double precision,
+    is_open boolean
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_page record;
+    v_buckets record;
 BEGIN
-    PERFORM telemetry.bucket_width(p_resolution);
-    SELECT p.page_start, p.page_end INTO v_page
-    FROM telemetry.resolve_page('meter', p_meter_id, p_start, p_end, p_hours, p_after) AS p;
+    PERFORM telemetry.require_device('meter', p_meter_id);
+    SELECT b.first_start, b.last_end INTO v_buckets
+    FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w
+    CROSS JOIN LATERAL telemetry.resolve_buckets(
+        p_resolution, greatest(w.window_start, p_after + INTERVAL '1 microsecond'), w.window_end
+    ) AS b;
 
-    -- EXECUTE: the bounds are constants to the planner, which opens the chunks of that time only
-    RETURN QUERY EXECUTE format(
-        $query$
-            SELECT a.bucket, a.kwh_consumed_ac, a.readings, a.voltage_min, a.voltage_avg, a.voltage_max
-            FROM bi.%I AS a
-            WHERE a.meter_id = $1 AND a.bucket >= $2 AND a.bucket < $3
-            ORDER BY a.bucket
-            LIMIT $4
-        $query$,
-        'meter_' || p_resolution
-    ) USING p_meter_id, v_page.page_start, v_page.page_end, p_limit;
+    RETURN QUERY
+    SELECT b.bucket, b.kwh, b.readings, b.measure_min, b.measure_avg, b.measure_max, b.is_open
+    FROM telemetry.list_buckets(
+        'meter', p_resolution, v_buckets.first_start, v_buckets.last_end, ARRAY[p_meter_id], p_limit
+    ) AS b;
 END;
 $$;
 
@@ -51,4 +49,4 @@ GRANT EXECUTE ON FUNCTION api.list_meter_buckets (
 COMMENT ON FUNCTION api.list_meter_buckets (
     text, text, timestamptz, timestamptz, double precision, timestamptz, integer
 ) IS
-'At most p_limit rows of bi.meter_<p_resolution> (15min, hourly, daily) of a meter whose buckets begin in a window (as api.get_vehicle_performance has it), after p_after, in order of time: energy (kWh), readings, voltage (V). Raises IE002 for an unknown meter, IE003 for an impossible window, IE004 for another resolution';
+'At most p_limit buckets (p_resolution: 15min, hourly, daily) of a meter whose buckets begin in a window (as api.get_vehicle_performance has it), after p_after, in order of time: energy (kWh), readings, voltage (V), and whether the bucket is not over yet. Raises IE002 for an unknown meter, IE003 for an impossible window, IE004 for another resolution';

@@ -1,4 +1,4 @@
--- A page of what BI people see of a device, in the same buckets.
+-- A page of what BI people see of a device, in the same buckets, and exact at this moment.
 
 CREATE OR REPLACE FUNCTION api.list_vehicle_buckets(
     p_vehicle_id text,
@@ -16,30 +16,28 @@ CREATE OR REPLACE FUNCTION api.list_vehicle_buckets(
     battery_temp_avg double precision,
     battery_temp_max double precision,
     soc_first double precision,
-    soc_last double precision
+    soc_last double precision,
+    is_open boolean
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_page record;
+    v_buckets record;
 BEGIN
-    PERFORM telemetry.bucket_width(p_resolution);
-    SELECT p.page_start, p.page_end INTO v_page
-    FROM telemetry.resolve_page('vehicle', p_vehicle_id, p_start, p_end, p_hours, p_after) AS p;
+    PERFORM telemetry.require_device('vehicle', p_vehicle_id);
+    SELECT b.first_start, b.last_end INTO v_buckets
+    FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w
+    CROSS JOIN LATERAL telemetry.resolve_buckets(
+        p_resolution, greatest(w.window_start, p_after + INTERVAL '1 microsecond'), w.window_end
+    ) AS b;
 
-    -- EXECUTE: the bounds are constants to the planner, which opens the chunks of that time only
-    RETURN QUERY EXECUTE format(
-        $query$
-            SELECT a.bucket, a.kwh_delivered_dc, a.readings, a.battery_temp_min, a.battery_temp_avg, a.battery_temp_max, a.soc_first, a.soc_last
-            FROM bi.%I AS a
-            WHERE a.vehicle_id = $1 AND a.bucket >= $2 AND a.bucket < $3
-            ORDER BY a.bucket
-            LIMIT $4
-        $query$,
-        'vehicle_' || p_resolution
-    ) USING p_vehicle_id, v_page.page_start, v_page.page_end, p_limit;
+    RETURN QUERY
+    SELECT b.bucket, b.kwh, b.readings, b.measure_min, b.measure_avg, b.measure_max, b.soc_first, b.soc_last, b.is_open
+    FROM telemetry.list_buckets(
+        'vehicle', p_resolution, v_buckets.first_start, v_buckets.last_end, ARRAY[p_vehicle_id], p_limit
+    ) AS b;
 END;
 $$;
 
@@ -53,4 +51,4 @@ GRANT EXECUTE ON FUNCTION api.list_vehicle_buckets (
 COMMENT ON FUNCTION api.list_vehicle_buckets (
     text, text, timestamptz, timestamptz, double precision, timestamptz, integer
 ) IS
-'At most p_limit rows of bi.vehicle_<p_resolution> (15min, hourly, daily) of a vehicle whose buckets begin in a window (as api.get_vehicle_performance has it), after p_after, in order of time: energy (kWh), readings, battery temperature (degrees Celsius), state of charge (%). Raises IE001 for an unknown vehicle, IE003 for an impossible window, IE004 for another resolution';
+'At most p_limit buckets (p_resolution: 15min, hourly, daily) of a vehicle whose buckets begin in a window (as api.get_vehicle_performance has it), after p_after, in order of time: energy (kWh), readings, battery temperature (degrees Celsius), state of charge (%), and whether the bucket is not over yet. Raises IE001 for an unknown vehicle, IE003 for an impossible window, IE004 for another resolution';

@@ -1,4 +1,4 @@
--- Who is below a threshold, worst first. A page goes on after the last vehicle of the one before, in the same window.
+-- Who is below a threshold, worst first; idle vehicles have no ratio, and are not among them. A page goes on after the last vehicle of the one before, in the same window.
 
 CREATE OR REPLACE FUNCTION api.list_vehicle_efficiency(
     p_start timestamptz,
@@ -34,18 +34,17 @@ BEGIN
         b.vehicle_id,
         round(b.kwh_consumed_ac::numeric, 9)::double precision,
         round(b.kwh_delivered_dc::numeric, 9)::double precision,
-        e.ratio,
-        telemetry.efficiency_status(b.kwh_consumed_ac, b.kwh_delivered_dc),
+        b.efficiency_ratio,
+        b.efficiency_status,
         b.meter_readings,
         b.vehicle_readings,
         v_start,
         v_end
     FROM telemetry.fleet_balance(v_start, v_end) AS b
-    CROSS JOIN LATERAL telemetry.efficiency_ratio(b.kwh_consumed_ac, b.kwh_delivered_dc) AS e (ratio)
     WHERE
-        e.ratio < p_below
-        AND (p_after_vehicle_id IS NULL OR (e.ratio, b.vehicle_id) > (p_after_ratio, p_after_vehicle_id COLLATE "C"))
-    ORDER BY e.ratio, b.vehicle_id COLLATE "C"
+        b.efficiency_ratio < p_below
+        AND (p_after_vehicle_id IS NULL OR (b.efficiency_ratio, b.vehicle_id) > (p_after_ratio, p_after_vehicle_id COLLATE "C"))
+    ORDER BY b.efficiency_ratio, b.vehicle_id COLLATE "C"
     LIMIT p_limit;
 END;
 $$;

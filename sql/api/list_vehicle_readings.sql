@@ -22,10 +22,10 @@ BEGIN
     FROM telemetry.resolve_page('vehicle', p_vehicle_id, p_start, p_end, p_hours, p_after) AS p;
 
     RETURN QUERY
-    SELECT h.recorded_at, h.received_at, h.soc, h.kwh_delivered_dc, h.battery_temp, h.register_kwh
+    SELECT telemetry.recorded_at(h.counted_at), h.received_at, h.soc, h.kwh_delivered_dc, h.battery_temp, h.register_kwh
     FROM telemetry.vehicle_telemetry_history AS h
-    WHERE h.vehicle_id = p_vehicle_id AND h.recorded_at >= v_page.page_start AND h.recorded_at < v_page.page_end
-    ORDER BY h.recorded_at
+    WHERE h.vehicle_id = p_vehicle_id AND h.counted_at >= v_page.page_start AND h.counted_at < v_page.page_end
+    ORDER BY h.counted_at
     LIMIT p_limit;
 END;
 $$;

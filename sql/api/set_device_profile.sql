@@ -7,7 +7,8 @@ CREATE OR REPLACE FUNCTION api.set_device_profile(
     p_energy_kind text DEFAULT 'interval',
     p_register_max double precision DEFAULT NULL,
     p_max_kw double precision DEFAULT NULL,
-    p_expected_interval_s double precision DEFAULT 60
+    p_expected_interval_s double precision DEFAULT NULL,
+    p_retired boolean DEFAULT FALSE
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
@@ -27,32 +28,34 @@ BEGIN
         ),
         telemetry.require_value('maxKw', p_max_kw > 0 AND p_max_kw <= 1e6, 'more than 0 and at most 1e6 kW'),
         telemetry.require_value(
-            'expectedIntervalS', coalesce(p_expected_interval_s BETWEEN 1 AND 86400, FALSE),
+            'expectedIntervalS', p_expected_interval_s BETWEEN 1 AND 86400,
             'from 1 to 86400 seconds (a day)'
         );
 
     INSERT INTO telemetry.device_profile AS p
-        (stream, device_id, energy_kind, register_max_kwh, max_kw, expected_interval)
+        (stream, device_id, energy_kind, register_max_kwh, max_kw, expected_interval, retired_at)
     VALUES (
-        p_stream, p_device_id, p_energy_kind, p_register_max, p_max_kw, make_interval(secs => p_expected_interval_s)
+        p_stream, p_device_id, p_energy_kind, p_register_max, p_max_kw, make_interval(secs => p_expected_interval_s),
+        CASE WHEN p_retired THEN now() END
     )
     ON CONFLICT (stream, device_id) DO UPDATE SET
         energy_kind = excluded.energy_kind,
         register_max_kwh = excluded.register_max_kwh,
         max_kw = excluded.max_kw,
         expected_interval = excluded.expected_interval,
+        retired_at = excluded.retired_at,
         set_at = excluded.set_at;
 END;
 $$;
 
 REVOKE EXECUTE ON FUNCTION api.set_device_profile (
-    text, text, text, double precision, double precision, double precision
+    text, text, text, double precision, double precision, double precision, boolean
 ) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.set_device_profile (
-    text, text, text, double precision, double precision, double precision
+    text, text, text, double precision, double precision, double precision, boolean
 ) TO energy_service, energy_dba;
 
 COMMENT ON FUNCTION api.set_device_profile (
-    text, text, text, double precision, double precision, double precision
+    text, text, text, double precision, double precision, double precision, boolean
 ) IS
-'Sets the profile of a device (p_stream: meter or vehicle): p_energy_kind interval or register; p_register_max (kWh) where its register starts again from 0; p_max_kw (kW), above twice of which a reading is refused; p_expected_interval_s between two readings, seconds. Raises IE004 for what is none';
+'Sets the profile of a device (p_stream: meter or vehicle): p_energy_kind interval or register; p_register_max (kWh) where its register starts again from 0; p_max_kw (kW), above twice of which a reading is refused; p_expected_interval_s between two readings, seconds (NULL: as observed); p_retired, out of use until it reports again. Raises IE004 for what is none';

@@ -1,28 +1,31 @@
--- The fleet's day. Energies and ratio are those of the vehicles of which both sides are known: with one side of a vehicle
--- the ratio would say something of the gaps and nothing of the chargers.
+-- The fleet's day. Energies and ratio are those of the vehicles that are judged (normal, low, impossible): with one side of a
+-- vehicle the ratio would say something of the gaps, with what parked cars draw something of the quiet days, and nothing of
+-- the chargers.
 
 CREATE OR REPLACE VIEW bi.fleet_efficiency_daily AS
 SELECT
     f.bucket,
     f.kwh_consumed_ac,
     f.kwh_delivered_dc,
-    telemetry.efficiency_ratio(f.kwh_consumed_ac, f.kwh_delivered_dc) AS efficiency_ratio,
-    telemetry.efficiency_status(f.kwh_consumed_ac, f.kwh_delivered_dc) AS efficiency_status,
+    telemetry.plain_ratio(f.kwh_consumed_ac, f.kwh_delivered_dc) AS efficiency_ratio,
+    telemetry.fleet_status(f.kwh_consumed_ac, f.kwh_delivered_dc, f.vehicles_idle) AS efficiency_status,
     f.vehicles,
     f.vehicles_normal,
     f.vehicles_low,
     f.vehicles_impossible,
     f.vehicles_unknown,
-    f.vehicles_complete
+    f.vehicles_complete,
+    f.vehicles_idle
 FROM (
     SELECT
         v.bucket,
-        sum(v.kwh_consumed_ac) FILTER (WHERE v.kwh_delivered_dc IS NOT NULL) AS kwh_consumed_ac,
-        sum(v.kwh_delivered_dc) FILTER (WHERE v.kwh_consumed_ac IS NOT NULL) AS kwh_delivered_dc,
+        sum(v.kwh_consumed_ac) FILTER (WHERE v.efficiency_status IN ('normal', 'low', 'impossible')) AS kwh_consumed_ac,
+        sum(v.kwh_delivered_dc) FILTER (WHERE v.efficiency_status IN ('normal', 'low', 'impossible')) AS kwh_delivered_dc,
         count(*) AS vehicles,
         count(*) FILTER (WHERE v.efficiency_status = 'normal') AS vehicles_normal,
         count(*) FILTER (WHERE v.efficiency_status = 'low') AS vehicles_low,
         count(*) FILTER (WHERE v.efficiency_status = 'impossible') AS vehicles_impossible,
+        count(*) FILTER (WHERE v.efficiency_status = 'idle') AS vehicles_idle,
         count(*) FILTER (WHERE v.efficiency_status = 'unknown') AS vehicles_unknown,
         count(*) FILTER (WHERE v.is_complete) AS vehicles_complete
     FROM bi.vehicle_efficiency_daily AS v
@@ -31,15 +34,16 @@ FROM (
 
 GRANT SELECT ON bi.fleet_efficiency_daily TO energy_bi;
 
-COMMENT ON VIEW bi.fleet_efficiency_daily IS 'The fleet''s energy balance, day by day, over the vehicles of which both sides are known';
+COMMENT ON VIEW bi.fleet_efficiency_daily IS 'The fleet''s energy balance, day by day, over the vehicles that are judged';
 COMMENT ON COLUMN bi.fleet_efficiency_daily.bucket IS 'Start of the day: midnight of the fleet''s time zone';
-COMMENT ON COLUMN bi.fleet_efficiency_daily.kwh_consumed_ac IS 'AC energy drawn, kWh, of vehicles with readings on both sides';
+COMMENT ON COLUMN bi.fleet_efficiency_daily.kwh_consumed_ac IS 'AC energy drawn, kWh, of the vehicles that are normal, low or impossible';
 COMMENT ON COLUMN bi.fleet_efficiency_daily.kwh_delivered_dc IS 'DC energy that reached the batteries, kWh, of the same vehicles';
 COMMENT ON COLUMN bi.fleet_efficiency_daily.efficiency_ratio IS 'DC delivered / AC consumed, 4 decimals';
-COMMENT ON COLUMN bi.fleet_efficiency_daily.efficiency_status IS 'What that says: low, normal, impossible, unknown';
+COMMENT ON COLUMN bi.fleet_efficiency_daily.efficiency_status IS 'low, normal or impossible; without such vehicles, idle where some were idle, else unknown';
 COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles IS 'Vehicles with a reading on either side';
 COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles_normal IS 'Vehicles from 0.85 to 1';
 COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles_low IS 'Vehicles below 0.85';
 COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles_impossible IS 'Vehicles above 1';
-COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles_unknown IS 'Vehicles with readings on one side only, or without energy';
+COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles_unknown IS 'Vehicles with readings on one side only, or whose interval is longer than the day';
 COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles_complete IS 'Vehicles with all expected readings on both sides';
+COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles_idle IS 'Vehicles to which nothing was delivered, and whose meter drew no more than in standby';

@@ -9,31 +9,34 @@ SELECT
     e.meter_id,
     e.kwh_consumed_ac,
     e.kwh_delivered_dc,
-    telemetry.efficiency_ratio(e.kwh_consumed_ac, e.kwh_delivered_dc) AS efficiency_ratio,
-    telemetry.efficiency_status(e.kwh_consumed_ac, e.kwh_delivered_dc) AS efficiency_status,
+    telemetry.efficiency_ratio(
+        e.kwh_consumed_ac, e.kwh_delivered_dc, e.length, greatest(i.of_meter, i.of_vehicle), f.standby_kw
+    ) AS efficiency_ratio,
+    telemetry.efficiency_status(
+        e.kwh_consumed_ac, e.kwh_delivered_dc, e.length, greatest(i.of_meter, i.of_vehicle), f.standby_kw
+    ) AS efficiency_status,
     e.meter_readings,
     e.vehicle_readings,
-    e.meter_readings_expected,
-    e.vehicle_readings_expected,
+    x.meter_readings AS meter_readings_expected,
+    x.vehicle_readings AS vehicle_readings_expected,
     least(
         1,
-        e.meter_readings / e.meter_readings_expected::double precision,
-        e.vehicle_readings / e.vehicle_readings_expected::double precision
+        e.meter_readings / x.meter_readings::double precision,
+        e.vehicle_readings / x.vehicle_readings::double precision
     ) AS readings_share,
-    -- a reading a moment late belongs to the next bucket: one less is not a gap, but none is
-    e.meter_readings >= greatest(1, e.meter_readings_expected - 1)
-    AND e.vehicle_readings >= greatest(1, e.vehicle_readings_expected - 1) AS is_complete
+    -- a reading that jitters over the edge belongs to the next bucket: one less is not a gap, but none is
+    e.meter_readings >= greatest(1, x.meter_readings - 1)
+    AND e.vehicle_readings >= greatest(1, x.vehicle_readings - 1) AS is_complete
 FROM (
     SELECT
         s.vehicle_id,
         s.bucket,
+        INTERVAL '1 hour' AS length,
         max(s.meter_id) AS meter_id,
         sum(s.kwh_consumed_ac) AS kwh_consumed_ac,
         sum(s.kwh_delivered_dc) AS kwh_delivered_dc,
         coalesce(sum(s.meter_readings), 0)::bigint AS meter_readings,
-        coalesce(sum(s.vehicle_readings), 0)::bigint AS vehicle_readings,
-        telemetry.expected_readings(INTERVAL '1 hour', max(s.meter_interval)) AS meter_readings_expected,
-        telemetry.expected_readings(INTERVAL '1 hour', max(s.vehicle_interval)) AS vehicle_readings_expected
+        coalesce(sum(s.vehicle_readings), 0)::bigint AS vehicle_readings
     FROM (
         SELECT
             v.vehicle_id,
@@ -42,11 +45,8 @@ FROM (
             NULL::double precision AS kwh_consumed_ac,
             v.kwh_delivered_dc,
             NULL::bigint AS meter_readings,
-            v.readings AS vehicle_readings,
-            NULL::interval AS meter_interval,
-            p.expected_interval AS vehicle_interval
+            v.readings AS vehicle_readings
         FROM bi.vehicle_hourly AS v
-        LEFT JOIN telemetry.device_profile AS p ON p.stream = 'vehicle' AND p.device_id = v.vehicle_id
         UNION ALL
         SELECT
             l.vehicle_id,
@@ -55,20 +55,31 @@ FROM (
             m.kwh_consumed_ac,
             NULL,
             m.readings,
-            NULL,
-            p.expected_interval,
-            q.expected_interval
+            NULL
         FROM bi.vehicle_meter AS l
         JOIN bi.meter_hourly AS m
             ON
                 l.meter_id = m.meter_id
                 AND (l.valid_from IS NULL OR m.bucket >= l.valid_from)
                 AND (l.valid_until IS NULL OR m.bucket < l.valid_until)
-        LEFT JOIN telemetry.device_profile AS p ON p.stream = 'meter' AND p.device_id = m.meter_id
-        LEFT JOIN telemetry.device_profile AS q ON q.stream = 'vehicle' AND q.device_id = l.vehicle_id
     ) AS s
     GROUP BY s.vehicle_id, s.bucket
-) AS e;
+) AS e
+LEFT JOIN telemetry.device_profile AS mp ON mp.stream = 'meter' AND mp.device_id = e.meter_id
+LEFT JOIN telemetry.meter_current_status AS ms ON ms.meter_id = e.meter_id
+LEFT JOIN telemetry.device_profile AS vp ON vp.stream = 'vehicle' AND vp.device_id = e.vehicle_id
+LEFT JOIN telemetry.vehicle_current_status AS vs ON vs.vehicle_id = e.vehicle_id
+CROSS JOIN LATERAL (
+    SELECT
+        telemetry.expected_interval(mp.expected_interval, ms.observed_interval) AS of_meter,
+        telemetry.expected_interval(vp.expected_interval, vs.observed_interval) AS of_vehicle
+) AS i
+CROSS JOIN LATERAL (
+    SELECT
+        telemetry.expected_readings(e.length, i.of_meter) AS meter_readings,
+        telemetry.expected_readings(e.length, i.of_vehicle) AS vehicle_readings
+) AS x
+CROSS JOIN telemetry.fleet AS f;
 
 GRANT SELECT ON bi.vehicle_efficiency_hourly TO energy_bi;
 
@@ -78,11 +89,11 @@ COMMENT ON COLUMN bi.vehicle_efficiency_hourly.bucket IS 'Start of the hour (of 
 COMMENT ON COLUMN bi.vehicle_efficiency_hourly.meter_id IS 'The meter that feeds the vehicle at the start of the bucket; NULL where it has no reading in it';
 COMMENT ON COLUMN bi.vehicle_efficiency_hourly.kwh_consumed_ac IS 'AC energy drawn by that meter, kWh; NULL without a reading';
 COMMENT ON COLUMN bi.vehicle_efficiency_hourly.kwh_delivered_dc IS 'DC energy that reached the battery, kWh; NULL without a reading';
-COMMENT ON COLUMN bi.vehicle_efficiency_hourly.efficiency_ratio IS 'DC delivered / AC consumed, 4 decimals; NULL where one side is unknown, or no AC was consumed';
-COMMENT ON COLUMN bi.vehicle_efficiency_hourly.efficiency_status IS 'low (below 0.85: a fault or leakage), normal (to 1), impossible (above 1), unknown (one side without readings, or no energy)';
+COMMENT ON COLUMN bi.vehicle_efficiency_hourly.efficiency_ratio IS 'DC delivered / AC consumed, 4 decimals; NULL where it is unknown or the vehicle was idle, or no AC was consumed. Do not average it: divide sums';
+COMMENT ON COLUMN bi.vehicle_efficiency_hourly.efficiency_status IS 'low (below 0.85: a fault or leakage), normal (to 1), impossible (above 1), idle (nothing delivered, and no more drawn than in standby), unknown (one side without readings, or a bucket shorter than the interval of either device)';
 COMMENT ON COLUMN bi.vehicle_efficiency_hourly.meter_readings IS 'Readings of the meter in the bucket';
 COMMENT ON COLUMN bi.vehicle_efficiency_hourly.vehicle_readings IS 'Readings of the vehicle in the bucket';
-COMMENT ON COLUMN bi.vehicle_efficiency_hourly.meter_readings_expected IS 'As many as the meter''s profile has one expect (one a minute without a profile)';
-COMMENT ON COLUMN bi.vehicle_efficiency_hourly.vehicle_readings_expected IS 'As many as the vehicle''s profile has one expect (one a minute without a profile)';
+COMMENT ON COLUMN bi.vehicle_efficiency_hourly.meter_readings_expected IS 'As many as the meter''s interval has one expect: what its profile says, else as observed, else a minute';
+COMMENT ON COLUMN bi.vehicle_efficiency_hourly.vehicle_readings_expected IS 'As many as the vehicle''s interval has one expect: what its profile says, else as observed, else a minute';
 COMMENT ON COLUMN bi.vehicle_efficiency_hourly.readings_share IS 'Readings / expected readings, of the side that has the smaller share, 0 to 1';
 COMMENT ON COLUMN bi.vehicle_efficiency_hourly.is_complete IS 'Whether each side has readings, and at most one of them is missing';

@@ -38,6 +38,6 @@ GRANT SELECT ON bi.vehicle_meter TO energy_bi;
 COMMENT ON VIEW bi.vehicle_meter IS 'Which meter feeds which vehicle, and when';
 COMMENT ON COLUMN bi.vehicle_meter.vehicle_id IS 'The vehicle''s id';
 COMMENT ON COLUMN bi.vehicle_meter.meter_id IS 'The id of the meter that feeds it';
-COMMENT ON COLUMN bi.vehicle_meter.valid_from IS 'From when (included); NULL: always before';
-COMMENT ON COLUMN bi.vehicle_meter.valid_until IS 'Until when (excluded); NULL: until further notice';
+COMMENT ON COLUMN bi.vehicle_meter.valid_from IS 'From when: readings stamped after it count for the meter; NULL: always before';
+COMMENT ON COLUMN bi.vehicle_meter.valid_until IS 'Until when: readings stamped up to and including it count for the meter; NULL: until further notice';
 COMMENT ON COLUMN bi.vehicle_meter.origin IS 'link: somebody said so; default: nobody has, and the ids say so';

@@ -1,5 +1,5 @@
--- Makes jobs and dimensions what ops.policy says, and touches nothing that is so already. What changes its tier or its age
--- gets a new job, which starts with a clean account.
+-- Makes jobs and dimensions what ops.policy says, and touches nothing that is so already. What changes its age
+-- or its pace gets a new job, which starts with a clean account.
 
 CREATE OR REPLACE FUNCTION ops.apply_policies(p_dry_run boolean DEFAULT FALSE)
 RETURNS TABLE (object text, setting text, was text, becomes text)

@@ -1,4 +1,4 @@
--- For the daily aggregates: TimescaleDB 2.23 makes a columnstore policy only where there is a refresh policy of its own.
+-- For the aggregates: TimescaleDB makes a columnstore policy of one only beside a refresh policy of its own.
 -- No search_path is set, as a procedure that sets one may not commit: every name is qualified.
 
 CREATE OR REPLACE PROCEDURE ops.compress_due_chunks(p_job_id integer, p_config jsonb)
@@ -25,4 +25,4 @@ $$;
 REVOKE EXECUTE ON PROCEDURE ops.compress_due_chunks (integer, jsonb) FROM PUBLIC;
 
 COMMENT ON PROCEDURE ops.compress_due_chunks (integer, jsonb) IS
-'Moves the chunks of the object of p_config that are older than its compress_after to the columnstore; runs as a job, of which p_job_id tells nothing';
+'Moves the chunks of the object of p_config that are older than its compress_after to the columnstore; runs as a job, and p_job_id is ignored';

@@ -9,23 +9,20 @@ AS $$
         d.time_interval,
         (c.config ->> 'compress_after')::interval,
         (r.config ->> 'drop_after')::interval,
-        p.accept_for, -- nothing but the table itself says it
-        (live.config ->> 'start_offset')::interval,
-        (live.config ->> 'end_offset')::interval,
-        live.schedule_interval,
-        (late.config ->> 'start_offset')::interval,
-        late.schedule_interval,
-        coalesce(r.procedure = 'drop_archived_chunks', FALSE)
+        a.accept_for,
+        coalesce((r.config ->> 'archive')::boolean, FALSE),
+        a.refresh_after,
+        f.schedule_interval
     FROM ops.policy AS p
     LEFT JOIN timescaledb_information.dimensions AS d
         ON format('%I.%I', d.hypertable_schema, d.hypertable_name)::regclass = ops.policy_table(p.object)
     LEFT JOIN ops.policy_job AS c ON c.object = p.object AND c.duty = 'compress'
     LEFT JOIN ops.policy_job AS r ON r.object = p.object AND r.duty = 'drop'
-    LEFT JOIN ops.policy_job AS live ON live.object = p.object AND live.duty = 'live'
-    LEFT JOIN ops.policy_job AS late ON late.object = p.object AND late.duty = 'late';
+    LEFT JOIN ops.policy_job AS f ON f.object = p.object AND f.duty = 'refresh'
+    LEFT JOIN ops.applied_policy AS a ON a.object = p.object;
 $$;
 
 REVOKE EXECUTE ON FUNCTION ops.current_policies () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.current_policies () TO energy_dba;
 
-COMMENT ON FUNCTION ops.current_policies () IS 'What the database does for each object of ops.policy, as its jobs and dimensions say';
+COMMENT ON FUNCTION ops.current_policies () IS 'What the database does for each object of ops.policy, as its jobs and dimensions and ops.applied_policy say';

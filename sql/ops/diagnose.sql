@@ -2,7 +2,7 @@
 
 CREATE OR REPLACE FUNCTION ops.diagnose() RETURNS TABLE (topic text, finding text, is_fault boolean)
 LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, ops, pg_temp
+SET search_path = pg_catalog, ops, telemetry, pg_temp
 AS $$
     SELECT 'jobs', count(*) FILTER (WHERE j.health = 'ok') || ' of ' || count(*) || ' are ok', FALSE
     FROM ops.job_health AS j
@@ -19,20 +19,63 @@ AS $$
     UNION ALL
     SELECT
         'aggregates',
-        CASE l.health
-            WHEN 'late' THEN format('%s is %s behind: see ops.aggregate_lag', l.aggregate, l.behind)
-            ELSE format('%s has late readings that no tier reaches: see ops.aggregate_lag', l.aggregate)
-        END,
+        format(
+            '%s does not show readings received since %s: see ops.aggregate_lag, and the job of duty refresh',
+            l.aggregate, to_char(l.received_until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')
+        ),
         TRUE
     FROM ops.aggregate_lag AS l
     WHERE l.health <> 'ok'
     UNION ALL
-    SELECT 'policies', format('%s of %s: %s', f.setting, f.object, f.reason), TRUE
+    SELECT
+        'aggregates',
+        format(
+            'readings came for times of which %s was dropped, the first in %s: they are in no aggregate. '
+            'Store the rest of that time again, and call ops.take_up_again',
+            c.source, c.first_start
+        ),
+        TRUE
+    FROM (
+        SELECT d.source, min(lower(n.during)) AS first_start
+        FROM telemetry.dropped_time AS d
+        CROSS JOIN LATERAL telemetry.list_source_chunks(d.source) AS n
+        WHERE d.times && n.during
+        GROUP BY d.source
+    ) AS c
+    UNION ALL
+    SELECT
+        'jobs',
+        format(
+            'job %s (%s, owner %s) drops chunks of %s, and does not wait for the aggregates to take them up: delete it',
+            j.job_id, j.proc_name, j.owner, p.object
+        ),
+        TRUE
+    FROM ops.policy AS p
+    JOIN timescaledb_information.jobs AS j
+        ON j.proc_name = 'policy_retention'
+        AND format('%I.%I', j.hypertable_schema, j.hypertable_name)::regclass IN (ops.policy_table(p.object), p.object::regclass)
+    UNION ALL
+    SELECT
+        'jobs',
+        format(
+            'job %s (%s, owner %s) refreshes %s apart from the engine, which shows hours of half their quarter hours: delete it',
+            j.job_id, j.proc_name, j.owner, p.object
+        ),
+        TRUE
+    FROM ops.policy AS p
+    JOIN timescaledb_information.jobs AS j
+        ON j.proc_name = 'policy_refresh_continuous_aggregate'
+        AND format('%I.%I', j.hypertable_schema, j.hypertable_name)::regclass IN (ops.policy_table(p.object), p.object::regclass)
+    UNION ALL
+    SELECT 'policies', format('%s of %s: %s (%s)', f.setting, f.object, f.reason, f.remedy), TRUE
     FROM ops.policy_faults() AS f
     UNION ALL
     SELECT
         'policies',
-        format('%s of %s is %s, and should be %s: SELECT ops.apply_policies()', c.setting, c.object, c.was, c.becomes),
+        format(
+            '%s of %s is %s, and should be %s: SELECT ops.apply_policies()',
+            c.setting, c.object, coalesce(c.was, 'never'), coalesce(c.becomes, 'never')
+        ),
         TRUE
     FROM ops.pending_changes() AS c
     UNION ALL
@@ -49,12 +92,12 @@ AS $$
     WHERE c.range_end <= now() - p.drop_after - INTERVAL '2 days' AND c.archived_at IS NULL
     HAVING count(*) > 0
     UNION ALL
-    SELECT 'devices', count(*) || ' are silent: see ops.stale_device', FALSE
-    FROM ops.stale_device;
+    SELECT 'devices', count(*) || ' are silent: see ops.silent_device', FALSE
+    FROM ops.silent_device;
 $$;
 
 REVOKE EXECUTE ON FUNCTION ops.diagnose () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.diagnose () TO energy_dba;
 
 COMMENT ON FUNCTION ops.diagnose () IS
-'What the views of schema ops find, a sentence a row, and whether it needs somebody: jobs that are late or failing, aggregates that are behind, policies that are not applied or would lose data, less than 30 days of disk, chunks that wait for the archive for over 2 days';
+'What the views of schema ops find, a sentence a row, and whether it needs somebody: jobs that are late or failing, aggregates that do not show what they should, jobs of others that drop or refresh, policies that are not applied or would lose data, less than 30 days of disk, chunks that wait for the archive for over 2 days';

@@ -1,6 +1,6 @@
 -- What retention must not drop is held by a view: PostgreSQL refuses to drop a table that a view stands on, so that no call
 -- of drop_chunks, and no TRUNCATE, takes a chunk before energy archive has it, whoever calls. Only
--- ops.drop_archived_chunks lets go of one, in the transaction that drops it.
+-- ops.drop_due_chunks lets go of one, in the transaction that drops it.
 
 CREATE OR REPLACE FUNCTION ops.guard_chunks(p_except regclass DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE

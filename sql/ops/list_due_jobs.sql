@@ -1,4 +1,4 @@
--- For where TimescaleDB has no background workers. First what others are made of.
+-- For where TimescaleDB has no background workers. First what retention waits for.
 
 CREATE OR REPLACE FUNCTION ops.list_due_jobs() RETURNS SETOF integer
 LANGUAGE sql STABLE
@@ -9,8 +9,7 @@ AS $$
     LEFT JOIN ops.job_run AS r ON r.job_id = j.job_id
     WHERE j.is_scheduled AND (r.job_id IS NULL OR r.started_at + j.schedule_interval <= now())
     ORDER BY
-        array_position(ARRAY['imports', 'live', 'late', 'compress', 'drop'], j.duty),
-        array_position(ARRAY['15min', 'hourly', 'daily'], split_part(j.object, '_', 2)),
+        array_position(ARRAY['refresh', 'compress', 'drop'], j.duty),
         j.job_id;
 $$;
 

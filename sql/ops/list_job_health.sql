@@ -13,10 +13,8 @@ AS $$
         CASE j.duty
             WHEN 'compress' THEN 'moves chunks of ' || j.object || ' to the columnstore'
             WHEN 'drop' THEN 'drops chunks of ' || j.object || ' that are due'
-                || CASE j.procedure WHEN 'drop_archived_chunks' THEN ' and archived' ELSE '' END
-            WHEN 'live' THEN 'refreshes what is new in ' || j.object
-            WHEN 'late' THEN 'refreshes what came late in ' || j.object
-            ELSE 'refreshes all aggregates where imports have stored readings'
+                || CASE WHEN (j.config ->> 'archive')::boolean THEN ' and archived' ELSE '' END
+            ELSE 'refreshes ' || j.object || ' and what is made of it'
         END,
         j.object,
         j.duty,

@@ -1,7 +1,7 @@
 -- Settings that would lose data, or that work against each other. Intervals are compared as times ago, since a month has
 -- no length of its own.
 
-CREATE OR REPLACE FUNCTION ops.policy_faults() RETURNS TABLE (object text, setting text, reason text)
+CREATE OR REPLACE FUNCTION ops.policy_faults() RETURNS TABLE (object text, setting text, reason text, remedy text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, ops, pg_temp
 AS $$
@@ -10,103 +10,123 @@ AS $$
             p.*,
             p.object LIKE 'bi.%' AS is_aggregate,
             p.object LIKE 'telemetry.%history' AS is_history,
-            CASE split_part(p.object, '_', 2)
-                WHEN '15min' THEN INTERVAL '15 minutes' WHEN 'hourly' THEN INTERVAL '1 hour' ELSE INTERVAL '1 day'
-            END AS bucket,
-            CASE
-                WHEN p.object LIKE 'bi.%\_15min' THEN 'telemetry.' || stream.name || '_telemetry_history'
-                WHEN p.object LIKE 'bi.%' THEN 'bi.' || stream.name || '_15min'
-            END AS source
+            p.object LIKE 'bi.%\_15min' AS is_lowest
         FROM ops.policy AS p
-        CROSS JOIN LATERAL (SELECT substring(p.object FROM '[.](meter|vehicle)_') AS name) AS stream
     ),
-    fault (object, setting, is_fault, reason) AS (
-        SELECT p.object, c.setting, c.is_fault, c.reason
+    fault (object, setting, is_fault, reason, remedy) AS (
+        SELECT p.object, c.setting, c.is_fault, c.reason, c.remedy
         FROM policy AS p
-        LEFT JOIN policy AS s ON s.object = p.source
+        LEFT JOIN policy AS h
+            ON p.is_lowest AND h.object = 'telemetry.' || substring(p.object FROM '[.](meter|vehicle)_') || '_telemetry_history'
         CROSS JOIN LATERAL (
             VALUES
             (
-                'chunk_interval', p.chunk_interval < INTERVAL '15 minutes',
-                format('%s is less than 15 minutes', p.chunk_interval)
+                'chunk_interval',
+                p.chunk_interval < INTERVAL '15 minutes' OR mod(extract(EPOCH FROM p.chunk_interval), 900) <> 0,
+                format('%s is not a multiple of 15 minutes, which is what aggregates are made of', p.chunk_interval),
+                format('set chunk_interval of %s to 1 day, or to a number of whole hours', p.object)
             ),
             (
-                'compress_after', now() - p.compress_after > now() - p.live_start,
+                'compress_after', now() - p.compress_after > now() - p.refresh_after,
                 format(
-                    '%s is less than live_start %s: the live tier would write into the columnstore',
-                    p.compress_after, p.live_start
-                )
+                    '%s is less than refresh_after %s: every refresh would write into the columnstore',
+                    p.compress_after, p.refresh_after
+                ),
+                format('set compress_after of %s to 1 day or more', p.object)
             ),
             (
                 'compress_after', p.is_history AND p.compress_after < INTERVAL '1 hour',
-                format('%s is less than 1 hour: readings that are a little late would go into the columnstore', p.compress_after)
+                format('%s is less than 1 hour: readings that are a little late would go into the columnstore', p.compress_after),
+                format('set compress_after of %s to 1 hour or more', p.object)
             ),
             (
                 'compress_after', p.compress_after IS NOT NULL AND NOT p.is_history AND NOT p.is_aggregate,
-                'only histories and aggregates have a columnstore'
+                'only histories and aggregates have a columnstore',
+                format('set compress_after of %s to NULL', p.object)
             ),
             (
                 'drop_after', p.drop_after <= INTERVAL '0',
-                format('%s is not more than 0', p.drop_after)
+                format('%s is not more than 0', p.drop_after),
+                format('set drop_after of %s to NULL to keep all', p.object)
             ),
             (
                 'drop_after', now() - p.drop_after > now() - p.compress_after,
-                format('%s is less than compress_after %s: nothing would ever be compressed', p.drop_after, p.compress_after)
+                format('%s is less than compress_after %s: nothing would ever be compressed', p.drop_after, p.compress_after),
+                format('set compress_after of %s to %s or less, or to NULL, in the same transaction', p.object, p.drop_after)
             ),
             (
                 'drop_after', now() - p.drop_after > now() - p.accept_for,
                 format(
                     '%s is less than accept_for %s: readings would be acknowledged, and dropped at once',
                     p.drop_after, p.accept_for
-                )
-            ),
-            (
-                'accept_for', (p.is_history AND p.accept_for IS NULL) OR p.accept_for < INTERVAL '1 hour',
-                'a history accepts readings of at least the last hour'
-            ),
-            (
-                'live_start',
-                p.is_aggregate AND (
-                    num_nulls(p.live_start, p.live_end, p.live_every, p.late_start, p.late_every) > 0
-                    OR least(p.live_end, p.live_every, p.late_every) <= INTERVAL '0'
                 ),
-                'an aggregate has both tiers, with intervals of more than 0'
+                format('set accept_for of %s to %s or less in the same transaction', p.object, p.drop_after)
             ),
             (
-                'live_start', num_nonnulls(p.live_start, p.live_end, p.live_every, p.late_start, p.late_every) > 0
-                AND NOT p.is_aggregate, 'only aggregates are refreshed'
-            ),
-            (
-                'live_start', now() - p.live_start > now() - p.live_end - 2 * p.bucket,
-                format('from %s to live_end %s are less than two buckets: the live tier would find nothing', p.live_start, p.live_end)
-            ),
-            (
-                'late_start', now() - p.late_start > now() - p.live_start - 2 * p.bucket,
-                format('from %s to live_start %s are less than two buckets: the late tier would find nothing', p.late_start, p.live_start)
-            ),
-            (
-                'late_start', now() - p.late_start < now() - s.drop_after + s.chunk_interval,
+                'drop_after', now() - p.drop_after > now() - h.accept_for,
                 format(
-                    '%s reaches what %s drops after %s: it would come out empty, and the aggregate lose it',
-                    p.late_start, s.object, s.drop_after
-                )
+                    '%s is less than accept_for %s of %s: late readings would be accepted for quarter hours that are gone',
+                    p.drop_after, h.accept_for, h.object
+                ),
+                format('set accept_for of %s to %s or less in the same transaction', h.object, p.drop_after)
             ),
-            ('accept_for', p.accept_for IS NOT NULL AND NOT p.is_history, 'only the histories accept readings'),
-            ('archive', p.archive AND NOT p.is_history, 'only the histories are archived'),
-            ('archive', p.archive AND p.drop_after IS NULL, 'nothing is archived that is never dropped: set drop_after'),
             (
-                'archive', p.archive AND (
+                'accept_for', p.is_history AND (p.accept_for IS NULL OR p.accept_for < INTERVAL '1 hour'),
+                format('%s: a history accepts readings of at least the last hour', coalesce(p.accept_for::text, 'never')),
+                format('set accept_for of %s to 1 hour or more', p.object)
+            ),
+            (
+                'accept_for', p.accept_for IS NOT NULL AND NOT p.is_history, 'only the histories accept readings',
+                format('set accept_for of %s to NULL', p.object)
+            ),
+            (
+                'refresh_after',
+                p.is_aggregate AND coalesce(p.refresh_after NOT BETWEEN INTERVAL '0' AND INTERVAL '1 day', TRUE),
+                format(
+                    '%s: a bucket of an aggregate is materialized from 0 to 1 day after its end',
+                    coalesce(p.refresh_after::text, 'never')
+                ),
+                format('set refresh_after of %s to 5 minutes', p.object)
+            ),
+            (
+                'refresh_after', p.refresh_after IS NOT NULL AND NOT p.is_aggregate, 'only aggregates are refreshed',
+                format('set refresh_after of %s to NULL', p.object)
+            ),
+            (
+                'refresh_every',
+                p.is_lowest AND coalesce(p.refresh_every NOT BETWEEN INTERVAL '10 seconds' AND INTERVAL '1 hour', TRUE),
+                format(
+                    '%s: the aggregates of a kind are refreshed every 10 seconds to 1 hour', coalesce(p.refresh_every::text, 'never')
+                ),
+                format('set refresh_every of %s to 3 minutes', p.object)
+            ),
+            (
+                'refresh_every', p.refresh_every IS NOT NULL AND NOT p.is_lowest,
+                'hours and days are refreshed with the quarter hours of their kind',
+                format('set refresh_every of %s to NULL', p.object)
+            ),
+            (
+                'archive', p.archive AND NOT p.is_history, 'only the histories are archived',
+                format('set archive of %s to FALSE', p.object)
+            ),
+            (
+                'archive', p.archive AND p.is_history AND p.drop_after IS NULL, 'nothing is archived that is never dropped',
+                format('set drop_after of %s in the same transaction', p.object)
+            ),
+            (
+                'archive', p.archive AND p.is_history AND (
                     p.chunk_interval > INTERVAL '1 day'
                     OR mod(86400, nullif(extract(EPOCH FROM p.chunk_interval), 0)) <> 0
                 ),
-                format('chunk_interval %s is not a day or an even part of it, by which archives are filed', p.chunk_interval)
+                format('chunk_interval %s is not a day or an even part of it, by which archives are filed', p.chunk_interval),
+                format('set chunk_interval of %s to 1 day in the same transaction', p.object)
             )
-        ) AS c (setting, is_fault, reason)
+        ) AS c (setting, is_fault, reason, remedy)
     )
-    SELECT f.object, f.setting, f.reason FROM fault AS f WHERE f.is_fault;
+    SELECT f.object, f.setting, f.reason, f.remedy FROM fault AS f WHERE f.is_fault;
 $$;
 
 REVOKE EXECUTE ON FUNCTION ops.policy_faults () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.policy_faults () TO energy_dba;
 
-COMMENT ON FUNCTION ops.policy_faults () IS 'What ops.apply_policies refuses of ops.policy: the object, the setting, and why';
+COMMENT ON FUNCTION ops.policy_faults () IS 'What is refused of ops.policy: the object, the setting, why, and what to set instead';

@@ -1,4 +1,4 @@
--- The first fault stops; the rest stands in the detail.
+-- The first fault is the error, and its remedy the hint; further ones stand in the detail.
 
 CREATE OR REPLACE FUNCTION ops.require_policies() RETURNS void
 LANGUAGE plpgsql STABLE
@@ -6,18 +6,22 @@ SET search_path = pg_catalog, ops, pg_temp
 AS $$
 DECLARE
     v_faults text[];
+    v_remedies text[];
 BEGIN
-    SELECT array_agg(format('%s of %s: %s', f.setting, f.object, f.reason) ORDER BY f.object, f.setting)
-    INTO v_faults
+    SELECT
+        array_agg(format('%s of %s: %s', f.setting, f.object, f.reason) ORDER BY f.object, f.setting, f.reason),
+        array_agg(f.remedy ORDER BY f.object, f.setting, f.reason)
+    INTO v_faults, v_remedies
     FROM ops.policy_faults() AS f;
-    IF v_faults IS NOT NULL THEN
+    IF cardinality(v_faults) > 1 THEN
         RAISE EXCEPTION '%', v_faults[1]
-        USING ERRCODE = 'invalid_parameter_value', DETAIL = array_to_string(v_faults, E'\n'),
-        HINT = 'the database goes on as before; see ops.policy_faults()';
+        USING ERRCODE = 'invalid_parameter_value', DETAIL = array_to_string(v_faults[2:], E'\n'), HINT = v_remedies[1];
+    ELSIF v_faults IS NOT NULL THEN
+        RAISE EXCEPTION '%', v_faults[1] USING ERRCODE = 'invalid_parameter_value', HINT = v_remedies[1];
     END IF;
 END;
 $$;
 
 REVOKE EXECUTE ON FUNCTION ops.require_policies () FROM PUBLIC;
 
-COMMENT ON FUNCTION ops.require_policies () IS 'Raises invalid_parameter_value where ops.policy has a setting that would lose data';
+COMMENT ON FUNCTION ops.require_policies () IS 'Raises invalid_parameter_value where ops.policy has a setting that would lose data: the fault, what to change in the same transaction (hint), and all further faults (detail)';

@@ -7,17 +7,23 @@ SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 DECLARE
     v_columns text;
+    v_values text;
     v_stored bigint;
 BEGIN
-    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
-    INTO v_columns
+    SELECT
+        string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
+        string_agg(
+            CASE a.attname WHEN 'counted_at' THEN 'telemetry.counted_at(recorded_at)' ELSE quote_ident(a.attname) END,
+            ', ' ORDER BY a.attnum
+        )
+    INTO v_columns, v_values
     FROM pg_attribute AS a
     WHERE
         a.attrelid = format('telemetry.%I', p_stream || '_telemetry_history')::regclass
         AND a.attnum > 0 AND NOT a.attisdropped;
     EXECUTE format(
-        'INSERT INTO telemetry.%1$I (%2$s) SELECT %2$s FROM %3$s ORDER BY %4$I, recorded_at ON CONFLICT DO NOTHING',
-        p_stream || '_telemetry_history', v_columns, p_rows, p_stream || '_id'
+        'INSERT INTO telemetry.%1$I (%2$s) SELECT %3$s FROM %4$s ORDER BY %5$I, recorded_at ON CONFLICT DO NOTHING',
+        p_stream || '_telemetry_history', v_columns, v_values, p_rows, p_stream || '_id'
     );
     GET DIAGNOSTICS v_stored = ROW_COUNT;
     RETURN v_stored;
@@ -27,4 +33,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.restore_readings (text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION ops.restore_readings (text, regclass) IS
-'Stores the rows of p_rows, a table with the columns of the stream''s history, in that history, and answers how many were not there';
+'Stores the rows of p_rows, a table with the columns of the stream''s history but recorded_at, the device''s own time, for counted_at, in that history, and answers how many were not there';

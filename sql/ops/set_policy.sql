@@ -1,4 +1,4 @@
--- One setting at a time, refused before it is stored. Several that depend on each other: UPDATE ops.policy.
+-- One setting at a time, refused before it is stored. Several that depend on each other: UPDATE ops.policy in one transaction.
 
 CREATE OR REPLACE FUNCTION ops.set_policy(p_object text, p_setting text, p_value text) RETURNS ops.policy
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -6,12 +6,15 @@ SET search_path = pg_catalog, ops, pg_temp
 AS $$
 DECLARE
     v_policy ops.policy;
+    v_settings text[];
 BEGIN
-    IF p_setting IS NULL OR p_setting = 'object' OR p_setting NOT IN (
-        SELECT a.attname FROM pg_attribute AS a
-        WHERE a.attrelid = 'ops.policy'::regclass AND a.attnum > 0 AND NOT a.attisdropped
-    ) THEN
-        RAISE EXCEPTION 'ops.policy has no setting %', p_setting USING ERRCODE = 'invalid_parameter_value';
+    PERFORM ops.require_policy_object(p_object);
+    SELECT array_agg(a.attname::text ORDER BY a.attnum) INTO v_settings
+    FROM pg_attribute AS a
+    WHERE a.attrelid = 'ops.policy'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'object';
+    IF NOT coalesce(p_setting = ANY (v_settings), FALSE) THEN
+        RAISE EXCEPTION 'ops.policy has no setting %', coalesce(p_setting, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'the settings are ' || array_to_string(v_settings, ', ');
     END IF;
     EXECUTE format(
         'UPDATE ops.policy AS p SET %1$I = $1::%2$s WHERE p.object = $2 RETURNING p.*',
@@ -22,9 +25,6 @@ BEGIN
     )
     INTO v_policy
     USING p_value, p_object;
-    IF v_policy.object IS NULL THEN
-        RAISE EXCEPTION 'ops.policy has no object %', p_object USING ERRCODE = 'invalid_parameter_value';
-    END IF;
     PERFORM ops.require_policies();
     RETURN v_policy;
 END;

@@ -21,7 +21,7 @@ BEGIN
         'SELECT
             count(*), coalesce(sum(hash_record_extended(h, 0)), 0), count(DISTINCT h.%I), jsonb_build_object(%s)
         FROM telemetry.%I AS h
-        WHERE h.recorded_at >= $1 AND h.recorded_at < $2',
+        WHERE h.counted_at >= $1 AND h.counted_at < $2',
         p_stream || '_id', v_sums, p_stream || '_telemetry_history'
     )
     INTO readings, fingerprint, devices, sums

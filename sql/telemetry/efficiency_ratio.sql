@@ -1,17 +1,23 @@
--- The ratio every answer, view and status shares, so that they cannot disagree in the fourth decimal. Divided as numeric,
--- which neither overflows nor underflows; past a million times the energy that went in, it says nothing more. One
--- expression, inlined by the planner, into views whose readers therefore may execute it.
+-- The ratio that every answer and view shows: only where there is an efficiency to judge. That of a parked car would be 0,
+-- and lead every list that begins with the worst. Inlined, as plain_ratio.
 
-CREATE OR REPLACE FUNCTION telemetry.efficiency_ratio(p_kwh_ac double precision, p_kwh_dc double precision)
-RETURNS double precision
+CREATE OR REPLACE FUNCTION telemetry.efficiency_ratio(
+    p_kwh_ac double precision, p_kwh_dc double precision, p_time interval, p_interval interval, p_standby_kw double precision
+) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
-    WHEN p_kwh_ac > 0 AND p_kwh_dc <= p_kwh_ac * 1e6
-        THEN round(p_kwh_dc::numeric / p_kwh_ac::numeric, 4)::double precision
+    WHEN telemetry.efficiency_status(p_kwh_ac, p_kwh_dc, p_time, p_interval, p_standby_kw) NOT IN ('unknown', 'idle')
+        THEN telemetry.plain_ratio(p_kwh_ac, p_kwh_dc)
 END;
 
-REVOKE EXECUTE ON FUNCTION telemetry.efficiency_ratio (double precision, double precision) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION telemetry.efficiency_ratio (double precision, double precision) TO energy_bi;
+REVOKE EXECUTE ON FUNCTION telemetry.efficiency_ratio (
+    double precision, double precision, interval, interval, double precision
+) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION telemetry.efficiency_ratio (
+    double precision, double precision, interval, interval, double precision
+) TO energy_bi;
 
-COMMENT ON FUNCTION telemetry.efficiency_ratio (double precision, double precision) IS
-'DC delivered / AC consumed (both kWh), rounded to 4 decimals; NULL where either is NULL, no AC was consumed, or it is above 1e6';
+COMMENT ON FUNCTION telemetry.efficiency_ratio (
+    double precision, double precision, interval, interval, double precision
+) IS
+'DC delivered / AC consumed (both kWh) in p_time, rounded to 4 decimals; NULL where telemetry.efficiency_status of the same says unknown or idle, no AC was consumed, or it is above 1e6';

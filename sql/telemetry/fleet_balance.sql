@@ -1,5 +1,5 @@
--- The balance of every vehicle over a window, as exact as that of one. A vehicle that one meter feeds throughout takes its
--- share of one sum over the fleet; of the others the pieces of the window are summed.
+-- The balance of every vehicle over a window, as exact as that of one, and judged as that of one. A vehicle that one meter
+-- feeds throughout takes its share of one sum over the fleet; of the others the pieces of the window are summed.
 -- enable_nestloop: what the planner cannot know of times (a whole window, or a piece) it takes for one vehicle in all, and
 -- would compare every vehicle with every meter.
 
@@ -9,7 +9,9 @@ RETURNS TABLE (
     kwh_consumed_ac double precision,
     kwh_delivered_dc double precision,
     meter_readings bigint,
-    vehicle_readings bigint
+    vehicle_readings bigint,
+    efficiency_ratio double precision,
+    efficiency_status text
 )
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, telemetry, pg_temp
@@ -20,8 +22,7 @@ AS $$
             m.vehicle_id, m.meter_id,
             greatest(m.valid_from, p_start) AS segment_start,
             least(m.valid_until, p_end) AS segment_end
-        FROM bi.vehicle_meter AS m
-        WHERE tstzrange(m.valid_from, m.valid_until) && tstzrange(p_start, p_end)
+        FROM telemetry.fleet_meters(p_start, p_end) AS m
     ),
     meter AS (
         SELECT r.device_id, sum(r.kwh) AS kwh, sum(r.readings) AS readings
@@ -38,29 +39,47 @@ AS $$
         WHERE s.segment_start > p_start OR s.segment_end < p_end
     ),
     consumed AS (
-        SELECT s.vehicle_id, m.kwh, m.readings
+        SELECT s.vehicle_id, m.kwh, m.readings, s.meter_id
         FROM segment AS s
         JOIN meter AS m ON s.meter_id = m.device_id
         WHERE s.segment_start = p_start AND s.segment_end = p_end
         UNION ALL
-        SELECT c.vehicle_ids[r.segment], r.kwh, r.readings
+        SELECT c.vehicle_ids[r.segment], r.kwh, r.readings, c.meter_ids[r.segment]
         FROM cut AS c
         CROSS JOIN LATERAL telemetry.sum_segments('meter', c.meter_ids, c.starts, c.ends) AS r
     ),
     side AS (
-        SELECT c.vehicle_id, c.kwh AS kwh_ac, NULL::double precision AS kwh_dc, c.readings AS meter, NULL::bigint AS vehicle
+        SELECT
+            c.vehicle_id, c.kwh AS kwh_ac, NULL::double precision AS kwh_dc, c.readings AS meter, NULL::bigint AS vehicle,
+            telemetry.expected_interval(p.expected_interval, m.observed_interval) AS expected
         FROM consumed AS c
+        LEFT JOIN telemetry.device_profile AS p ON p.stream = 'meter' AND p.device_id = c.meter_id
+        LEFT JOIN telemetry.meter_current_status AS m ON m.meter_id = c.meter_id
         UNION ALL
-        SELECT r.device_id, NULL, r.kwh, NULL, r.readings
+        SELECT
+            r.device_id, NULL, r.kwh, NULL, r.readings,
+            telemetry.expected_interval(p.expected_interval, v.observed_interval)
         FROM telemetry.sum_readings('vehicle', p_start, p_end) AS r
+        LEFT JOIN telemetry.device_profile AS p ON p.stream = 'vehicle' AND p.device_id = r.device_id
+        LEFT JOIN telemetry.vehicle_current_status AS v ON v.vehicle_id = r.device_id
+    ),
+    balance AS (
+        SELECT
+            s.vehicle_id, sum(s.kwh_ac) AS kwh_ac, sum(s.kwh_dc) AS kwh_dc,
+            coalesce(sum(s.meter), 0)::bigint AS meter, coalesce(sum(s.vehicle), 0)::bigint AS vehicle,
+            max(s.expected) AS expected
+        FROM side AS s
+        GROUP BY s.vehicle_id
     )
     SELECT
-        s.vehicle_id, sum(s.kwh_ac), sum(s.kwh_dc), coalesce(sum(s.meter), 0)::bigint, coalesce(sum(s.vehicle), 0)::bigint
-    FROM side AS s
-    GROUP BY s.vehicle_id;
+        b.vehicle_id, b.kwh_ac, b.kwh_dc, b.meter, b.vehicle,
+        telemetry.efficiency_ratio(b.kwh_ac, b.kwh_dc, p_end - p_start, b.expected, f.standby_kw),
+        telemetry.efficiency_status(b.kwh_ac, b.kwh_dc, p_end - p_start, b.expected, f.standby_kw)
+    FROM balance AS b
+    CROSS JOIN telemetry.fleet AS f;
 $$;
 
 REVOKE EXECUTE ON FUNCTION telemetry.fleet_balance (timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.fleet_balance (timestamptz, timestamptz) IS
-'AC consumed and DC delivered (kWh; NULL without a reading on that side) in [p_start, p_end), and the readings counted, of every vehicle with a reading on either side';
+'AC consumed and DC delivered (kWh; NULL without a reading on that side) of the readings after p_start, up to and including p_end, the readings counted, the ratio of both and what it says (telemetry.efficiency_status), of every vehicle with a reading on either side';

@@ -1,29 +1,33 @@
--- Which part of a window the aggregates of a stream hold as the history has it: whole days in the daily one, and times in
--- the one of quarter hours, of which whole quarter hours can be read. A short window need not ask.
+-- Which part of a window the aggregates of a stream hold as the history has it: whole days or hours, and whole quarter hours.
+-- A short window need not ask. Where a glance at a large fleet must be cheap (p_exact is false), all that is materialized
+-- passes, late readings or not.
 
 CREATE OR REPLACE FUNCTION telemetry.fresh_times(
-    p_stream text, p_start timestamptz, p_end timestamptz, OUT quarters tstzmultirange, OUT days tstzmultirange
+    p_stream text, p_start timestamptz, p_end timestamptz, p_coarse text, p_exact boolean,
+    OUT quarters tstzmultirange, OUT coarse tstzmultirange
 )
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
+DECLARE
+    v_window CONSTANT tstzmultirange := tstzmultirange(tstzrange(p_start, p_end));
+    v_zone CONSTANT text := CASE WHEN p_coarse = 'daily' THEN (SELECT f.time_zone FROM telemetry.fleet AS f) ELSE 'UTC' END;
 BEGIN
     quarters := '{}';
-    days := '{}';
+    coarse := '{}';
     IF p_end - p_start >= INTERVAL '15 minutes' THEN
-        quarters := tstzmultirange(tstzrange(p_start, p_end)) - telemetry.stale_times(p_stream || '_15min');
-        IF p_end - p_start >= INTERVAL '23 hours' THEN
-            days := telemetry.whole_buckets(
-                quarters - telemetry.stale_days(p_stream || '_daily', p_start, p_end),
-                '1 day',
-                (SELECT f.time_zone FROM telemetry.fleet AS f)
+        quarters := telemetry.whole_buckets(v_window - telemetry.unheld_times(p_stream || '_15min', p_exact), '15 minutes', 'UTC');
+        IF p_end - p_start >= (CASE p_coarse WHEN 'daily' THEN INTERVAL '23 hours' WHEN 'hourly' THEN INTERVAL '1 hour' END) THEN
+            coarse := telemetry.whole_buckets(
+                quarters - telemetry.unheld_times(p_stream || '_' || p_coarse, p_exact),
+                telemetry.bucket_width(p_coarse), v_zone
             );
         END IF;
     END IF;
 END;
 $$;
 
-REVOKE EXECUTE ON FUNCTION telemetry.fresh_times (text, timestamptz, timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION telemetry.fresh_times (text, timestamptz, timestamptz, text, boolean) FROM PUBLIC;
 
-COMMENT ON FUNCTION telemetry.fresh_times (text, timestamptz, timestamptz) IS
-'The times in [p_start, p_end) that the aggregates of a stream (meter or vehicle) hold as its history does: in quarter hours, and in whole days';
+COMMENT ON FUNCTION telemetry.fresh_times (text, timestamptz, timestamptz, text, boolean) IS
+'The whole quarter hours, and of these the whole buckets of p_coarse (hourly, daily; 15min for none), in [p_start, p_end) that the aggregates of a stream (meter or vehicle) hold as its history does, as times; with p_exact false, all that are materialized';

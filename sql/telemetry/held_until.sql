@@ -1,5 +1,5 @@
 -- Up to when an aggregate is materialized: TimescaleDB's watermark. What changed before it since then is not looked at, as in
--- telemetry.stale_times: for a glance at a large fleet, what is nearly right and cheap is better than what is exact.
+-- telemetry.unrefreshed_times: for a glance at a large fleet, what is nearly right and cheap is better than what is exact.
 
 CREATE OR REPLACE FUNCTION telemetry.held_until(p_aggregate text) RETURNS timestamptz
 LANGUAGE sql STABLE

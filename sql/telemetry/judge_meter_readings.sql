@@ -53,7 +53,7 @@ BEGIN
                 WHEN h.meter_id IS NOT NULL
                     THEN format(
                         'meterId %s has a reading of %s with other values, which is kept: kwhConsumedAc %s, voltage %s',
-                        h.meter_id, telemetry.format_utc(h.recorded_at), coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage
+                        h.meter_id, telemetry.format_utc(r.recorded_at), coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage
                     )
                 WHEN r.position = ANY (p_implausible)
                     THEN format(
@@ -69,7 +69,8 @@ BEGIN
             -- LIMIT keeps this a query of its own, whose bounds open only the chunks of these times, one probe a reading
             SELECT k.*
             FROM telemetry.meter_telemetry_history AS k
-            WHERE k.meter_id = r.meter_id AND k.recorded_at = r.recorded_at AND k.recorded_at BETWEEN v_from AND v_to
+            WHERE k.meter_id = r.meter_id AND k.counted_at = telemetry.counted_at(r.recorded_at)
+                AND k.counted_at BETWEEN telemetry.counted_at(v_from) AND v_to
             LIMIT 1
         ) AS h ON TRUE
     )

@@ -56,7 +56,7 @@ BEGIN
                     THEN format(
                         'vehicleId %s has a reading of %s with other values, which is kept: '
                         'soc %s, kwhDeliveredDc %s, batteryTemp %s',
-                        h.vehicle_id, telemetry.format_utc(h.recorded_at), h.soc, coalesce(h.register_kwh, h.kwh_delivered_dc), h.battery_temp
+                        h.vehicle_id, telemetry.format_utc(r.recorded_at), h.soc, coalesce(h.register_kwh, h.kwh_delivered_dc), h.battery_temp
                     )
                 WHEN r.position = ANY (p_implausible)
                     THEN format(
@@ -72,7 +72,8 @@ BEGIN
             -- LIMIT keeps this a query of its own, whose bounds open only the chunks of these times, one probe a reading
             SELECT k.*
             FROM telemetry.vehicle_telemetry_history AS k
-            WHERE k.vehicle_id = r.vehicle_id AND k.recorded_at = r.recorded_at AND k.recorded_at BETWEEN v_from AND v_to
+            WHERE k.vehicle_id = r.vehicle_id AND k.counted_at = telemetry.counted_at(r.recorded_at)
+                AND k.counted_at BETWEEN telemetry.counted_at(v_from) AND v_to
             LIMIT 1
         ) AS h ON TRUE
     )

@@ -18,21 +18,21 @@ DECLARE
 BEGIN
     FOR v_next IN EXECUTE format(
         $query$
-            SELECT h.recorded_at, h.register_kwh, h.register_dip IS TRUE AS is_dip
+            SELECT h.counted_at, telemetry.recorded_at(h.counted_at) AS recorded_at, h.register_kwh, h.register_dip IS TRUE AS is_dip
             FROM telemetry.%I AS h
-            WHERE h.%I = $1 AND h.recorded_at > $2
-            ORDER BY h.recorded_at
+            WHERE h.%I = $1 AND h.counted_at > $2
+            ORDER BY h.counted_at
         $query$, v_history, v_id
-    ) USING p_device_id, p_after
+    ) USING p_device_id, telemetry.counted_at(p_after)
     LOOP
         EXIT WHEN v_next.register_kwh IS NULL; -- an interval reading: what follows it begins anew
         v_state := telemetry.register_step(
             v_state, v_next.register_kwh, v_next.recorded_at, NULL, p_register_max_kwh, NULL, NULL
         );
         EXECUTE format(
-            'UPDATE telemetry.%I SET %I = $3, register_dip = nullif($4, FALSE) WHERE %I = $1 AND recorded_at = $2',
+            'UPDATE telemetry.%I SET %I = $3, register_dip = nullif($4, FALSE) WHERE %I = $1 AND counted_at = $2',
             v_history, v_energy, v_id
-        ) USING p_device_id, v_next.recorded_at, v_state.kwh, v_state.is_dip;
+        ) USING p_device_id, v_next.counted_at, v_state.kwh, v_state.is_dip;
         EXECUTE format(
             'UPDATE telemetry.%I SET %I = $3, register_baseline_kwh = $4, register_baseline_at = $5
              WHERE %I = $1 AND recorded_at = $2',

@@ -11,15 +11,15 @@ DECLARE
 BEGIN
     EXECUTE format(
         $query$
-            SELECT h.register_kwh, h.recorded_at, 0, FALSE, FALSE
+            SELECT h.register_kwh, telemetry.recorded_at(h.counted_at), 0, FALSE, FALSE
             FROM telemetry.%I AS h
-            WHERE h.%I = $1 AND h.recorded_at < $2 AND h.register_dip IS NOT TRUE
-            ORDER BY h.recorded_at DESC
+            WHERE h.%I = $1 AND h.counted_at < $2 AND h.register_dip IS NOT TRUE
+            ORDER BY h.counted_at DESC
             LIMIT 1
         $query$,
         p_stream || '_telemetry_history', p_stream || '_id'
     )
-    INTO v_state USING p_device_id, p_time;
+    INTO v_state USING p_device_id, telemetry.counted_at(p_time);
     RETURN v_state;
 END;
 $$;

@@ -1,4 +1,5 @@
--- A page goes on after a time rather than after a number of rows, so a reading that comes meanwhile moves no other.
+-- A page goes on after a time rather than after a number of rows, so a reading that comes meanwhile moves no other. A window is
+-- (start, end], and so is the rest of it after p_after; in the time that the histories keep that is [p_after, end).
 
 CREATE OR REPLACE FUNCTION telemetry.resolve_page(
     p_stream text,
@@ -15,7 +16,7 @@ SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 BEGIN
     PERFORM telemetry.require_device(p_stream, p_device_id);
-    SELECT greatest(w.window_start, p_after + INTERVAL '1 microsecond'), w.window_end
+    SELECT greatest(w.window_start, p_after), w.window_end
     INTO page_start, page_end
     FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w;
 END;
@@ -28,4 +29,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.resolve_page (
 COMMENT ON FUNCTION telemetry.resolve_page (
     text, text, timestamptz, timestamptz, double precision, timestamptz
 ) IS
-'What is left after p_after (NULL for all) of the window that telemetry.resolve_window makes of the rest, for a device of a stream (meter or vehicle). Raises as that and as telemetry.require_device do';
+'In counted time, what is left after p_after (NULL for all) of the window that telemetry.resolve_window makes of the rest, for a device of a stream (meter or vehicle). Raises as that and as telemetry.require_device do';

@@ -21,7 +21,8 @@ DECLARE
 BEGIN
     FOR v_late IN
         SELECT DISTINCT ON (r.meter_id, r.recorded_at)
-            r.*, p.register_max_kwh, p.max_kw, p.expected_interval
+            r.*, p.register_max_kwh, p.max_kw,
+            telemetry.expected_interval(p.expected_interval, s.observed_interval) AS expected_interval
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
         JOIN telemetry.device_profile AS p
@@ -33,7 +34,7 @@ BEGIN
             ) IS NULL
             AND NOT EXISTS (
                 SELECT FROM telemetry.meter_telemetry_history AS h
-                WHERE h.meter_id = r.meter_id AND h.recorded_at = r.recorded_at
+                WHERE h.meter_id = r.meter_id AND h.counted_at = telemetry.counted_at(r.recorded_at)
             )
         ORDER BY r.meter_id, r.recorded_at, r.position
     LOOP
@@ -46,9 +47,9 @@ BEGIN
             v_late_implausible := v_late_implausible || v_late.position;
         ELSE
             INSERT INTO telemetry.meter_telemetry_history
-                (meter_id, recorded_at, kwh_consumed_ac, voltage, register_kwh, register_dip)
+                (meter_id, counted_at, kwh_consumed_ac, voltage, register_kwh, register_dip)
             VALUES (
-                v_late.meter_id, v_late.recorded_at, v_state.kwh, v_late.voltage,
+                v_late.meter_id, telemetry.counted_at(v_late.recorded_at), v_state.kwh, v_late.voltage,
                 v_late.kwh_consumed_ac, nullif(v_state.is_dip, FALSE)
             );
             PERFORM telemetry.mend_register_energy(
@@ -60,13 +61,15 @@ BEGIN
 
     WITH reading AS (
         SELECT
-            r.position, r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage, p.energy_kind, p.register_max_kwh, p.max_kw, p.expected_interval,
+            r.position, r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage, p.energy_kind, p.register_max_kwh, p.max_kw,
+            telemetry.expected_interval(p.expected_interval, s.observed_interval) AS expected_interval,
             p.energy_kind = 'interval' AND telemetry.is_implausible(
-                r.kwh_consumed_ac, p.expected_interval, p.max_kw
+                r.kwh_consumed_ac, telemetry.expected_interval(p.expected_interval, s.observed_interval), p.max_kw
             ) IS TRUE AS is_implausible
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
         LEFT JOIN telemetry.device_profile AS p ON p.stream = 'meter' AND p.device_id = r.meter_id
+        LEFT JOIN telemetry.meter_current_status AS s ON s.meter_id = r.meter_id
         WHERE telemetry.refuse_meter_reading(
             r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage, now(), v_retention
         ) IS NULL
@@ -100,22 +103,26 @@ BEGIN
     ),
     stored AS (
         INSERT INTO telemetry.meter_telemetry_history
-            (meter_id, recorded_at, kwh_consumed_ac, voltage, register_kwh, register_dip)
+            (meter_id, counted_at, kwh_consumed_ac, voltage, register_kwh, register_dip)
         SELECT
-            meter_id, recorded_at, (state).kwh, voltage,
+            meter_id, telemetry.counted_at(recorded_at), (state).kwh, voltage,
             register_kwh, nullif((state).is_dip, FALSE)
         FROM derived
         WHERE NOT (state).is_implausible
         ORDER BY meter_id, recorded_at
         ON CONFLICT DO NOTHING
-        RETURNING meter_id, recorded_at, received_at, kwh_consumed_ac, voltage
+        RETURNING meter_id, telemetry.recorded_at(counted_at) AS recorded_at, received_at, kwh_consumed_ac, voltage
     ),
     latest AS (
         INSERT INTO telemetry.meter_current_status AS status
-            (meter_id, recorded_at, received_at, kwh_consumed_ac, voltage, register_baseline_kwh, register_baseline_at)
+            (meter_id, recorded_at, received_at, kwh_consumed_ac, voltage, register_baseline_kwh, register_baseline_at,
+                observed_interval)
         SELECT DISTINCT ON (meter_id)
             meter_id, recorded_at, stored.received_at, stored.kwh_consumed_ac, stored.voltage,
-            (derived.state).baseline_kwh, (derived.state).baseline_at
+            (derived.state).baseline_kwh, (derived.state).baseline_at,
+            telemetry.observe_interval(
+                NULL, NULL, recorded_at - lag(recorded_at) OVER (PARTITION BY meter_id ORDER BY recorded_at)
+            )
         FROM stored
         JOIN derived USING (meter_id, recorded_at)
         ORDER BY meter_id, recorded_at DESC
@@ -125,7 +132,10 @@ BEGIN
             kwh_consumed_ac = excluded.kwh_consumed_ac,
             voltage = excluded.voltage,
             register_baseline_kwh = excluded.register_baseline_kwh,
-            register_baseline_at = excluded.register_baseline_at
+            register_baseline_at = excluded.register_baseline_at,
+            observed_interval = telemetry.observe_interval(
+                status.observed_interval, excluded.recorded_at - status.recorded_at, excluded.observed_interval
+            )
         WHERE status.recorded_at < excluded.recorded_at
     )
     SELECT

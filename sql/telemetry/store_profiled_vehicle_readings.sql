@@ -21,7 +21,8 @@ DECLARE
 BEGIN
     FOR v_late IN
         SELECT DISTINCT ON (r.vehicle_id, r.recorded_at)
-            r.*, p.register_max_kwh, p.max_kw, p.expected_interval
+            r.*, p.register_max_kwh, p.max_kw,
+            telemetry.expected_interval(p.expected_interval, s.observed_interval) AS expected_interval
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
         JOIN telemetry.device_profile AS p
@@ -33,7 +34,7 @@ BEGIN
             ) IS NULL
             AND NOT EXISTS (
                 SELECT FROM telemetry.vehicle_telemetry_history AS h
-                WHERE h.vehicle_id = r.vehicle_id AND h.recorded_at = r.recorded_at
+                WHERE h.vehicle_id = r.vehicle_id AND h.counted_at = telemetry.counted_at(r.recorded_at)
             )
         ORDER BY r.vehicle_id, r.recorded_at, r.position
     LOOP
@@ -46,9 +47,9 @@ BEGIN
             v_late_implausible := v_late_implausible || v_late.position;
         ELSE
             INSERT INTO telemetry.vehicle_telemetry_history
-                (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, register_kwh, register_dip)
+                (vehicle_id, counted_at, soc, kwh_delivered_dc, battery_temp, register_kwh, register_dip)
             VALUES (
-                v_late.vehicle_id, v_late.recorded_at, v_late.soc, v_state.kwh, v_late.battery_temp,
+                v_late.vehicle_id, telemetry.counted_at(v_late.recorded_at), v_late.soc, v_state.kwh, v_late.battery_temp,
                 v_late.kwh_delivered_dc, nullif(v_state.is_dip, FALSE)
             );
             PERFORM telemetry.mend_register_energy(
@@ -60,13 +61,15 @@ BEGIN
 
     WITH reading AS (
         SELECT
-            r.position, r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, p.energy_kind, p.register_max_kwh, p.max_kw, p.expected_interval,
+            r.position, r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, p.energy_kind, p.register_max_kwh, p.max_kw,
+            telemetry.expected_interval(p.expected_interval, s.observed_interval) AS expected_interval,
             p.energy_kind = 'interval' AND telemetry.is_implausible(
-                r.kwh_delivered_dc, p.expected_interval, p.max_kw
+                r.kwh_delivered_dc, telemetry.expected_interval(p.expected_interval, s.observed_interval), p.max_kw
             ) IS TRUE AS is_implausible
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
         LEFT JOIN telemetry.device_profile AS p ON p.stream = 'vehicle' AND p.device_id = r.vehicle_id
+        LEFT JOIN telemetry.vehicle_current_status AS s ON s.vehicle_id = r.vehicle_id
         WHERE telemetry.refuse_vehicle_reading(
             r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, now(), v_retention
         ) IS NULL
@@ -100,22 +103,26 @@ BEGIN
     ),
     stored AS (
         INSERT INTO telemetry.vehicle_telemetry_history
-            (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, register_kwh, register_dip)
+            (vehicle_id, counted_at, soc, kwh_delivered_dc, battery_temp, register_kwh, register_dip)
         SELECT
-            vehicle_id, recorded_at, soc, (state).kwh, battery_temp,
+            vehicle_id, telemetry.counted_at(recorded_at), soc, (state).kwh, battery_temp,
             register_kwh, nullif((state).is_dip, FALSE)
         FROM derived
         WHERE NOT (state).is_implausible
         ORDER BY vehicle_id, recorded_at
         ON CONFLICT DO NOTHING
-        RETURNING vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp
+        RETURNING vehicle_id, telemetry.recorded_at(counted_at) AS recorded_at, received_at, soc, kwh_delivered_dc, battery_temp
     ),
     latest AS (
         INSERT INTO telemetry.vehicle_current_status AS status
-            (vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp, register_baseline_kwh, register_baseline_at)
+            (vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp, register_baseline_kwh, register_baseline_at,
+                observed_interval)
         SELECT DISTINCT ON (vehicle_id)
             vehicle_id, recorded_at, stored.received_at, stored.soc, stored.kwh_delivered_dc, stored.battery_temp,
-            (derived.state).baseline_kwh, (derived.state).baseline_at
+            (derived.state).baseline_kwh, (derived.state).baseline_at,
+            telemetry.observe_interval(
+                NULL, NULL, recorded_at - lag(recorded_at) OVER (PARTITION BY vehicle_id ORDER BY recorded_at)
+            )
         FROM stored
         JOIN derived USING (vehicle_id, recorded_at)
         ORDER BY vehicle_id, recorded_at DESC
@@ -126,7 +133,10 @@ BEGIN
             kwh_delivered_dc = excluded.kwh_delivered_dc,
             battery_temp = excluded.battery_temp,
             register_baseline_kwh = excluded.register_baseline_kwh,
-            register_baseline_at = excluded.register_baseline_at
+            register_baseline_at = excluded.register_baseline_at,
+            observed_interval = telemetry.observe_interval(
+                status.observed_interval, excluded.recorded_at - status.recorded_at, excluded.observed_interval
+            )
         WHERE status.recorded_at < excluded.recorded_at
     )
     SELECT

@@ -12,9 +12,10 @@ DECLARE
     v_fresh record;
     v_pieces record;
 BEGIN
-    SELECT f.quarters, f.days INTO v_fresh
+    SELECT f.quarters, f.coarse INTO v_fresh
     FROM telemetry.fresh_times(
-        p_stream, (SELECT min(s.start) FROM unnest(p_starts) AS s (start)), (SELECT max(e.until) FROM unnest(p_ends) AS e (until))
+        p_stream, (SELECT min(s.start) FROM unnest(p_starts) AS s (start)), (SELECT max(e.until) FROM unnest(p_ends) AS e (until)),
+        'daily', TRUE
     ) AS f;
 
     FOR v_pieces IN
@@ -27,7 +28,7 @@ BEGIN
             min(t.piece_start) AS first,
             max(t.piece_end) AS last
         FROM unnest(p_device_ids, p_starts, p_ends) WITH ORDINALITY AS s (device_id, start, until, segment)
-        CROSS JOIN LATERAL telemetry.split_times(s.start, s.until, v_fresh.quarters, v_fresh.days) AS t
+        CROSS JOIN LATERAL telemetry.split_times(s.start, s.until, 'daily', v_fresh.quarters, v_fresh.coarse) AS t
         GROUP BY t.source, CASE t.source WHEN 'history' THEN date_trunc('day', t.piece_start, 'UTC') END
     LOOP
         RETURN QUERY EXECUTE format(
@@ -42,7 +43,7 @@ BEGIN
                 WHEN 'history' THEN format('telemetry.%I', p_stream || '_telemetry_history')::regclass
                 ELSE telemetry.aggregate_table(p_stream || '_' || v_pieces.source)
             END,
-            CASE v_pieces.source WHEN 'history' THEN 'recorded_at' ELSE 'bucket' END,
+            CASE v_pieces.source WHEN 'history' THEN 'counted_at' ELSE 'bucket' END,
             CASE v_pieces.source WHEN 'history' THEN 'count(*)' ELSE 'sum(a.readings)::bigint' END
         )
         USING v_pieces.segments, v_pieces.device_ids, v_pieces.starts, v_pieces.ends, v_pieces.first, v_pieces.last;

@@ -10,40 +10,43 @@ DECLARE
     v_meter_ids CONSTANT text[] := ARRAY(
         SELECT m.meter_id FROM bi.vehicle_meter AS m WHERE m.vehicle_id = ANY (v_vehicle_ids)
     );
+    v_end CONSTANT timestamptz := (SELECT b.last_end FROM telemetry.resolve_buckets('daily', p_start, now()) AS b);
     v_result jsonb;
 BEGIN
-    EXECUTE format(
-        $query$
-            WITH side AS (
-                SELECT l.vehicle_id, m.bucket, m.kwh_consumed_ac AS kwh_ac, NULL::double precision AS kwh_dc
-                FROM bi.vehicle_meter AS l
-                JOIN %1$s AS m
-                    ON
-                        l.meter_id = m.meter_id
-                        AND (l.valid_from IS NULL OR m.bucket >= l.valid_from)
-                        AND (l.valid_until IS NULL OR m.bucket < l.valid_until)
-                WHERE l.vehicle_id = ANY ($2) AND m.meter_id = ANY ($3) AND m.bucket >= $4
-                UNION ALL
-                SELECT v.vehicle_id, v.bucket, NULL, v.kwh_delivered_dc
-                FROM %2$s AS v
-                WHERE v.vehicle_id = ANY ($2) AND v.bucket >= $4
-            ),
-            day AS (
-                SELECT s.vehicle_id, s.bucket, telemetry.efficiency_ratio(sum(s.kwh_ac), sum(s.kwh_dc)) AS ratio
-                FROM side AS s
-                GROUP BY s.vehicle_id, s.bucket
-            )
-            SELECT coalesce(jsonb_agg(e.value || jsonb_build_object('trend', (
-                SELECT coalesce(jsonb_agg(jsonb_build_object(
-                    'bucket', telemetry.format_utc(d.bucket), 'efficiencyRatio', d.ratio
-                ) ORDER BY d.bucket), '[]')
-                FROM day AS d
-                WHERE d.vehicle_id = e.value ->> 'vehicleId'
-            )) ORDER BY e.number), '[]')
-            FROM jsonb_array_elements($1) WITH ORDINALITY AS e (value, number)
-        $query$,
-        telemetry.fleet_source('meter_daily'), telemetry.fleet_source('vehicle_daily')
-    ) INTO v_result USING p_vehicles, v_vehicle_ids, v_meter_ids, p_start;
+    WITH side AS (
+        SELECT
+            l.vehicle_id, m.bucket, m.kwh AS kwh_ac, NULL::double precision AS kwh_dc,
+            telemetry.device_interval('meter', m.device_id) AS expected
+        FROM bi.vehicle_meter AS l
+        JOIN telemetry.list_buckets('meter', 'daily', p_start, v_end, v_meter_ids) AS m
+            ON
+                l.meter_id = m.device_id
+                AND (l.valid_from IS NULL OR m.bucket >= l.valid_from)
+                AND (l.valid_until IS NULL OR m.bucket < l.valid_until)
+        WHERE l.vehicle_id = ANY (v_vehicle_ids)
+        UNION ALL
+        SELECT v.device_id, v.bucket, NULL, v.kwh, telemetry.device_interval('vehicle', v.device_id)
+        FROM telemetry.list_buckets('vehicle', 'daily', p_start, v_end, v_vehicle_ids) AS v
+    ),
+    day AS (
+        SELECT
+            s.vehicle_id, s.bucket,
+            telemetry.efficiency_ratio(
+                sum(s.kwh_ac), sum(s.kwh_dc), telemetry.day_length(s.bucket), max(s.expected), max(f.standby_kw)
+            ) AS ratio
+        FROM side AS s
+        CROSS JOIN telemetry.fleet AS f
+        GROUP BY s.vehicle_id, s.bucket
+    )
+    SELECT coalesce(jsonb_agg(e.value || jsonb_build_object('trend', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'bucket', telemetry.format_utc(d.bucket), 'efficiencyRatio', d.ratio
+        ) ORDER BY d.bucket), '[]')
+        FROM day AS d
+        WHERE d.vehicle_id = e.value ->> 'vehicleId'
+    )) ORDER BY e.number), '[]')
+    INTO v_result
+    FROM jsonb_array_elements(p_vehicles) WITH ORDINALITY AS e (value, number);
     RETURN v_result;
 END;
 $$;
@@ -51,4 +54,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.with_trend (jsonb, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.with_trend (jsonb, timestamptz) IS
-'The JSON array p_vehicles, each of its objects (which has a vehicleId) with its efficiency in each day from p_start on as trend';
+'The JSON array p_vehicles, each of its objects (which has a vehicleId) with its efficiency in each day from p_start, a midnight, on as trend';

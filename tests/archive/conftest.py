@@ -16,22 +16,26 @@ from click.testing import CliRunner, Result
 
 from service.archive import command
 from service.archive.chunks import Chunks, open_chunks
+from service.db import REFRESH_AGGREGATES
 from service.prepare import Prepared
+from tests.energy_world import AGGREGATES
 from tests.support import TestDatabase, run_migrated_database
 
 DAY = timedelta(days=1)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 OLD = TODAY - 735 * DAY
 HISTORY = {stream: f"telemetry.{stream}_telemetry_history" for stream in ("meter", "vehicle")}
-# every column, values with all their digits, registers, dips, times of microseconds
+# every column, values with all their digits, registers, dips, times of microseconds; a day ends with its midnight
 FILL = """
     INSERT INTO telemetry.meter_telemetry_history
-    SELECT 'M' || d, %(day)s::timestamptz + n * INTERVAL '15 min' + d * INTERVAL '1 microsecond',
+    SELECT 'M' || d,
+        telemetry.counted_at(%(day)s::timestamptz + (n + 1) * INTERVAL '15 min' - (d - 1) * INTERVAL '1 microsecond'),
         %(day)s::timestamptz + n * INTERVAL '15 min' + INTERVAL '1.234567 s', n / 7.0 + d, 230 + 1e-9 * n,
         CASE WHEN d = 2 THEN 1e6 + n / 3.0 END, CASE WHEN d = 2 THEN n %% 2 = 0 END
     FROM generate_series(0, 95) AS n CROSS JOIN generate_series(1, 3) AS d;
     INSERT INTO telemetry.vehicle_telemetry_history
-    SELECT 'V' || d, %(day)s::timestamptz + n * INTERVAL '15 min', %(day)s::timestamptz, 50, n / 9.0, -n / 3.0
+    SELECT 'V' || d, telemetry.counted_at(%(day)s::timestamptz + (n + 1) * INTERVAL '15 min'), %(day)s::timestamptz,
+        50, n / 9.0, -n / 3.0
     FROM generate_series(0, 95) AS n CROSS JOIN generate_series(1, 2) AS d
 """
 
@@ -63,6 +67,9 @@ class Archive:
     def all_rows(self) -> list[Any]:
         return [self.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in HISTORY.values()]
 
+    def aggregates(self) -> dict[str, list[Any]]:
+        return {name: self.rows(f"SELECT * FROM bi.{name} ORDER BY 1, 2") for name in AGGREGATES}
+
     def chunks(self) -> int:
         """How many chunks of the histories are older than two years."""
         return sum(
@@ -72,11 +79,19 @@ class Archive:
             for table in HISTORY.values()
         )
 
+    def refresh(self) -> None:
+        for refresh in REFRESH_AGGREGATES:
+            self.connection.execute(refresh)
+
     def run_retention(self) -> None:
-        for (job,) in self.rows(
-            "SELECT job_id FROM timescaledb_information.jobs WHERE proc_name IN ('drop_archived_chunks', "
-            "'policy_retention') AND (config ->> 'object' LIKE '%history' OR hypertable_name LIKE '%history')"
-        ):
+        """Run the jobs that drop, after those that refresh: nothing is dropped before the aggregates have it."""
+        self.refresh()
+        jobs = self.rows(
+            "SELECT job_id FROM timescaledb_information.jobs "
+            "WHERE proc_name = 'drop_due_chunks' AND config ->> 'object' LIKE '%history'"
+        )
+        assert len(jobs) == 2
+        for (job,) in jobs:
             self.connection.execute(f"CALL run_job({job})")
 
     def files(self) -> dict[str, str]:
@@ -98,6 +113,9 @@ class Archive:
 def module_database(test_database: TestDatabase) -> Iterator[TestDatabase]:
     """A database for the tests of a module, each of which finds it without readings."""
     with run_migrated_database(test_database) as database:
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            connection.execute("RESET ROLE")
+            connection.execute("SELECT public.alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs")
         yield database
 
 
@@ -128,7 +146,8 @@ def clear(connection: psycopg.Connection[Any]) -> None:
     connection.execute("RESET ROLE; SET search_path = public; DROP VIEW IF EXISTS ops.archive_guard")
     for table in HISTORY.values():
         connection.execute(f"SELECT drop_chunks('{table}', older_than => now() + INTERVAL '1 year')")
-    connection.execute("DELETE FROM ops.archived_chunk")
+    connection.execute("DELETE FROM ops.archived_chunk; DELETE FROM telemetry.source_chunk")
+    connection.execute("UPDATE telemetry.dropped_time SET times = '{}'")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -29,7 +30,7 @@ def test_restored_readings_are_what_they_were_and_twice_is_as_good_as_once(archi
 def test_only_the_days_and_the_stream_that_were_asked_for_come_back(archive: Archive) -> None:
     archive("run", "--drop")
     archive("restore", "--stream", "meter", "--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + DAY:%Y-%m-%d}")
-    days = archive.rows(f"SELECT DISTINCT recorded_at::date FROM {HISTORY['meter']} ORDER BY 1")
+    days = archive.rows(f"SELECT DISTINCT counted_at::date FROM {HISTORY['meter']} ORDER BY 1")
     assert days == [(OLD.date(),), ((TODAY - DAY).date(),)]
     assert archive.rows(f"SELECT count(*) FROM {HISTORY['vehicle']}") == [(192,)]
 
@@ -52,12 +53,10 @@ def test_retention_leaves_restored_chunks_alone_for_as_long_as_was_said_and_then
 
 def test_what_is_in_the_history_stays_and_what_is_missing_comes_back(archive: Archive) -> None:
     archive("run")
-    archive.connection.execute(
-        f"DELETE FROM {HISTORY['meter']} WHERE meter_id = 'M1' AND recorded_at < %s", [OLD + DAY]
-    )
+    archive.connection.execute(f"DELETE FROM {HISTORY['meter']} WHERE meter_id = 'M1' AND counted_at < %s", [OLD + DAY])
     archive.connection.execute(f"UPDATE {HISTORY['meter']} SET voltage = 1 WHERE meter_id = 'M3'")
     assert "96 restored, 192 were there" in archive("restore", "--stream", "meter", *BOTH).output
-    query = f"SELECT meter_id, count(*), max(voltage) = 1 FROM {HISTORY['meter']} WHERE recorded_at < %s GROUP BY 1"
+    query = f"SELECT meter_id, count(*), max(voltage) = 1 FROM {HISTORY['meter']} WHERE counted_at < %s GROUP BY 1"
     assert sorted(archive.rows(query, OLD + DAY)) == [("M1", 96, False), ("M2", 96, False), ("M3", 96, True)]
 
 
@@ -93,11 +92,27 @@ def test_a_column_that_the_archive_does_not_have_yet_is_null_and_one_too_many_is
     one = ("--stream", "meter", "--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + DAY:%Y-%m-%d}")
     archive("restore", *one)
     assert archive.rows(
-        f"SELECT count(*), count(register_dip) FROM {HISTORY['meter']} WHERE recorded_at < %s", OLD + DAY
+        f"SELECT count(*), count(register_dip) FROM {HISTORY['meter']} WHERE counted_at < %s", OLD + DAY
     ) == [(288, 0)]
     table = pq.read_table(archive.parquet(), partitioning=None)
     rewrite(archive, table.append_column("color", pa.array(["red"] * len(table))))
     assert "a column color that the history does not have" in str(archive("restore", *one, status=1).exception)
+
+
+def test_a_file_of_before_the_time_rule_has_the_midnight_that_begins_its_day_and_is_as_good(archive: Archive) -> None:
+    archive("run", "--drop")
+    table = pq.read_table(archive.parquet("vehicle"), partitioning=None)
+    place = table.schema.get_field_index("recorded_at")
+    earlier = pc.subtract(table["recorded_at"], pa.scalar(timedelta(minutes=15)))
+    last = OLD + DAY - timedelta(minutes=15)
+    times = {"firstRecordedAt": OLD.isoformat(), "lastRecordedAt": last.isoformat()}
+    rewrite(archive, table.set_column(place, table.schema.field(place), earlier), "vehicle", **times)
+    archive("verify")
+    one = ("--stream", "vehicle", "--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + DAY:%Y-%m-%d}")
+    assert "192 restored" in archive("restore", *one).output
+    query = f"SELECT min(counted_at), max(counted_at) FROM {HISTORY['vehicle']} WHERE counted_at < %s"
+    before = timedelta(microseconds=1)
+    assert archive.rows(query, OLD + DAY) == [(OLD - before, last - before)]
 
 
 def test_without_archive_restore_says_what_retention_will_do(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,6 +140,84 @@ def test_a_restored_day_does_not_hide_the_dropped_days_after_it(archive: Archive
     assert archive.rows(window, OLD, OLD + 2 * DAY) == [pytest.approx(before)]
 
 
+def test_the_aggregates_follow_a_restored_day_as_any_other_and_keep_it_when_it_is_dropped_again(
+    archive: Archive,
+) -> None:
+    archive("run", "--drop")
+    before = archive.aggregates()
+    kept = totals(archive)
+    assert kept == [(3 * 288, 3 * 192)] * 3
+    archive("restore", *BOTH)
+    archive.refresh()
+    assert close(archive.aggregates()) == close(before)
+    archive.connection.execute(
+        f"UPDATE {HISTORY['meter']} SET kwh_consumed_ac = kwh_consumed_ac + 1000 WHERE meter_id = 'M1' "
+        "AND counted_at = telemetry.counted_at(%s)",
+        [OLD + DAY],
+    )
+    archive.connection.execute(
+        f"INSERT INTO {HISTORY['vehicle']} VALUES ('Vlate', telemetry.counted_at(%s), now(), 50, 7, 20)",
+        [OLD + 2 * DAY],
+    )
+    archive.refresh()
+    assert totals(archive) == [(3 * 288, 3 * 192 + 1)] * 3
+    energy = "SELECT sum(kwh_consumed_ac) FROM bi.meter_{} WHERE meter_id = 'M1' AND bucket >= %s AND bucket < %s"
+    [(wanted,)] = archive.rows(
+        f"SELECT sum(kwh_consumed_ac) FROM {HISTORY['meter']} WHERE meter_id = 'M1' AND counted_at < %s", OLD + DAY
+    )
+    assert wanted > 1000
+    for resolution in ("15min", "hourly", "daily"):
+        assert archive.rows(energy.format(resolution), OLD, OLD + DAY) == [(pytest.approx(wanted),)]
+    after = archive.aggregates()
+    archive.connection.execute("UPDATE ops.archived_chunk SET keep_until = now()")
+    archive("run", "--drop")  # those that have changed are archived again
+    archive("run", "--drop")
+    archive.refresh()
+    assert archive.chunks() == 0
+    assert close(archive.aggregates()) == close(after)
+
+
+@pytest.mark.parametrize("archived_again", [False, True])
+def test_a_late_reading_of_a_day_that_is_archived_and_dropped_shows_once_that_day_is_archived_again(
+    archive: Archive, archived_again: bool
+) -> None:
+    archive("run", "--drop")
+    archive.refresh()
+    before = archive.aggregates()
+    for moment in (OLD + DAY / 2, OLD + DAY, OLD + 2 * DAY):
+        archive.connection.execute(
+            f"INSERT INTO {HISTORY['meter']} VALUES ('M1', telemetry.counted_at(%s) - INTERVAL '7 s', now(), 5, 230)",
+            [moment],
+        )
+    archive.refresh()
+    assert archive.aggregates() == before
+    assert archive.rows("SELECT * FROM bi.stale_range") == []
+    if archived_again:  # which brings all rows of these days back for a moment
+        assert "archived 2 of 2 chunks, 579 rows" in archive("run", "--drop").output
+        assert archive.chunks() == 0
+    archive.run_retention()
+    archive.refresh()
+    assert (archive.aggregates() == before) is not archived_again
+    readings = "SELECT sum(readings) FROM bi.meter_{} WHERE bucket < %s"
+    for resolution in ("15min", "hourly", "daily"):
+        found = archive.rows(readings.format(resolution), OLD + 2 * DAY)
+        assert found == [(579 if archived_again else 576,)]
+
+
+def totals(archive: Archive) -> list[Any]:
+    """The readings of meters and of vehicles in the aggregates, by resolution."""
+    query = "SELECT (SELECT sum(readings) FROM bi.meter_{0}), (SELECT sum(readings) FROM bi.vehicle_{0})"
+    return [archive.rows(query.format(resolution))[0] for resolution in ("15min", "hourly", "daily")]
+
+
+def close(aggregates: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Floats to their ninth digit: rows that were restored are added in another order."""
+    return {
+        name: [[float(f"{value:.9g}") if isinstance(value, float) else value for value in row] for row in rows]
+        for name, rows in aggregates.items()
+    }
+
+
 def test_nothing_to_restore_is_said(archive: Archive) -> None:
     result = archive("restore", "--from", "2001-01-01", "--to", "2001-01-02", status=1)
     assert "nothing of these days" in str(result.exception)
@@ -138,15 +231,14 @@ def flip(path: Any) -> None:
     path.write_bytes(content)
 
 
-def rewrite(archive: Archive, table: pa.Table) -> None:
+def rewrite(archive: Archive, table: pa.Table, stream: str = "meter", **changed: str) -> None:
     """Put another file in the place of one, as an older or newer version of the engine might have written it."""
-    pq.write_table(table, archive.parquet())
-    digest = archive.files()[archive.parquet().relative_to(archive.folder).as_posix()]
-    manifest = json.loads(archive.manifest().read_text())
-    archive.manifest().write_text(json.dumps({**manifest, "sha256": digest, "bytes": archive.parquet().stat().st_size}))
-    archive.connection.execute(
-        "UPDATE ops.archived_chunk SET sha256 = %s WHERE location = %s", (digest, str(archive.parquet()))
-    )
+    path, manifest = archive.parquet(stream), archive.manifest(stream)
+    pq.write_table(table, path)
+    digest = archive.files()[path.relative_to(archive.folder).as_posix()]
+    was = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**was, "sha256": digest, "bytes": path.stat().st_size, **changed}))
+    archive.connection.execute("UPDATE ops.archived_chunk SET sha256 = %s WHERE location = %s", (digest, str(path)))
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_what_is_due_is_written_by_day_with_manifests_and_recorded(archive: Arch
     assert (manifest["readings"], manifest["devices"]) == (288, 3)
     assert manifest["sha256"] == files[archive.parquet().relative_to(archive.folder).as_posix()]
     [(energy, voltage)] = archive.rows(
-        f"SELECT sum(kwh_consumed_ac), sum(voltage) FROM {HISTORY['meter']} WHERE recorded_at < %s", OLD + DAY
+        f"SELECT sum(kwh_consumed_ac), sum(voltage) FROM {HISTORY['meter']} WHERE counted_at < %s", OLD + DAY
     )
     assert manifest["sums"]["kwh_consumed_ac"] == pytest.approx(energy, rel=1e-12)
     assert manifest["sums"]["voltage"] == pytest.approx(voltage, rel=1e-12)
@@ -73,14 +74,24 @@ def test_the_file_has_every_column_as_the_database_documents_it(archive: Archive
     group = pq.ParquetFile(archive.parquet()).metadata.row_group(0)
     assert {group.column(n).compression for n in range(group.num_columns)} == {"ZSTD"}
     kept = pq.read_table(archive.parquet(), partitioning=None).to_pylist()
-    query = f"SELECT * FROM {HISTORY['meter']} WHERE recorded_at < %s ORDER BY 1, 2"
-    names = schema.names
-    assert [tuple(row[name] for name in names) for row in kept] == archive.rows(query, OLD + DAY)
+    columns = ", ".join(schema.names).replace("recorded_at", "telemetry.recorded_at(counted_at)")
+    query = f"SELECT {columns} FROM {HISTORY['meter']} WHERE counted_at < %s ORDER BY 1, 2"
+    assert [tuple(row[name] for name in schema.names) for row in kept] == archive.rows(query, OLD + DAY)
+
+
+def test_the_file_of_a_day_has_the_midnight_that_ends_it_and_not_the_one_before(archive: Archive) -> None:
+    archive("run")
+    for stream in HISTORY:
+        times = pq.read_table(archive.parquet(stream), partitioning=None)["recorded_at"].to_pylist()
+        assert min(times) > OLD and max(times) == OLD + DAY
+        manifest = json.loads(archive.manifest(stream).read_text())
+        assert datetime.fromisoformat(manifest["firstRecordedAt"]) == min(times)
+        assert datetime.fromisoformat(manifest["lastRecordedAt"]) == OLD + DAY
 
 
 def test_duckdb_and_pandas_find_the_days_energy_that_the_database_has(archive: Archive) -> None:
-    days = "SELECT (recorded_at AT TIME ZONE 'UTC')::date, sum(kwh_consumed_ac), count(*) FROM "
-    expected = archive.rows(f"{days} {HISTORY['meter']} WHERE recorded_at < %s GROUP BY 1 ORDER BY 1", OLD + 2 * DAY)
+    days = "SELECT (counted_at AT TIME ZONE 'UTC')::date, sum(kwh_consumed_ac), count(*) FROM "
+    expected = archive.rows(f"{days} {HISTORY['meter']} WHERE counted_at < %s GROUP BY 1 ORDER BY 1", OLD + 2 * DAY)
     archive("run", "--drop")
     found = duckdb.sql(
         f"SELECT day, sum(kwh_consumed_ac), count(*) FROM read_parquet('{archive.folder}/meter/*/*.parquet', "
@@ -126,7 +137,7 @@ def test_a_row_that_came_after_the_export_keeps_the_chunk_until_it_is_archived_a
     insert = f"INSERT INTO {HISTORY['meter']} VALUES ('Mlate', %s, %s, 5, 230)"
     archive.connection.execute(insert, (OLD, OLD))
     archive.run_retention()
-    assert archive.rows(f"SELECT count(*) FROM {HISTORY['meter']} WHERE recorded_at < %s", OLD + DAY) == [(289,)]
+    assert archive.rows(f"SELECT count(*) FROM {HISTORY['meter']} WHERE counted_at < %s", OLD + DAY) == [(289,)]
     assert archive.rows("SELECT FROM ops.archived_chunk WHERE stream = 'meter' AND range_start = %s", OLD) == []
     assert "archived 1 of 1 chunks, 289 rows" in archive("run").output
     archive.run_retention()
@@ -143,8 +154,11 @@ def test_a_row_that_comes_after_the_drop_does_not_cost_the_archive_its_rows(arch
     archive.connection.execute(f"INSERT INTO {HISTORY['meter']} VALUES ('Mlate', %s, %s, 5, 230)", (OLD, OLD))
     archive.run_retention()
     assert archive.chunks() == 1
+    readings = "SELECT sum(readings) FROM bi.meter_daily WHERE bucket = %s"
+    assert archive.rows(readings, OLD) == [(288,)]  # what is in the history of that day is not the day
     assert "archived 1 of 1 chunks, 289 rows" in archive("run", "--drop").output
     assert archive.chunks() == 0
+    assert archive.rows(readings, OLD) == [(289,)]  # it was whole for a moment
     assert pq.read_metadata(archive.parquet()).num_rows == 289
     archive("verify", "--stream", "meter")
 

@@ -1,7 +1,8 @@
-"""A small fleet in Europe/Berlin whose answers can be worked out by hand, and a login that may read bi of it."""
+"""Fixtures: a small fleet in Europe/Berlin whose answers are worked out by hand, and a BI login that reads it."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import uuid
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import psycopg
 import pytest
 
 from service.migrate import migrate
-from tests.energy_world import EnergyDatabase
+from tests.energy_world import AGGREGATES, EnergyDatabase
 from tests.oracle.records import Device, Link, Profile, Reading
 from tests.processes import run
 from tests.support import TestDatabase, run_another_database
@@ -29,7 +30,7 @@ def day(days_ago: int) -> date:
 
 
 def local(on: date, clock: str = "00:00") -> datetime:
-    """A time by the clocks of the fleet."""
+    """Return a time of the fleet's time zone in UTC."""
     return datetime.combine(on, time.fromisoformat(clock), ZONE).astimezone(UTC)
 
 
@@ -56,44 +57,48 @@ def both(number: str, when: datetime, ac: float, dc: float, temp: float = 30.0) 
 
 LINK = Link("V001", "M101", at(2, "13:00"), None)
 
+# A reading counts in the bucket in which its interval ends: on the edge of two buckets in the earlier one.
 READINGS = [
-    # 001: fed by M001, and by M101 from 13:00 two days ago on
+    # 001: M001 feeds it until 13:00 two days ago, M101 after that; the readings of 13:00 are the last of M001's time
     *both("001", at(5), 20, 18),
-    *both("001", at(2, "11:10"), 10, 9),
-    *both("001", at(2, "12:10"), 8, 6),
+    *both("001", at(2, "12:00"), 10, 9),
+    *both("001", at(2, "13:00"), 8, 6),
     meter("101", at(2, "12:10"), 7),
     meter("101", at(2, "13:10"), 5),
     vehicle("001", at(2, "13:10"), 4.5),
     vehicle("001", at(2, "14:10"), 1),
-    # 002: two sessions; a quarter hour without energy is not part of either
+    # 002: two charging sessions; a quarter hour without energy belongs to neither
     meter("002", at(2, "18:05"), 8),
     vehicle("002", at(2, "18:05"), 2, soc=20),
     vehicle("002", at(2, "18:20"), 2, soc=25),
-    vehicle("002", at(2, "18:35"), 2, soc=31),
+    vehicle("002", at(2, "18:45"), 2, soc=31),
     vehicle("002", at(2, "18:50"), 0, soc=31),
     vehicle("002", at(2, "20:05"), 1, soc=40),
-    # 003: low on three days running, and on two more, one before the week; 004: on two and two
+    # 003: low on three days running, and on two more, one before the week; 004: on two and two, and parked between them
     *both("003", at(8), 10, 8),
     *both("003", at(6), 10, 8),
     *both("003", at(5), 10, 8),
     *both("003", at(4), 10, 8),
-    *both("003", at(3), 15, 13.5),
+    *both("003", at(2, "00:00"), 15, 13.5),  # of the day before
     *both("003", at(2), 10, 8),
     *both("004", at(7), 10, 8),
     *both("004", at(6), 10, 8),
+    *both("004", at(5), 1, 0),
     *both("004", at(3), 10, 8),
     *both("004", at(2), 10, 8),
-    # 005: hot in two quarter hours, and once before the week; 006: at the limit
+    # 005: hot in two quarter hours, and once before the week
     *both("005", at(9), 1.1, 1, temp=60),
     *both("005", at(3, "12:10"), 1.1, 1, temp=47.5),
-    *both("005", at(3, "12:25"), 1.1, 1, temp=51),
+    *both("005", at(3, "12:30"), 1.1, 1, temp=51),
     *both("005", at(2), 1.1, 1, temp=45),
+    # 006: parked for a day (standby of 0.05 kW is 1.2 kWh a day); later as hot as is allowed
+    *both("006", at(6), 0.5, 0),
     *both("006", at(3), 1.1, 1, temp=45),
-    # 007: a day on which the vehicle said nothing; 008: one reading of the 1,440 that are expected without a profile
+    # 007: a day without readings of the vehicle; 008: one of the 1,440 readings that a day should have
     *both("007", at(9), 1.1, 1),
     meter("007", at(3), 3),
     *both("008", at(4), 1, 0.9),
-    vehicle("008", at(9), 1),  # and a day of which its meter said nothing, before the week
+    vehicle("008", at(9), 1),  # and a day without readings of its meter, before the week
     # 009: still sending
     *both("009", JUST_NOW, 1.1, 1),
     # 102: out of band in two quarter hours, and once before the week; 103: at its edges. They feed no vehicle.
@@ -103,35 +108,61 @@ READINGS = [
     meter("102", at(2), 1, voltage=230),
     meter("103", at(3, "12:10"), 1, voltage=207),
     meter("103", at(3, "12:25"), 1, voltage=253),
-    # 104: long ago; the first of a month; before all that is asked
+    # 104: long ago; the midnight that ends a month; before all that is asked
     meter("104", at(200), 40),
-    meter("104", local(first_of_month(3), "12:10"), 50),
+    meter("104", local(first_of_month(2)), 50),
     meter("104", at(430), 60),
 ]
-ONE_A_DAY = Profile(expected_interval=timedelta(days=1))
-PROFILES = {
-    Device(reading.stream, reading.device_id): ONE_A_DAY
-    for reading in READINGS
-    if reading.device_id not in {"M008", "V008"}
+LATE = meter("104", at(200, "15:10"), 70)  # arrives after its buckets are materialized, and no refresh has run since
+INTERVALS = {
+    # hours can be judged only of devices that send in every hour
+    **dict.fromkeys(("M001", "V001", "M101"), timedelta(hours=1)),
+    # of V008 the profile says a minute; M008 has neither a profile nor a second reading, so a minute is assumed
+    "V008": timedelta(minutes=1),
 }
-MATERIALIZED_UNTIL = at(3, "00:00")  # what is later is added as the aggregates are read
+PROFILES = {
+    Device(reading.stream, reading.device_id): Profile(
+        expected_interval=INTERVALS.get(reading.device_id, timedelta(days=1))
+    )
+    for reading in READINGS
+    if reading.device_id != "M008"
+}
+MATERIALIZED_UNTIL = at(3, "00:00")  # what is later is read in real time
 
 
 @dataclass(frozen=True)
 class BiDatabase:
-    """Whoever connects to `url` reads bi; `admin_url` is for looking behind it, on a server only."""
+    """A database: `url` connects as a reader of bi, `admin_url` as a superuser (on a server only)."""
 
     url: str
     admin_url: str
     is_embedded: bool
 
 
+@contextlib.contextmanager
+def run_bi_login(database: TestDatabase) -> Iterator[BiDatabase]:
+    """Make a login with `energy migrate --bi-login`; drop it afterwards.
+
+    The embedded database has no logins, and one session that all connections share: its role is set for all.
+    """
+    if database.is_embedded:
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            connection.execute("SET ROLE energy_bi")
+        yield BiDatabase(database.url, database.url, is_embedded=True)
+        return
+    login = f"energy_bi_{uuid.uuid4().hex[:12]}"
+    made = run("migrate", "--bi-login", login, DATABASE_URL=database.url, ENERGY_BI_PASSWORD="secret1")
+    assert made.returncode == 0, made.stderr
+    try:
+        yield BiDatabase(re.sub(r"//[^@/]*@", f"//{login}:secret1@", database.url), database.url, is_embedded=False)
+    finally:
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            connection.execute(f"DROP ROLE {login}")
+
+
 @pytest.fixture(scope="package")
 def bi_database(test_database: TestDatabase) -> Iterator[BiDatabase]:
-    """The fleet, behind a login of `energy migrate --bi-login`.
-
-    The embedded database has no logins, and one session that all connections share: there the role is set for all.
-    """
+    """The fleet, partly materialized, behind a BI login."""
     with run_another_database(test_database) as another:
         migrate(another.url, time_zone=ZONE.key)
         with psycopg.connect(another.url, autocommit=True) as connection:
@@ -140,17 +171,8 @@ def bi_database(test_database: TestDatabase) -> Iterator[BiDatabase]:
             for stream in ("meter", "vehicle"):
                 outcomes = fleet.arrive([reading for reading in READINGS if reading.stream == stream])
                 assert set(outcomes) == {"stored"}
-            fleet.refresh(at(440, "00:00"), MATERIALIZED_UNTIL)
-            if another.is_embedded:
-                connection.execute("SET ROLE energy_bi")
-        if another.is_embedded:
-            yield BiDatabase(another.url, another.url, is_embedded=True)
-            return
-        login = f"energy_bi_{uuid.uuid4().hex[:12]}"
-        made = run("migrate", "--bi-login", login, DATABASE_URL=another.url, ENERGY_BI_PASSWORD="secret1")
-        assert made.returncode == 0, made.stderr
-        try:
-            yield BiDatabase(re.sub(r"//[^@/]*@", f"//{login}:secret1@", another.url), another.url, is_embedded=False)
-        finally:
-            with psycopg.connect(another.url, autocommit=True) as connection:
-                connection.execute(f"DROP ROLE {login}")
+            for aggregate in AGGREGATES:
+                fleet.refresh_by_hand(aggregate, None, MATERIALIZED_UNTIL)
+            assert fleet.arrive([LATE]) == ["stored"]
+        with run_bi_login(another) as reader:
+            yield reader

@@ -1,10 +1,22 @@
-"""What BI people may rely on: names and types of columns, and that they read bi and nothing else."""
+"""The contract for BI: names, types and comments of columns, the rights of a login, and the list of stale buckets."""
 
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
-from tests.support import Owner
+from docs import generate_bi
+from tests.bi.conftest import BiDatabase, run_bi_login
+from tests.bi.document import DOCUMENT, QUERIES
+from tests.energy_world import EnergyDatabase
+from tests.oracle.records import Reading
+from tests.support import Owner, TestDatabase, run_migrated_database
 
 GOLDEN = Path(__file__).parent / "columns.txt"
 COLUMNS = """
@@ -22,15 +34,29 @@ async def test_columns_never_change_in_place(owner: Owner) -> None:
     assert {line.split(" ", 1)[1] for line in found} <= types
 
 
+async def test_every_relation_and_column_has_a_comment_and_the_document_shows_it(owner: Owner) -> None:
+    rows = [tuple(row) for row in await owner.fetch(generate_bi.COLUMNS)]
+    assert len(rows) == len(GOLDEN.read_text().splitlines())
+    assert [(row[0], row[2]) for row in rows if not (row[1] and row[4])] == []
+    assert generate_bi.render(rows) in DOCUMENT, "run: make docs"
+
+
+async def test_bi_has_relations_and_nothing_else(owner: Owner) -> None:
+    kinds = await owner.fetch("SELECT DISTINCT relkind FROM pg_class WHERE relnamespace = 'bi'::regnamespace")
+    assert [row[0] for row in kinds] == [b"v"]
+    assert await owner.fetchval("SELECT count(*) FROM pg_proc WHERE pronamespace = 'bi'::regnamespace") == 0
+
+
 async def test_bi_people_read_everything_in_bi(owner: Owner) -> None:
     relations = await owner.fetch(
         "SELECT relname FROM pg_class WHERE relnamespace = 'bi'::regnamespace AND relkind = 'v'"
     )
-    assert len(relations) == 10
+    assert len(relations) == 11
     async with owner.connection() as connection, connection.transaction():
         await connection.execute("SET LOCAL ROLE energy_bi")
         for (relation,) in relations:
-            recent = "TRUE" if relation == "vehicle_meter" else "bucket > now() - INTERVAL '1 hour'"
+            unbounded = relation in {"vehicle_meter", "stale_range"}
+            recent = "TRUE" if unbounded else "bucket > now() - INTERVAL '1 hour'"
             await connection.fetch(f"SELECT * FROM bi.{relation} WHERE {recent} LIMIT 1")
 
 
@@ -42,6 +68,9 @@ async def test_bi_people_read_everything_in_bi(owner: Owner) -> None:
         "SELECT telemetry.default_meter_id('V1')",
         "SELECT * FROM api.get_vehicle_status('V1')",
         "SELECT * FROM ops.migration",
+        "SELECT * FROM ops.aggregate_lag",
+        "SELECT ops.set_standby_kw(0)",
+        "CALL ops.refresh_aggregates(NULL, '{}')",
         "DELETE FROM bi.meter_hourly",
         "CREATE TABLE bi.mine (id int)",
     ],
@@ -59,3 +88,53 @@ async def test_bi_people_may_do_nothing_else(owner: Owner, statement: str) -> No
 async def test_bi_people_have_a_time_limit_and_cannot_write(owner: Owner) -> None:
     settings = await owner.fetchval("SELECT rolconfig FROM pg_roles WHERE rolname = 'energy_bi'")
     assert set(settings) == {"statement_timeout=60s", "default_transaction_read_only=on"}
+
+
+@pytest.fixture
+def bi_reader(test_database: TestDatabase) -> Iterator[BiDatabase]:
+    """A database without readings behind a BI login."""
+    with run_migrated_database(test_database) as another, run_bi_login(another) as reader:
+        yield reader
+
+
+@contextlib.contextmanager
+def administration(database: BiDatabase) -> Iterator[EnergyDatabase]:
+    """Whatever a BI login may not do. The embedded database has one session, so its role is set back at the end."""
+    with psycopg.connect(database.admin_url, autocommit=True, prepare_threshold=None) as connection:
+        yield EnergyDatabase(connection)
+        if database.is_embedded:
+            connection.execute("SET ROLE energy_bi")
+
+
+def test_a_bi_login_sees_the_buckets_that_lack_a_late_reading_until_they_are_refreshed(bi_reader: BiDatabase) -> None:
+    ten = datetime.now(UTC).replace(hour=10, minute=0, second=0, microsecond=0) - timedelta(days=20)
+    midnight = ten.replace(hour=0)
+    on_time = [Reading("meter", "M1", ten + timedelta(minutes=5, days=days), 1, voltage=230) for days in (0, 2)]
+    late = Reading("meter", "M1", ten + timedelta(hours=1), 2, voltage=230)  # of the hour that ends then
+
+    def ask(query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(bi_reader.url, autocommit=True, prepare_threshold=None) as connection:
+            assert connection.execute("SELECT has_schema_privilege('ops', 'USAGE')").fetchone() == (False,)
+            return connection.execute(query).fetchall()
+
+    stale = QUERIES["Buckets that are stale"]
+    energy = f"SELECT bucket, kwh_consumed_ac FROM bi.meter_hourly WHERE bucket < '{ten + timedelta(days=1)}'"
+    with administration(bi_reader) as fleet:
+        assert fleet.arrive(on_time) == ["stored", "stored"]
+    assert ask(stale) == []  # shown in real time
+    assert ask(energy) == [(ten, 1)]
+
+    with administration(bi_reader) as fleet:
+        fleet.refresh()
+        assert fleet.arrive([late]) == ["stored"]
+    assert ask(stale) == [
+        ("bi.meter_15min", ten + timedelta(minutes=45), ten + timedelta(hours=1)),
+        ("bi.meter_daily", midnight, midnight + timedelta(days=1)),
+        ("bi.meter_hourly", ten, ten + timedelta(hours=1)),
+    ]
+    assert ask(energy) == [(ten, 1)]
+
+    with administration(bi_reader) as fleet:
+        fleet.refresh()
+    assert ask(stale) == []
+    assert ask(energy) == [(ten, 3)]

@@ -13,8 +13,7 @@ from service.dashboard import ASSETS
 from service.db import Database
 from service.embedded import install
 from service.settings import Settings
-from tests.http.test_auth import served
-from tests.support import Api, assert_problem
+from tests.support import Api, assert_problem, served
 
 LOCK = Path(dashboard.__file__).parent / "package-lock.json"
 
@@ -47,6 +46,13 @@ def test_no_asset_names_another_server_or_styles_or_scripts_in_its_markup() -> N
         assert not re.search(r"innerHTML|insertAdjacentHTML|\beval\(|document\.write", text), path.name
         if path.suffix == ".html":
             assert not re.search(r"\sstyle=|\son\w+=|<style|<script(?! type=\"module\" src=)", text)
+
+
+def test_the_page_has_no_threshold_of_an_efficiency_and_compares_none() -> None:
+    for path in ASSETS.glob("*.js"):
+        text = path.read_text()
+        assert not re.search(r"0\.85|\b85\b", text), path.name
+        assert not re.search(r"(?:[Rr]atio|batteryTemp)\b[\w\s.]*[<>]=?\s*[\d.]", text), path.name
 
 
 async def test_every_file_that_the_page_and_its_modules_name_is_there(api: Api) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
+from service.db import REFRESH_AGGREGATES
 from tests.dashboard.world import HOUR, current_hour, send_pair
-from tests.support import Api, Owner, assert_problem, meter_reading, new_pair, now, vehicle_reading
+from tests.support import ROOT, Api, Owner, assert_problem, meter_reading, new_pair, now, vehicle_reading
 
 
 async def test_the_overview_counts_a_faulty_charger_where_it_belongs(api: Api, owner: Owner) -> None:
@@ -44,8 +46,10 @@ async def test_energy_of_today_is_what_came_since_midnight(api: Api) -> None:
     assert after["kwhDeliveredDcToday"] == before["kwhDeliveredDcToday"]
 
 
-async def test_refused_readings_are_counted_by_reason_and_silent_devices_listed(api: Api) -> None:
-    count = lambda fleet: {row["code"]: row["readings"] for row in fleet["refused"]}.get("value_out_of_range", 0)  # noqa: E731
+async def test_rejected_readings_are_counted_by_reason_and_silent_devices_listed(api: Api) -> None:
+    def count(fleet: dict[str, Any]) -> int:
+        return sum(row["readings"] for row in fleet["refused"] if row["code"] == "value_out_of_range")
+
     before = (await api.http.get("/v1/fleet")).json()
     pair = new_pair()
     assert (await api.post_meter(pair.meter, now(), voltage=1500.5)).status_code == 422
@@ -55,7 +59,28 @@ async def test_refused_readings_are_counted_by_reason_and_silent_devices_listed(
     assert pair.vehicle in [device["deviceId"] for device in after["silentDevices"]]
 
 
-async def test_a_large_fleets_overview_ends_where_the_aggregates_do(api: Api, owner: Owner) -> None:
+async def test_an_idle_vehicle_is_counted_as_such_and_is_in_no_list_of_faults(api: Api) -> None:
+    before = (await api.http.get("/v1/fleet")).json()
+    # 0.02 kWh in a day is below standby; 0.02 kWh without any AC is impossible
+    idle, impossible = await send_pair(api, ac=0.01, dc=0.0), await send_pair(api, ac=0.0, dc=0.01)
+    after = (await api.http.get("/v1/fleet")).json()
+    names = ("vehiclesNormal", "vehiclesLow", "vehiclesImpossible", "vehiclesIdle", "vehiclesUnknown")
+    assert [after[name] - before[name] for name in names] == [0, 0, 1, 1, 0]
+    assert after["distribution"] == before["distribution"]
+    assert not {idle.vehicle, impossible.vehicle} & {row["vehicleId"] for row in after["worst"]}
+
+
+async def test_a_large_fleets_overview_ends_where_the_aggregates_do_and_says_what_it_counts(
+    api: Api, owner: Owner
+) -> None:
+    small = (await api.http.get("/v1/fleet")).json()
+    assert small["receivedUntil"] == small["periodEnd"] == small["energyUntil"]
+    await send_pair(api, ac=1.0, dc=0.9)
+    for statement in REFRESH_AGGREGATES:
+        await owner.execute(statement)
+    # known, and not counted yet: its quarter hour is not over
+    late = new_pair()
+    assert (await api.post_meter(late.meter, now(), kwhConsumedAc=100.0)).status_code == 201
     await owner.execute(
         """
         CREATE OR REPLACE FUNCTION telemetry.is_small_fleet() RETURNS boolean LANGUAGE sql STABLE
@@ -64,23 +89,33 @@ async def test_a_large_fleets_overview_ends_where_the_aggregates_do(api: Api, ow
     )
     try:
         large = (await api.http.get("/v1/fleet")).json()
-        held = await owner.fetchval(
+    finally:
+        await owner.execute((ROOT / "sql/telemetry/is_small_fleet.sql").read_text().split("REVOKE")[0])
+    held, received = (
+        await owner.fetch(
             """
-            SELECT greatest(now() - INTERVAL '1 day', least(
-                telemetry.held_until('meter_hourly'), telemetry.held_until('vehicle_hourly')
-            ))
+            SELECT
+                least(telemetry.held_until('meter_15min'), telemetry.held_until('vehicle_15min')) AS held,
+                (SELECT min(r.received_until) FROM telemetry.refresh_state AS r) AS received
             """
         )
-        assert abs((datetime.fromisoformat(large["periodEnd"]) - held).total_seconds()) < 60
-    finally:
-        body = (await _code("sql/telemetry/is_small_fleet.sql")).split("REVOKE")[0]
-        await owner.execute(body)
+    )[0]
+    assert datetime.fromisoformat(large["periodEnd"]) == held
+    assert datetime.fromisoformat(large["receivedUntil"]) == received
+    assert large["energyUntil"] == max(large["todayStart"], large["periodEnd"])
+    # what the last test sent is older than that
+    assert large["hours"]
+    assert all(hour["kwhConsumedAc"] < 100 for hour in large["hours"])
 
 
-async def _code(path: str) -> str:
-    from tests.support import ROOT  # noqa: PLC0415
-
-    return (ROOT / path).read_text()
+async def test_a_bucket_that_is_not_over_says_so(api: Api) -> None:
+    pair = await send_pair(api, ac=2.0, dc=1.8)
+    assert (await api.post_vehicle(pair.vehicle, now())).status_code == 201
+    answer = await api.http.get(f"/v1/analytics/efficiency/{pair.vehicle}", params={"resolution": "hourly"})
+    assert [bucket["isOpen"] for bucket in answer.json()["items"]] == [False, False, True]
+    # the day of the newest reading
+    answer = await api.http.get(f"/v1/analytics/efficiency/{pair.vehicle}", params={"resolution": "daily", "hours": 72})
+    assert [bucket["isOpen"] for bucket in answer.json()["items"]][-1] is True
 
 
 async def test_buckets_of_a_vehicle_stand_side_by_side_with_those_of_the_meter_that_fed_it(api: Api) -> None:

@@ -6,11 +6,12 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from service.app import create_app
 from service.db import Database
@@ -49,19 +50,24 @@ def card(page: Page, title: str) -> Any:
 async def test_the_fleet_page_shows_what_the_service_knows(
     fast: Api, faulty: Pair, new_page: Callable[..., Any]
 ) -> None:
-    refused = await fast.post_meter(faulty.meter, now(), voltage=1501)
-    assert refused.status_code == 422
+    rejected = await fast.post_meter(faulty.meter, now(), voltage=1501)
+    assert rejected.status_code == 422
+    silent = new_pair().meter
+    assert (await fast.post_meter(silent, now() - HOUR)).status_code == 201
     page = await new_page(fast)
     await shown(page, "Fleet")
     overview = (await fast.http.get("/v1/fleet")).json()
+    await expect(page.get_by_text(re.compile(r"^Energy and efficiency are counted up to \d\d:\d\d\.$"))).to_be_visible()
     await expect(card(page, "Efficiency, 24 h")).to_contain_text(f"{overview['vehiclesLow']} low")
     row = card(page, "Lowest efficiency, 24 hours").get_by_role("row", name=re.compile(faulty.vehicle))
     await expect(row).to_contain_text("75.0 %")
     await expect(row).to_contain_text("low")
     await expect(row).to_contain_text("8.0")  # AC, kWh
     await expect(row).to_contain_text("2.0")  # lost, kWh
-    await expect(card(page, "Refused readings, 24 hours")).to_contain_text("value out of range")
-    await expect(card(page, "Silent devices")).to_contain_text(faulty.meter)
+    await expect(card(page, "Rejected readings, 24 hours")).to_contain_text("value out of range")
+    row = card(page, "Silent devices").get_by_role("row", name=re.compile(silent))
+    await expect(row).to_contain_text("1 h ago")
+    await expect(row).to_contain_text("1 min")  # expected every
     await expect(page.locator(".chart canvas")).to_have_count(2)
     assert await page.locator("footer").inner_text() == "Times are those of UTC."
 
@@ -72,7 +78,7 @@ async def test_the_vehicle_page_shows_both_sides_its_battery_and_its_meters(
     page = await new_page(fast, f"/#/vehicle/{faulty.vehicle}?range=7d")
     await shown(page, f"Vehicle {faulty.vehicle}")
     await expect(card(page, "Efficiency, 7 days")).to_contain_text("75.0 %")
-    await expect(card(page, "Efficiency, 7 days")).to_contain_text("8.0 kWh AC")
+    await expect(card(page, "Efficiency, 7 days")).to_contain_text("6.0 of 8.0 kWh")
     await expect(card(page, "State of charge").first).to_contain_text("50.0 %")
     await expect(card(page, "Its meter over time")).to_contain_text(faulty.meter)
     for title, cells in (
@@ -88,6 +94,147 @@ async def test_the_vehicle_page_shows_both_sides_its_battery_and_its_meters(
     await page.get_by_role("link", name="30 days").click()
     await expect(page.get_by_role("link", name="30 days")).to_have_attribute("aria-current", "true")
     await expect(page.locator(".tile", has_text="Efficiency, 30 days")).to_be_visible()
+
+
+async def test_an_idle_vehicle_is_no_fault_and_an_impossible_one_has_no_ratio(
+    fast: Api, new_page: Callable[..., Any]
+) -> None:
+    for ac, dc, status in ((0.01, 0.0, "idle"), (0.0, 0.01, "impossible")):
+        pair = await send_pair(fast, ac=ac, dc=dc)
+        page = await new_page(fast, f"/#/vehicle/{pair.vehicle}?range=7d")
+        tile = card(page, "Efficiency, 7 days")
+        await expect(tile).to_contain_text(status)
+        assert "%" not in await tile.inner_text()
+        figure = card(page, "Efficiency")
+        await expect(figure).to_contain_text("The vehicle has no efficiency in this time")
+        await figure.locator("summary").click()
+        rows = figure.locator(".scroll tbody tr")
+        assert [await rows.nth(n).locator("td").all_inner_texts() for n in range(2)] == [["\u2013", status]] * 2
+    page = await new_page(fast)
+    await shown(page, "Fleet")
+    await expect(card(page, "Efficiency, 24 h")).to_contain_text(re.compile(r"\d impossible.*\d idle"))
+    assert "idle" not in await card(page, "Lowest efficiency, 24 hours").get_by_role("table").inner_text()
+
+
+async def test_the_status_and_the_total_of_a_window_are_those_of_the_service(
+    fast: Api, new_page: Callable[..., Any]
+) -> None:
+    limit = await send_pair(fast, ac=1000.0, dc=849.96)  # 0.84996, which is shown and judged as 0.85
+    page = await new_page(fast, f"/#/vehicle/{limit.vehicle}?range=7d")
+    await expect(card(page, "Efficiency, 7 days")).to_contain_text("85.0 %")
+    await expect(card(page, "Efficiency, 7 days")).to_contain_text("normal")
+    # a bucket of the vehicle alone counts in the window: 3.5 of 4 kWh, though the buckets with both sides say 75 %
+    pair = new_pair()
+    first = current_hour() - 5 * HOUR + timedelta(minutes=20)
+    assert (await fast.post_meter(pair.meter, first, kwhConsumedAc=4.0)).status_code == 201
+    for at, energy in ((first, 3.0), (first + HOUR, 0.5)):
+        assert (await fast.post_vehicle(pair.vehicle, at, kwhDeliveredDc=energy)).status_code == 201
+    page = await new_page(fast, f"/#/vehicle/{pair.vehicle}?range=7d")
+    await expect(card(page, "Efficiency, 7 days")).to_contain_text("87.5 %")
+    assert (await fast.performance(pair.vehicle, hours=168))["efficiencyRatio"] == 0.875
+
+
+async def test_a_bucket_that_is_not_over_is_drawn_and_listed_as_one(fast: Api, new_page: Callable[..., Any]) -> None:
+    pair = await send_pair(fast, ac=4.0, dc=3.0)
+    for path in (f"/#/vehicle/{pair.vehicle}?range=7d", f"/#/meter/{pair.meter}?range=7d"):
+        page = await new_page(fast, path)
+        await expect(page.locator(".u-legend").first).to_be_visible()
+        assert await page.get_by_text("so far").count() == 0  # both hours are over
+    at = now()
+    assert (await fast.post_meter(pair.meter, at, kwhConsumedAc=2.0)).status_code == 201
+    assert (await fast.post_vehicle(pair.vehicle, at, kwhDeliveredDc=1.5)).status_code == 201
+    figures = {"vehicle": ["Energy", "Efficiency", "Battery temperature", "State of charge"], "meter": ["Energy"]}
+    for kind, titles in figures.items():
+        page = await new_page(fast, f"/#/{kind}/{getattr(pair, kind)}?range=30d")
+        for title in titles:
+            figure = page.locator(".figure-card", has=page.get_by_role("heading", name=title, exact=True))
+            await expect(figure.locator(".u-legend")).to_contain_text(re.compile(r"\w so far"))
+            await figure.locator("summary").click()
+            await expect(figure.locator("tbody tr").last.get_by_role("rowheader")).to_have_text(
+                re.compile(r"\d+ \w+ 00:00\s*so far")
+            )
+    page = await new_page(fast)
+    energy = card(page, "Energy of the fleet, 24 hours")
+    await expect(energy.locator(".u-legend")).to_contain_text("AC consumed so far")
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="fleet-energy as CSV").click()
+    rows = list(csv.DictReader(io.StringIO((await (await download.value).path()).read_text())))
+    assert [row["isOpen"] for row in rows] == ["false"] * (len(rows) - 1) + ["true"]
+
+
+async def fleet_page_with(new_page: Callable[..., Any], api: Api, **changed: Any) -> Page:
+    """The fleet page, over an overview with these fields."""
+
+    async def answer(route: Route) -> None:
+        response = await route.fetch()
+        await route.fulfill(response=response, json={**await response.json(), **changed})
+
+    page: Page = await new_page(api, "about:blank")
+    await page.route("**/v1/fleet", answer)
+    await page.goto("/")
+    await shown(page, "Fleet")
+    return page
+
+
+NO_VEHICLES = {f"vehicles{status}": 0 for status in ("Normal", "Low", "Impossible", "Idle", "Unknown")}
+NO_BANDS = [{"ratioFrom": number / 20, "ratioTo": (number + 1) / 20, "vehicles": 0} for number in range(20)]
+
+
+async def test_the_fleet_page_of_a_large_fleet_says_up_to_when_it_counts(
+    fast: Api, faulty: Pair, new_page: Callable[..., Any]
+) -> None:
+    times = {
+        "todayStart": "2026-02-08T00:00:00Z",
+        "periodStart": "2026-02-07T11:00:00Z",
+        "periodEnd": "2026-02-08T10:45:00Z",
+        "energyUntil": "2026-02-08T10:45:00Z",
+        "receivedUntil": "2026-02-08T10:51:00Z",
+    }
+    nothing = {"distribution": NO_BANDS, "worst": [], **NO_VEHICLES, "vehiclesIdle": 1234, "vehiclesUnknown": 5}
+    page = await fleet_page_with(new_page, fast, **times, **nothing, kwhConsumedAcToday=12.5, kwhDeliveredDcToday=None)
+    counted = "Energy and efficiency are counted up to 8 Feb 10:45, of readings received until 8 Feb 10:51."
+    await expect(page.get_by_text(counted)).to_be_visible()
+    await expect(card(page, "AC consumed today")).to_contain_text("up to 10:45")
+    await expect(card(page, "DC delivered today")).to_contain_text("no readings up to 10:45")
+    await expect(card(page, "Efficiency, 24 h")).to_contain_text("5 unknown, 1,234 idle")
+    for title in ("Efficiency of the vehicles, 24 hours", "Lowest efficiency, 24 hours"):
+        await expect(card(page, title)).to_contain_text(
+            "From 7 Feb 11:00 to 8 Feb 10:45 no vehicle has an efficiency: 5 unknown, 1,234 idle. "
+            "Later readings are not counted yet."
+        )
+
+
+async def test_the_trend_of_a_vehicle_says_that_its_last_day_is_not_over(
+    fast: Api, new_page: Callable[..., Any]
+) -> None:
+    days = zip(("2026-02-07T00:00:00Z", "2026-02-08T00:00:00Z"), (0.9, 0.7), strict=True)
+    vehicle = {"vehicleId": "V1", "kwhConsumedAc": 10.0, "kwhDeliveredDc": 8.0, "efficiencyRatio": 0.8}
+    trend = [{"bucket": bucket, "efficiencyRatio": ratio} for bucket, ratio in days]
+    worst = [{**vehicle, "efficiencyStatus": "low", "trend": trend}]
+    for today, words in (("2026-02-08T00:00:00Z", " so far"), ("2026-02-09T00:00:00Z", "")):
+        page = await fleet_page_with(new_page, fast, todayStart=today, worst=worst)
+        line = page.get_by_role("img", name=f"90.0 % on 7 Feb, 70.0 % on 8 Feb{words}", exact=True)
+        await expect(line.locator("polyline.open")).to_have_count(1 if words else 0)
+
+
+async def test_the_fleet_page_says_from_when_on_a_large_fleet_will_be_counted(
+    fast: Api, new_page: Callable[..., Any]
+) -> None:
+    midnight, ended = "2026-02-08T00:00:00Z", "2026-02-07T10:51:00Z"
+    times = {"todayStart": midnight, "energyUntil": midnight, "periodEnd": ended, "receivedUntil": midnight}
+    nothing = {
+        "kwhConsumedAcToday": None,
+        "kwhDeliveredDcToday": None,
+        "hours": [],
+        "distribution": NO_BANDS,
+        "worst": [],
+    }
+    page = await fleet_page_with(new_page, fast, **times, **nothing, **NO_VEHICLES)
+    counted = re.compile(r"No energy is counted yet\. The first figures come after \d\d:(00|15|30|45), when")
+    await expect(page.get_by_text(counted)).to_have_count(4)  # above all, and in place of three figures
+    for title in ("AC consumed today", "DC delivered today"):
+        await expect(card(page, title)).to_contain_text(re.compile(r"counted after \d\d:(00|15|30|45)"))
+    assert "No readings in this time" not in await page.locator("main").inner_text()
 
 
 async def test_the_meter_page_shows_energy_and_the_band_of_the_voltage(
@@ -142,7 +289,7 @@ async def test_a_vehicle_without_a_meter_is_unknown_and_not_zero(fast: Api, new_
     tile = page.locator(".tile", has_text="Efficiency")
     await expect(tile).to_contain_text("unknown")
     assert "%" not in await tile.inner_text()
-    await expect(page.get_by_text("No meter feeds it: its efficiency is not known.")).to_be_visible()
+    await expect(page.get_by_text("No meter feeds the vehicle, so its efficiency is unknown.")).to_be_visible()
 
 
 async def test_an_id_that_nobody_has_is_said_to_be_unknown(fast: Api, new_page: Callable[..., Any]) -> None:

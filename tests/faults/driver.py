@@ -198,10 +198,13 @@ def compare(database_url: str, *fleets: Fleet) -> Verdict:
         connection.execute("RESET ROLE")  # the one session of an embedded database may have another
         for kind, energy in _ENERGY.items():
             history: dict[str, list[tuple[datetime, float]]] = {}
-            rows = f"SELECT {kind}_id, recorded_at, {energy} FROM telemetry.{kind}"
-            for name, at, value in connection.execute(f"{rows}_telemetry_history"):
+            rows = f"SELECT {kind}_id, {{}}, {energy} FROM telemetry.{kind}_{{}}"
+            for name, at, value in connection.execute(
+                rows.format("telemetry.recorded_at(counted_at)", "telemetry_history")
+            ):
                 history.setdefault(name, []).append((at, value))
-            status = {name: (at, value) for name, at, value in connection.execute(f"{rows}_current_status")}
+            found = connection.execute(rows.format("recorded_at", "current_status"))
+            status = {name: (at, value) for name, at, value in found}
             for device in (device for fleet in fleets for device in fleet.devices if device.kind == kind):
                 _judge(verdict, device, history.pop(device.name, []), status.pop(device.name, None))
             verdict.never_sent += sum(map(len, history.values()))

@@ -91,7 +91,7 @@ async def test_chunks_are_dropped_while_readers_read(url: str, tell: Tell) -> No
                         ("vehicle", "soc, kwh_delivered_dc, battery_temp", "50, 1, 30"),
                     ):
                         await connection.execute(
-                            f"INSERT INTO telemetry.{kind}_telemetry_history ({kind}_id, recorded_at, {columns}) "
+                            f"INSERT INTO telemetry.{kind}_telemetry_history ({kind}_id, counted_at, {columns}) "
                             f"SELECT %s, %s::timestamptz - n * INTERVAL '1 day', {values} "
                             "FROM generate_series(2, 11) n",
                             [vehicle, BASE],

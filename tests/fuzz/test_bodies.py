@@ -192,13 +192,14 @@ SELECT
 METERS_FOUND = """
 SELECT count(*) FROM unnest($1::text[], $2::timestamptz[], $3::float8[], $4::float8[]) AS u (id, at, kwh, voltage)
 JOIN telemetry.meter_telemetry_history AS h
-    ON h.meter_id = u.id AND h.recorded_at = u.at AND h.kwh_consumed_ac = u.kwh AND h.voltage = u.voltage
+    ON h.meter_id = u.id AND h.counted_at = telemetry.counted_at(u.at)
+    AND h.kwh_consumed_ac = u.kwh AND h.voltage = u.voltage
 """
 VEHICLES_FOUND = """
 SELECT count(*)
 FROM unnest($1::text[], $2::timestamptz[], $3::float8[], $4::float8[], $5::float8[]) AS u (id, at, soc, kwh, temp)
 JOIN telemetry.vehicle_telemetry_history AS h
-    ON h.vehicle_id = u.id AND h.recorded_at = u.at
+    ON h.vehicle_id = u.id AND h.counted_at = telemetry.counted_at(u.at)
     AND h.soc = u.soc AND h.kwh_delivered_dc = u.kwh AND h.battery_temp = u.temp
 """
 

@@ -17,10 +17,10 @@ async def link(owner: Owner, vehicle: str, meter: str, start: datetime | None, e
 
 
 async def balance(api: Api, pair: Pair, ac: list[float], dc: list[float]) -> dict[str, Any]:
-    """Post these energies, one a minute, and ask for the performance."""
-    for minute, kwh in enumerate(ac):
+    """Post these energies, one at the end of each minute, and ask for the performance."""
+    for minute, kwh in enumerate(ac, 1):
         await api.post_meter(pair.meter, YESTERDAY + minute * MINUTE, kwhConsumedAc=kwh)
-    for minute, kwh in enumerate(dc):
+    for minute, kwh in enumerate(dc, 1):
         await api.post_vehicle(pair.vehicle, YESTERDAY + minute * MINUTE, kwhDeliveredDc=kwh)
     return await api.performance(pair.vehicle, start=YESTERDAY, hours=1)
 
@@ -40,7 +40,9 @@ async def balance(api: Api, pair: Pair, ac: list[float], dc: list[float]) -> dic
         ([0.0], [5.0], None, "impossible"),
         ([5e-324], [1e7], None, "impossible"),
         ([1e7], [5e-324], 0.0, "low"),
-        ([0.0], [0.0], None, "unknown"),
+        ([0.0], [0.0], None, "idle"),
+        ([0.05], [0.0], None, "idle"),
+        ([0.051], [0.0], 0.0, "low"),
     ],
 )
 async def test_efficiency_is_delivered_by_consumed_and_judged_as_shown(
@@ -83,18 +85,18 @@ async def test_energies_far_below_a_watt_hour_add_up(api: Api, pair: Pair) -> No
 
 
 async def test_the_battery_temperature_is_the_mean_of_the_readings(api: Api, pair: Pair) -> None:
-    for minute, temperature in enumerate((20.0, 21.0, 24.0)):
+    for minute, temperature in enumerate((20.0, 21.0, 24.0), 1):
         await api.post_vehicle(pair.vehicle, YESTERDAY + minute * MINUTE, batteryTemp=temperature)
     assert (await api.performance(pair.vehicle, start=YESTERDAY, hours=1))["avgBatteryTemp"] == 21.67
 
 
-async def test_the_window_has_its_start_and_not_its_end(api: Api, pair: Pair) -> None:
+async def test_the_window_has_its_end_and_not_its_start(api: Api, pair: Pair) -> None:
     for minute, kwh in enumerate((1.0, 2.0, 4.0)):
         await api.post_vehicle(pair.vehicle, YESTERDAY + minute * MINUTE, kwhDeliveredDc=kwh)
         await api.post_meter(pair.meter, YESTERDAY + minute * MINUTE, kwhConsumedAc=kwh)
     answer = await api.performance(pair.vehicle, start=YESTERDAY, end=YESTERDAY + 2 * MINUTE)
-    assert (answer["totalEnergyDeliveredDc"], answer["vehicleReadings"]) == (3.0, 2)
-    assert (answer["totalEnergyConsumedAc"], answer["meterReadings"]) == (3.0, 2)
+    assert (answer["totalEnergyDeliveredDc"], answer["vehicleReadings"]) == (6.0, 2)
+    assert (answer["totalEnergyConsumedAc"], answer["meterReadings"]) == (6.0, 2)
 
 
 async def test_without_a_window_it_is_the_last_24_hours(api: Api, pair: Pair) -> None:
@@ -190,7 +192,7 @@ async def test_an_unknown_vehicle_is_not_found(api: Api, pair: Pair) -> None:
 
 
 async def test_a_meter_of_the_vehicles_own_id_goes_before_the_default_rule(api: Api, pair: Pair) -> None:
-    await api.post_meter(pair.vehicle, kwhConsumedAc=20.0)
+    await api.post_meter(pair.vehicle, YESTERDAY + MINUTE, kwhConsumedAc=20.0)
     answer = await balance(api, pair, [10.0], [9.0])
     assert (answer["meterIds"], answer["totalEnergyConsumedAc"]) == ([pair.vehicle], 20.0)
 
@@ -198,7 +200,7 @@ async def test_a_meter_of_the_vehicles_own_id_goes_before_the_default_rule(api: 
 async def test_a_link_goes_before_the_default_meter(api: Api, owner: Owner, pair: Pair) -> None:
     station = f"station-{pair.meter}"
     await link(owner, pair.vehicle, station, YESTERDAY - HOUR)
-    await api.post_meter(station, YESTERDAY, kwhConsumedAc=12.0)
+    await api.post_meter(station, YESTERDAY + MINUTE, kwhConsumedAc=12.0)
     answer = await balance(api, pair, [10.0], [9.0])
     assert (answer["meterIds"], answer["totalEnergyConsumedAc"], answer["efficiencyRatio"]) == ([station], 12.0, 0.75)
 
@@ -207,7 +209,7 @@ async def test_where_no_link_holds_the_default_meter_counts(api: Api, owner: Own
     station = f"station-{pair.meter}"
     await link(owner, pair.vehicle, station, YESTERDAY + MINUTE, YESTERDAY + 2 * MINUTE)
     for minute in range(4):
-        await api.post_meter(station, YESTERDAY + minute * MINUTE, kwhConsumedAc=100.0 + minute)
+        await api.post_meter(station, YESTERDAY + (minute + 1) * MINUTE, kwhConsumedAc=100.0 + minute)
     answer = await balance(api, pair, [1.0, 2.0, 4.0, 8.0], [9.0])
     assert answer["totalEnergyConsumedAc"] == 1.0 + 101.0 + 4.0 + 8.0
     assert (answer["meterIds"], answer["meterReadings"]) == ([pair.meter, station], 4)

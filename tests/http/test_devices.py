@@ -10,7 +10,7 @@ import pytest
 
 from service.db import Database
 from service.readings import METER
-from tests.support import NOW, YESTERDAY, Api, Owner, Pair, assert_problem, meter_reading, new_pair
+from tests.support import NOW, YESTERDAY, Api, Owner, Pair, assert_problem, meter_reading, new_pair, vehicle_reading
 
 MINUTE = timedelta(minutes=1)
 
@@ -40,9 +40,50 @@ async def test_nobody_has_said_anything_of_most_devices(api: Api, pair: Pair) ->
         "energyKind": "interval",
         "registerMax": None,
         "maxKw": None,
-        "expectedIntervalS": 60.0,
+        "expectedIntervalS": None,
+        "observedIntervalS": None,
+        "retired": False,
         "setAt": None,
     }
+    await api.post_meter(pair.meter, YESTERDAY + 15 * MINUTE)
+    assert (await api.http.get(f"/v1/devices/meter/{pair.meter}")).json()["observedIntervalS"] == 900
+
+
+@pytest.mark.parametrize("kind", ["meter", "vehicle"])
+async def test_the_observed_interval_follows_what_a_device_sends_and_forgets_an_outage(
+    api: Api, pair: Pair, kind: str
+) -> None:
+    device, post = (pair.meter, api.post_meter) if kind == "meter" else (pair.vehicle, api.post_vehicle)
+
+    async def observed(*minutes: float) -> float | None:
+        for minute in minutes:
+            await post(device, YESTERDAY + minute * MINUTE)
+        return (await api.http.get(f"/v1/devices/{kind}/{device}")).json()["observedIntervalS"]
+
+    assert await observed(0) is None
+    assert await observed(15, 30) == 900
+    assert await observed(100) == 1125  # a gap: a quarter more
+    assert await observed(115) == 900
+    assert await observed(20) == 900  # late: the newest two tell
+    assert await observed(116, 117) == 60
+    assert await observed(117.1) == 60  # at least a minute
+    reading = meter_reading if kind == "meter" else vehicle_reading
+    batch = [reading(device, YESTERDAY + timedelta(hours=3, minutes=n)) for n in (0, 15, 30)]
+    await api.post(f"/v1/ingest/{kind}/batch", batch[::-1])
+    assert await observed() == 75  # what was a minute is a quarter more
+
+
+@pytest.mark.parametrize("kind", ["meter", "vehicle"])
+async def test_a_retired_device_is_so_until_it_reports_again(api: Api, pair: Pair, kind: str) -> None:
+    device, post = (pair.meter, api.post_meter) if kind == "meter" else (pair.vehicle, api.post_vehicle)
+    url = f"/v1/devices/{kind}/{device}"
+    await post(device)
+    assert (await api.http.put(url, json={"retired": True})).json()["retired"] is True
+    assert (await api.http.get(url)).json()["retired"] is True
+    await post(device, NOW)
+    assert (await api.http.get(url)).json()["retired"] is False
+    assert (await api.http.put(url, json={"retired": True})).json()["retired"] is True  # and again
+    assert (await api.http.put(url, json={})).json()["retired"] is False
 
 
 @pytest.mark.parametrize(
@@ -105,7 +146,8 @@ async def test_the_least_power_that_can_be_said_refuses_readings_and_breaks_noth
         ({"energyKind": "register", "registerMax": -1}, "registerMax"),
         ({"maxKw": 0}, "maxKw"),
         ({"expectedIntervalS": 0}, "expectedIntervalS"),
-        ({"expectedIntervalS": None}, "expectedIntervalS"),
+        ({"expectedIntervalS": 86401}, "expectedIntervalS"),
+        ({"retired": "yes"}, "retired"),
         ({"colour": "red"}, "colour"),
     ],
     ids=str,
@@ -122,7 +164,7 @@ async def test_a_profile_that_makes_no_sense_is_refused(api: Api, pair: Pair, bo
         ("'gas', 'D1'", "stream"),
         ("'meter', NULL", "meterId"),
         ("'meter', 'D1', NULL", "energyKind"),
-        ("'meter', 'D1', 'interval', NULL, NULL, NULL", "expectedIntervalS"),
+        ("'meter', 'D1', 'interval', NULL, NULL, 0", "expectedIntervalS"),
     ],
 )
 async def test_what_sql_leaves_out_of_a_profile_is_refused_by_name(owner: Owner, arguments: str, word: str) -> None:

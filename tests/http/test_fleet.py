@@ -17,10 +17,13 @@ async def test_the_worst_come_first_page_by_page_and_the_fleet_adds_up(api: Api)
     pairs = [new_pair() for _ in ratios]
     for pair, ratio in zip(pairs, ratios, strict=True):
         for minute in range(2):
-            await api.post_meter(pair.meter, START + timedelta(minutes=minute), kwhConsumedAc=10.0)
-            await api.post_vehicle(pair.vehicle, START + timedelta(minutes=minute), kwhDeliveredDc=10 * ratio)
+            await api.post_meter(pair.meter, START + timedelta(minutes=minute + 1), kwhConsumedAc=10.0)
+            await api.post_vehicle(pair.vehicle, START + timedelta(minutes=minute + 1), kwhDeliveredDc=10 * ratio)
     alone = new_pair()
-    await api.post_vehicle(alone.vehicle, START, kwhDeliveredDc=5.0)
+    await api.post_vehicle(alone.vehicle, START + timedelta(minutes=1), kwhDeliveredDc=5.0)
+    parked = new_pair()
+    await api.post_meter(parked.meter, START + timedelta(minutes=1), kwhConsumedAc=0.02)
+    await api.post_vehicle(parked.vehicle, START + timedelta(minutes=1), kwhDeliveredDc=0.0)
 
     found, params = [], {**WINDOW, "limit": 3}
     while True:
@@ -37,8 +40,8 @@ async def test_the_worst_come_first_page_by_page_and_the_fleet_adds_up(api: Api)
     assert fleet["totalEnergyConsumedAc"] == 140.0
     assert fleet["totalEnergyDeliveredDc"] == pytest.approx(2 * 10 * sum(ratios))
     assert fleet["efficiencyRatio"] == round(sum(ratios) / 7, 4)
-    counts = [fleet[f"vehicles{kind}"] for kind in ("", "Normal", "Low", "Impossible", "Unknown")]
-    assert counts == [8, 2, 4, 1, 1]
+    counts = [fleet[f"vehicles{kind}"] for kind in ("", "Normal", "Low", "Impossible", "Idle", "Unknown")]
+    assert counts == [9, 2, 4, 1, 1, 1]
     bands = {band["ratioFrom"]: band["vehicles"] for band in fleet["distribution"] if band["vehicles"]}
     assert bands == {0.5: 1, 0.7: 2, 0.8: 1, 0.85: 1, 0.95: 1, 1.0: 1}
     silent = {device["deviceId"] for device in fleet["silentDevices"]}
@@ -61,8 +64,8 @@ async def test_a_cursor_with_a_time_that_no_page_has_is_refused(api: Api, start:
 
 
 async def test_what_makes_no_sense_is_refused(api: Api) -> None:
-    for params, word in (({"silentIntervals": 0}, "silentIntervals"), ({"silentIntervals": "x"}, "silent")):
-        assert_problem(await api.http.get("/v1/analytics/fleet", params=params), 422, "parameter_invalid", word)
+    for params, code in (({"hours": 0}, "window_invalid"), ({"hours": "x"}, "parameter_invalid")):
+        assert_problem(await api.http.get("/v1/analytics/fleet", params=params), 422, code, "hours")
     for params in ({"cursor": "x"}, {"cursor": "W10"}, {"limit": 0}, {"below": "x"}):
         response = await api.http.get("/v1/analytics/efficiency", params=params)
         assert_problem(response, 422, "parameter_invalid")

@@ -15,8 +15,9 @@ WINDOW = {"start": rfc3339(START), "hours": 2}
 @pytest.fixture
 async def sent(api: Api, pair: Pair) -> Pair:
     for n in range(9):
-        await api.post_meter(pair.meter, START + timedelta(minutes=10 * n), kwhConsumedAc=2.0**n, voltage=230.0 + n)
-        await api.post_vehicle(pair.vehicle, START + timedelta(minutes=10 * n), kwhDeliveredDc=1.0, soc=50.0 + n)
+        end = START + timedelta(minutes=10 * (n + 1))
+        await api.post_meter(pair.meter, end, kwhConsumedAc=2.0**n, voltage=230.0 + n)
+        await api.post_vehicle(pair.vehicle, end, kwhDeliveredDc=1.0, soc=50.0 + n)
     return pair
 
 
@@ -40,8 +41,8 @@ async def test_buckets_are_those_of_the_aggregates(api: Api, sent: Pair) -> None
     assert (meter[0]["voltageMin"], meter[0]["voltageAvg"], meter[0]["voltageMax"]) == (230.0, 232.5, 235.0)
     params["resolution"] = "15min"
     vehicle = (await api.http.get(f"/v1/history/vehicle/{sent.vehicle}", params=params)).json()["items"]
-    assert [item["readings"] for item in vehicle] == [2, 1, 2, 1, 2, 1]
-    assert (vehicle[0]["socFirst"], vehicle[0]["socLast"]) == (50.0, 51.0)
+    assert [item["readings"] for item in vehicle] == [1, 2, 1, 2, 1, 2]
+    assert (vehicle[1]["socFirst"], vehicle[1]["socLast"]) == (51.0, 52.0)
 
 
 @pytest.mark.parametrize("asked", ["parameter", "header"])

@@ -21,8 +21,10 @@ async def test_a_reading_is_stored_in_history_and_in_current_status(api: Api, ow
     reading = meter_reading(pair.meter, YESTERDAY, kwhConsumedAc=1.25, voltage=229.5)
     response = await api.post("/v1/ingest/meter", reading)
     assert (response.status_code, response.json()) == (201, {"outcome": "stored"})
-    for table in ("meter_telemetry_history", "meter_current_status"):
-        [row] = await owner.fetch(f"SELECT * FROM telemetry.{table} WHERE meter_id = $1", pair.meter)
+    recorded_at = {"meter_telemetry_history": "telemetry.recorded_at(counted_at) AS", "meter_current_status": ""}
+    for table, own_time in recorded_at.items():
+        query = f"SELECT *, {own_time} recorded_at FROM telemetry.{table} WHERE meter_id = $1"
+        [row] = await owner.fetch(query, pair.meter)
         assert (row["recorded_at"], row["kwh_consumed_ac"], row["voltage"]) == (YESTERDAY, 1.25, 229.5)
         assert row["received_at"] >= NOW
 

@@ -53,11 +53,11 @@ async def test_a_meter_feeds_one_vehicle_at_a_time(api: Api, pair: Pair) -> None
 async def test_a_meter_that_changes_vehicle_is_split_at_that_moment(api: Api, pair: Pair) -> None:
     other, station, moment = new_pair(), "S-" + pair.meter, YESTERDAY + timedelta(minutes=7)
     for minute in range(15):
-        await api.post_meter(station, YESTERDAY + minute * MINUTE, kwhConsumedAc=2.0**minute)
+        await api.post_meter(station, YESTERDAY + (minute + 1) * MINUTE, kwhConsumedAc=2.0**minute)
     await put(api, pair.vehicle, meterId=station, **{"from": rfc3339(YESTERDAY)})
     await api.http.delete(f"/v1/links/{pair.vehicle}", params={"at": rfc3339(moment)})
     await put(api, other.vehicle, meterId=station, **{"from": rfc3339(moment)})
-    window = {"start": YESTERDAY - MINUTE, "hours": 1}
+    window = {"start": YESTERDAY, "hours": 1}
     first = await api.performance(pair.vehicle, **window)
     second = await api.performance(other.vehicle, **window)
     assert first["totalEnergyConsumedAc"] == 2**7 - 1

@@ -40,7 +40,7 @@ async def test_a_real_meters_day_sums_to_what_the_meter_measured(api: Api, pair:
     midnight = YESTERDAY.replace(hour=0, minute=0) - timedelta(days=1)
 
     for minute, row in enumerate(minutes):
-        time = midnight + timedelta(minutes=minute)
+        time = midnight + timedelta(minutes=minute + 1)
         kwh = float(row["Global_active_power"]) / 60
         stored = await api.post_meter(pair.meter, time, kwhConsumedAc=kwh, voltage=float(row["Voltage"]))
         assert stored.status_code == 201, stored.text

@@ -63,7 +63,7 @@ def as_is(content: bytes) -> bytes:
 
 async def stored(owner: Owner, meter: str) -> list[tuple[Any, ...]]:
     rows = await owner.fetch(
-        "SELECT recorded_at, kwh_consumed_ac, voltage FROM telemetry.meter_telemetry_history "
+        "SELECT telemetry.recorded_at(counted_at), kwh_consumed_ac, voltage FROM telemetry.meter_telemetry_history "
         "WHERE meter_id = $1 ORDER BY 1",
         meter,
     )
@@ -286,6 +286,7 @@ async def test_parquet_brings_its_own_types(import_: Import, owner: Owner, pair:
         ("a.csv", b"meterId,vehicleId\n", "do not tell .*--kind"),
         ("a.csv", b"meterId,timestamp,voltage,voltage,kwhConsumedAc\n", "'voltage' is there 2 times"),
         ("a.csv", b"meterId,timestamp,recorded_at,voltage,kwhConsumedAc\n", "both timestamp and recorded_at"),
+        ("a.csv", b"meterId,counted_at,recorded_at,voltage,kwhConsumedAc\n", "both recorded_at and counted_at"),
     ],
 )
 async def test_a_file_that_cannot_be_understood_is_refused_before_anything_is_stored(

@@ -41,8 +41,8 @@ async def test_a_day_of_a_real_meter_is_imported_by_options_alone(
     with DAY.open() as file:
         power = [float(row["Global_active_power"]) for row in csv.DictReader(file, delimiter=";")]
     query = (
-        "SELECT min(recorded_at), max(recorded_at), sum(kwh_consumed_ac), min(voltage) "
-        "FROM telemetry.meter_telemetry_history WHERE meter_id = $1"
+        "SELECT telemetry.recorded_at(min(counted_at)), telemetry.recorded_at(max(counted_at)), sum(kwh_consumed_ac), "
+        "min(voltage) FROM telemetry.meter_telemetry_history WHERE meter_id = $1"
     )
     [(first, last, energy, voltage)] = await owner.fetch(query, pair.meter)
     midnight = datetime(day.year, day.month, day.day, tzinfo=PARIS)
@@ -86,11 +86,55 @@ async def test_a_local_time_that_the_clocks_show_twice_or_never_is_refused(
     assert result.codes == [(3, "timestamp_invalid")]
     assert f"shown {shown} by the clocks of Europe/Paris" in result.refused[0]["detail"]
     times = await owner.fetch(
-        "SELECT recorded_at FROM telemetry.meter_telemetry_history WHERE meter_id = $1 ORDER BY 1", pair.meter
+        "SELECT telemetry.recorded_at(counted_at) FROM telemetry.meter_telemetry_history WHERE meter_id = $1 "
+        "ORDER BY counted_at",
+        pair.meter,
     )
     local = [datetime(day.year, day.month, day.day, hour, 30, tzinfo=PARIS) for hour in (1, 4)]
     offset = datetime(day.year, day.month, day.day, 0, 30, tzinfo=UTC)
     assert [row[0] for row in times] == sorted({*(time.astimezone(UTC) for time in local), offset})
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/St_Johns"])
+async def test_an_export_of_a_history_by_psql_comes_back_with_the_devices_own_times(
+    import_: Import, owner: Owner, pair: Pair, tmp_path: Path, zone: str
+) -> None:
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    times = [midnight, midnight + timedelta(minutes=1), midnight + timedelta(microseconds=123)]
+    columns = ["meter_id", "counted_at", "received_at", "kwh_consumed_ac", "voltage", "register_kwh", "register_dip"]
+    async with owner.connection() as connection, connection.transaction():
+        await connection.execute(f"SET LOCAL TimeZone = '{zone}'")
+        exported = await connection.fetch(
+            "SELECT telemetry.counted_at(t)::text AS counted_at, now()::text AS now "
+            "FROM unnest($1::timestamptz[]) AS t",
+            times,
+        )
+    path = tmp_path / "history.csv"
+    path.write_text(
+        ",".join(columns)
+        + "\n"
+        + "".join(f"{pair.meter},{row['counted_at']},{row['now']},0.5,230,,\n" for row in exported)
+    )
+    result = await import_(path)
+    assert (result.counts, result.refused) == ({"stored": 3}, [])
+    query = (
+        "SELECT telemetry.recorded_at(counted_at) FROM telemetry.meter_telemetry_history WHERE meter_id = $1 "
+        "ORDER BY counted_at"
+    )
+    assert [row[0] for row in await owner.fetch(query, pair.meter)] == sorted(times)
+    status = "SELECT recorded_at FROM telemetry.meter_current_status WHERE meter_id = $1"
+    assert await owner.fetchval(status, pair.meter) == max(times)
+    assert (await import_(path)).counts == {"duplicates": 3}
+
+
+async def test_a_column_of_that_name_that_the_user_names_holds_times_as_they_are(
+    import_: Import, owner: Owner, pair: Pair, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"meterId,counted_at,kwhConsumedAc,voltage\n{pair.meter},{recent_weekday()}T12:00:00Z,1,230\n")
+    await import_(path, columns={"timestamp": "counted_at"})
+    status = "SELECT recorded_at FROM telemetry.meter_current_status WHERE meter_id = $1"
+    assert f"{await owner.fetchval(status, pair.meter):%H:%M:%S.%f}" == "12:00:00.000000"
 
 
 def wrong() -> Iterator[Any]:

@@ -7,14 +7,30 @@ from fractions import Fraction
 from tests.oracle.records import HistoryRow, Profile, Reading
 
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 
 
-def is_implausible(kwh: float, profile: Profile) -> bool:
+def observed_after(observed: timedelta | None, gaps: Iterable[timedelta | None]) -> timedelta | None:
+    """The observed interval of a device after its newest reading.
+
+    Args:
+        observed: What was observed before, None for nothing.
+        gaps: The times to its newest reading before, and to the one before it in its batch; None where there is none.
+    """
+    known = [gap for gap in gaps if gap is not None]
+    if not known:
+        return None
+    # A shorter gap is believed at once, a longer one lengthens the interval by a quarter at most.
+    limit = [] if observed is None else [observed * 1.25]
+    return max(MINUTE, min(known + limit))
+
+
+def is_implausible(kwh: float, profile: Profile, interval: timedelta) -> bool:
     """Whether an interval's energy is more than twice what the device can deliver in the time it stands for."""
     if profile.energy_kind != "interval" or profile.max_kw is None:
         return False
     # Exact, so that the limit itself is never lost to the rounding of 60 s / 3600 s.
-    hours = Fraction(profile.expected_interval // timedelta.resolution, HOUR // timedelta.resolution)
+    hours = Fraction(interval // timedelta.resolution, HOUR // timedelta.resolution)
     return Fraction(kwh) > 2 * Fraction(profile.max_kw) * hours
 
 

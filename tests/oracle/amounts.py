@@ -5,6 +5,7 @@ from functools import cache
 
 from hypothesis import strategies as st
 
+from tests.oracle.accounting import MINUTE
 from tests.oracle.records import METER, Profile
 
 UNITS = 1024
@@ -12,8 +13,10 @@ UGLY = (0.1, 0.2, 0.3, 0.7, 1e-7, 123.456, 1 / 3)
 # Pairs of these give ratios on the limits, on ties of the fourth decimal (1/32) and beyond a million.
 TELLING = (0.0, 1.0, 17.0, 20.0, 32.0, 850.0, 1000.0, 849.9375)
 # What fits twice into the interval is a number of units, so whether a reading is on the limit needs no rounding.
-LIMITS = ((60, 30.0), (60, 7.5), (60, 600.0), (900, 11.0), (900, 150.0), (3600, 22.0), (3600, 50.0))
-INTERVALS = (60, 900, 3600, 5 * 3600, 8 * 3600, 12 * 3600, 12 * 3600)
+LIMITS = ((60, 30.0), (60, 7.5), (60, 600.0), (900, 11.0), (900, 150.0), (3600, 22.0), (3600, 50.0), (None, 30.0))
+INTERVALS = (None, None, 10, 60, 300, 900, 1800, 3600, 5 * 3600, 12 * 3600)
+# What a meter draws beside a parked car: in an hour 0.05 kWh is the most that is idle.
+STANDBY = (0.0, 1 / UNITS, 0.0125, 51 / UNITS, 0.05, 52 / UNITS)
 
 
 @cache
@@ -30,12 +33,16 @@ def profiles(draw: st.DrawFn) -> Profile | None:
         return None
     if kind == "limited":
         seconds, max_kw = draw(st.sampled_from(LIMITS))
-        return Profile(max_kw=max_kw, expected_interval=timedelta(seconds=seconds))
-    interval = timedelta(seconds=draw(st.sampled_from(INTERVALS)))
+        return Profile(max_kw=max_kw, expected_interval=_interval(seconds))
+    interval = _interval(draw(st.sampled_from(INTERVALS)))
     if kind == "interval":
         return Profile(expected_interval=interval)
     register_max = draw(st.sampled_from([1000.0, 999.75, 100.0])) if kind == "rolling" else None
     return Profile("register", register_max, expected_interval=interval)
+
+
+def _interval(seconds: int | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 @cache
@@ -44,7 +51,7 @@ def interval_kwh(profile: Profile) -> st.SearchStrategy[float]:
     plain = st.one_of(units(0, 50), units(0, 1000), st.sampled_from(TELLING), st.sampled_from(UGLY))
     if profile.max_kw is None:
         return plain
-    limit = 2 * profile.max_kw * profile.expected_interval.total_seconds() / 3600
+    limit = 2 * profile.max_kw * (profile.expected_interval or MINUTE).total_seconds() / 3600
     below = st.integers(0, int(limit * UNITS)).map(lambda n: n / UNITS)
     return st.one_of(below, below, st.sampled_from([limit, limit - 1 / UNITS, limit + 1 / UNITS]), plain)
 
@@ -90,6 +97,12 @@ def register_walk(draw: st.DrawFn, count: int, register_max: float | None) -> li
 def steady_kwh(stream: str) -> st.SearchStrategy[float]:
     """The energy of an interval where a vehicle takes nearly all that its meter gives."""
     return units(17, 20) if stream == METER else units(15, 19)
+
+
+@cache
+def parked_kwh(stream: str) -> st.SearchStrategy[float]:
+    """The energy of an interval where nothing is charged."""
+    return st.sampled_from(STANDBY) if stream == METER else st.just(0.0)
 
 
 @cache

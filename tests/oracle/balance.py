@@ -2,8 +2,13 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from fractions import Fraction
 from math import floor, fsum
+
+JUDGED = ("normal", "low", "impossible")
+STANDBY_KW = 0.05
+"""What a meter may draw beside a vehicle that is idle, unless the fleet says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -28,22 +33,40 @@ class Performance(Balance):
 
 @dataclass(frozen=True)
 class Efficiency(Balance):
-    """A vehicle over a bucket, which belongs whole to one meter or to none."""
+    """A vehicle over a bucket, which belongs whole to one meter; that is None where it has no reading in it."""
 
     meter_id: str | None
     meter_readings: int
     vehicle_readings: int
-    is_complete: bool
+    meter_readings_expected: int
+    vehicle_readings_expected: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether each side has readings, and at most one of them is missing."""
+        return self.meter_readings >= max(1, self.meter_readings_expected - 1) and self.vehicle_readings >= max(
+            1, self.vehicle_readings_expected - 1
+        )
+
+    @property
+    def readings_share(self) -> float:
+        """The share of the expected readings of the side that has the smaller one."""
+        return min(
+            1.0,
+            self.meter_readings / self.meter_readings_expected,
+            self.vehicle_readings / self.vehicle_readings_expected,
+        )
 
 
 @dataclass(frozen=True)
-class FleetDay(Balance):
-    """All vehicles over a local day."""
+class FleetBalance(Balance):
+    """The vehicles of a fleet: the sums of those that are judged, and how many there are of each status."""
 
     vehicles: int
-    vehicles_low: int
     vehicles_normal: int
+    vehicles_low: int
     vehicles_impossible: int
+    vehicles_idle: int
     vehicles_unknown: int
 
 
@@ -58,9 +81,9 @@ def total(energies: Collection[float]) -> float | None:
     return fsum(energies) if energies else None
 
 
-def rounded_mean(values: Sequence[float], digits: int) -> float | None:
+def rounded_mean(sum_: float | None, count: int, digits: int) -> float | None:
     """The mean to so many decimals, None where there are no values."""
-    return round_half_away(Fraction(fsum(values)) / len(values), digits) if values else None
+    return None if sum_ is None else round_half_away(Fraction(sum_) / count, digits)
 
 
 def ratio_of(kwh_ac: float | None, kwh_dc: float | None) -> float | None:
@@ -71,29 +94,73 @@ def ratio_of(kwh_ac: float | None, kwh_dc: float | None) -> float | None:
     return None if ratio > 1e6 else ratio
 
 
-def status_of(kwh_ac: float | None, kwh_dc: float | None) -> str:
-    """What the two sums say of the vehicle, judged by the ratio as it is shown."""
-    if kwh_ac is None or kwh_dc is None or kwh_ac == kwh_dc == 0:
+def standby_of(length: timedelta, standby_kw: float) -> float:
+    """The most energy that a meter gives in the time without charging."""
+    return float(
+        Fraction(standby_kw) * Fraction(length // timedelta.resolution, timedelta(hours=1) // timedelta.resolution)
+    )
+
+
+def status_of(
+    kwh_ac: float | None,
+    kwh_dc: float | None,
+    *,
+    length: timedelta,
+    interval: timedelta,
+    standby_kw: float = STANDBY_KW,
+) -> str:
+    """What the two sums of so much time say, judged by the ratio as it is shown.
+
+    Args:
+        kwh_ac: What the meter gave.
+        kwh_dc: What arrived in the vehicle.
+        length: The time both are summed over.
+        interval: The longer interval of the two devices; where it is longer than the time (by more than a quarter),
+            the energy of one reading belongs to more than that time.
+        standby_kw: What a meter may draw while nothing is charged.
+    """
+    if kwh_ac is None or kwh_dc is None or 4 * interval > 5 * length:
         return "unknown"
+    if kwh_dc == 0 and kwh_ac <= standby_of(length, standby_kw):
+        return "idle"
     ratio = ratio_of(kwh_ac, kwh_dc)
     if ratio is None or ratio > 1:
         return "impossible"
     return "low" if ratio < 0.85 else "normal"
 
 
-def fleet_day(rows: Sequence[Efficiency]) -> FleetDay:
-    """Sum up the vehicles of one day: the energies of those which have both, the numbers of all."""
-    both = [(row.kwh_ac, row.kwh_dc) for row in rows if row.kwh_ac is not None and row.kwh_dc is not None]
-    kwh_ac, kwh_dc = total([ac for ac, _ in both]), total([dc for _, dc in both])
+def shown_ratio(kwh_ac: float | None, kwh_dc: float | None, status: str) -> float | None:
+    """The ratio where there is an efficiency to judge."""
+    return ratio_of(kwh_ac, kwh_dc) if status in JUDGED else None
+
+
+def fleet_balance(rows: Sequence[Balance]) -> FleetBalance:
+    """Sum up vehicles: the energies of those that are judged, the numbers of all."""
+    judged = [(row.kwh_ac, row.kwh_dc) for row in rows if row.status in JUDGED]
+    kwh_ac = total([ac for ac, _ in judged if ac is not None])
+    kwh_dc = total([dc for _, dc in judged if dc is not None])
     statuses = [row.status for row in rows]
-    return FleetDay(
+    if judged:
+        status = status_of(kwh_ac, kwh_dc, length=timedelta(days=1), interval=timedelta(0), standby_kw=0)
+    else:
+        status = "idle" if "idle" in statuses else "unknown"
+    return FleetBalance(
         kwh_ac,
         kwh_dc,
         ratio_of(kwh_ac, kwh_dc),
-        status_of(kwh_ac, kwh_dc),
+        status,
         vehicles=len(rows),
-        vehicles_low=statuses.count("low"),
         vehicles_normal=statuses.count("normal"),
+        vehicles_low=statuses.count("low"),
         vehicles_impossible=statuses.count("impossible"),
+        vehicles_idle=statuses.count("idle"),
         vehicles_unknown=statuses.count("unknown"),
     )
+
+
+def distribution(ratios: Sequence[float]) -> list[int]:
+    """How many ratios there are in each band of 0.05 from 0 to 1, and from 1 on."""
+    bands = [0] * 21
+    for ratio in ratios:
+        bands[min(20, round(ratio * 10_000) // 500)] += 1
+    return bands

@@ -1,7 +1,8 @@
 """Which meter feeds a vehicle, and when."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
+from itertools import pairwise
 
 from tests.oracle.records import Link
 
@@ -15,22 +16,61 @@ def default_meter(vehicle: str, meters: Container[str]) -> str | None:
     return None
 
 
-def meter_at(vehicle: str, moment: datetime, links: Sequence[Link], default: str | None) -> str | None:
-    """The meter which feeds the vehicle at the moment: the linked one, else the default one while it is free."""
-    now = [link for link in links if link.covers(moment)]
+def meter_of(vehicle: str, stamp: datetime, links: Sequence[Link], default: str | None) -> str | None:
+    """The meter whose reading of this timestamp is the vehicle's."""
+    return _feeding(vehicle, [link for link in links if link.covers(stamp)], default)
+
+
+def meter_after(vehicle: str, moment: datetime, links: Sequence[Link], default: str | None) -> str | None:
+    """The meter which feeds the vehicle in the time that follows the moment."""
+    return _feeding(vehicle, [link for link in links if link.holds_after(moment)], default)
+
+
+def _feeding(vehicle: str, now: Sequence[Link], default: str | None) -> str | None:
+    """The linked meter, else the default one while it is free."""
     for link in now:
         if link.vehicle_id == vehicle:
             return link.meter_id
     return None if any(link.meter_id == default for link in now) else default
 
 
-def meters_during(
+def periods(
     vehicle: str, start: datetime, end: datetime, links: Sequence[Link], default: str | None
-) -> frozenset[str]:
-    """Every meter which feeds the vehicle anywhere in the window, whether it sent anything or not."""
+) -> list[tuple[str, datetime, datetime]]:
+    """The meters that feed the vehicle in (start, end], each with the part (from, until] in which it does."""
     if start >= end:
-        return frozenset()
+        return []
     # Nothing changes but where a link starts or ends, and then for all the time up to the next such moment.
-    edges = {edge for link in links for edge in (link.start, link.end) if edge is not None and start < edge < end}
-    feeding = {meter_at(vehicle, moment, links, default) for moment in {start} | edges}
-    return frozenset(meter for meter in feeding if meter is not None)
+    moments = {edge for link in links for edge in (link.start, link.end) if edge is not None and start < edge < end}
+    found: list[tuple[str, datetime, datetime]] = []
+    reason: Link | None = None
+    for since, until in pairwise(sorted({start, end} | moments)):
+        meter = meter_after(vehicle, since, links, default)
+        by = next((link for link in links if link.vehicle_id == vehicle and link.holds_after(since)), None)
+        if meter is None:
+            continue
+        if found and found[-1][2] == since and by == reason:
+            found[-1] = (meter, found[-1][1], until)
+        else:
+            found.append((meter, since, until))
+        reason = by
+    return found
+
+
+def link_from(links: Iterable[Link], new: Link) -> list[Link] | None:
+    """The links after this one is made, which has no end; None where its meter feeds another vehicle then."""
+    kept: list[Link] = []
+    for link in links:
+        goes_on = link.end is None or new.start is None or new.start < link.end
+        if link.vehicle_id != new.vehicle_id:
+            if link.meter_id == new.meter_id and goes_on:
+                return None
+            kept.append(link)
+        elif not goes_on:
+            kept.append(link)
+        elif new.start is not None and (link.start is None or link.start < new.start):
+            kept.append(link._replace(end=new.start))
+    for link in kept:
+        if (link.vehicle_id, link.meter_id, link.end) == (new.vehicle_id, new.meter_id, new.start):
+            return [*(other for other in kept if other != link), link._replace(end=None)]
+    return [*kept, new]

@@ -26,6 +26,9 @@ BESIDE = (
 )
 
 
+PACES = (10 * SECOND, MINUTE, 5 * MINUTE, QUARTER, 30 * MINUTE, timedelta(hours=1), timedelta(hours=5))
+
+
 @cache
 def anchors(base: datetime, days: int, time_zone: str) -> tuple[datetime, ...]:
     """The first quarters of an hour, every local and UTC midnight and every change of the clock, in order of time."""
@@ -63,7 +66,7 @@ def recording_times(draw: st.DrawFn, edges: Sequence[datetime], base: datetime, 
     single = draw(st.lists(moment, min_size=0 if quiet else min(most, 3), max_size=most))
     run_of = st.tuples(
         beside(edges),
-        st.sampled_from([MINUTE, QUARTER, timedelta(hours=1), timedelta(hours=5)]),
+        st.sampled_from(PACES),
         st.integers(2, 8),
     )
     runs = draw(st.lists(run_of, max_size=0 if quiet else 2))

@@ -18,27 +18,31 @@ class Device(NamedTuple):
 
 @dataclass(frozen=True)
 class Profile:
-    """How a device counts, and what is expected of it."""
+    """How a device counts, and the interval that is said of it; None is not said, so the observed one holds."""
 
     energy_kind: str = "interval"
     register_max: float | None = None
     max_kw: float | None = None
-    expected_interval: timedelta = timedelta(seconds=60)
+    expected_interval: timedelta | None = None
 
 
 Profiles = Mapping[Device, Profile]
 
 
 class Link(NamedTuple):
-    """The meter feeds the vehicle from start up to, not including, end; None is without limit."""
+    """The meter feeds the vehicle from start until end; None is without limit."""
 
     vehicle_id: str
     meter_id: str
     start: datetime | None
     end: datetime | None
 
-    def covers(self, moment: datetime) -> bool:
-        """Whether the link holds at the moment."""
+    def covers(self, stamp: datetime) -> bool:
+        """Whether a reading of this timestamp counts: its energy ends there, so start is out and end is in."""
+        return (self.start is None or self.start < stamp) and (self.end is None or stamp <= self.end)
+
+    def holds_after(self, moment: datetime) -> bool:
+        """Whether the link holds in the time that follows the moment."""
         return (self.start is None or self.start <= moment) and (self.end is None or moment < self.end)
 
 

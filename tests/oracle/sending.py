@@ -8,20 +8,28 @@ from math import inf
 
 from hypothesis import strategies as st
 
-from tests.oracle.amounts import interval_kwh, measured, register_walk, steady_kwh
+from tests.oracle.amounts import interval_kwh, measured, parked_kwh, register_walk, steady_kwh
 from tests.oracle.records import METER, VEHICLE, Device, Profile, Reading
 
 
 @st.composite
-def originals(
-    draw: st.DrawFn, device: Device, profile: Profile, times: Sequence[datetime], steady: bool
-) -> list[Reading]:
-    """One device's readings at the times, each sent once; a steady device delivers much the same each time."""
+def originals(draw: st.DrawFn, device: Device, profile: Profile, times: Sequence[datetime], mood: str) -> list[Reading]:
+    """One device's readings at the times, each sent once.
+
+    Args:
+        draw: Given by Hypothesis.
+        device: Who sends them.
+        profile: What is said of it.
+        times: When, in order.
+        mood: "steady" delivers much the same each time, "parked" next to nothing, "any" anything.
+    """
     is_register = profile.energy_kind == "register"
-    if is_register and not steady:
+    if is_register and mood == "any":
         energies = draw(register_walk(len(times), profile.register_max))
     else:
-        kwh = steady_kwh(device.stream) if steady and profile.max_kw is None else interval_kwh(profile)
+        kwh = interval_kwh(profile)
+        if mood != "any" and profile.max_kw is None:
+            kwh = steady_kwh(device.stream) if mood == "steady" else parked_kwh(device.stream)
         energies = [draw(kwh) for _ in times]
         if is_register:
             energies = [register % (profile.register_max or inf) for register in accumulate(energies)]

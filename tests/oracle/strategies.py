@@ -118,11 +118,11 @@ def scenarios(
     most = max(1, max_readings * 3 // 4 // len(devices))
     sent: list[Reading] = []
     # Steady devices in step have comparable sums, so that a ratio may be an ordinary one.
-    steady = draw(st.sampled_from([False, False, True]))
+    mood = draw(st.sampled_from(["any", "any", "steady", "steady", "parked"]))
     in_step = draw(recording_times(edges, base, days, most))
     for device in devices:
         times = in_step if draw(st.booleans()) else draw(recording_times(edges, base, days, most))
-        sent += draw(originals(device, known.get(device, Profile()), times, steady))
+        sent += draw(originals(device, known.get(device, Profile()), times, mood))
     sent = sent[:max_readings]
     sent += draw(repeats(sent, max_readings - len(sent)))
     batches = draw(arrivals(sent))

@@ -7,8 +7,8 @@ from math import fsum, isclose
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.oracle.balance import FleetDay, ratio_of, round_half_away, status_of
-from tests.oracle.buckets import MeterBucket, VehicleBucket
+from tests.oracle.balance import FleetBalance, distribution, ratio_of, round_half_away, shown_ratio, status_of
+from tests.oracle.buckets import Bucket
 from tests.oracle.model import Device, Profile, Reading, World
 from tests.oracle.strategies import Scenario, overlap, scenarios
 
@@ -70,6 +70,59 @@ def test_more_than_twice_what_fits_into_the_interval_is_implausible():
     assert world.arrive([driven("M1", "05-01T10:00", 1000.0)]) == ["stored"]
 
 
+def test_what_is_implausible_follows_the_interval_that_is_observed_before_the_batch():
+    # 30 kW: 1 kWh in a minute, 5 kWh in five
+    world = fleet(profiles={Device("meter", "M1"): Profile(max_kw=30.0)})
+    first = [metered("M1", "05-01T10:00", 1.0), metered("M1", "05-01T10:05", 5.0)]
+    assert world.arrive(first) == ["stored", "implausible_energy"]
+    assert world.arrive([metered("M1", "05-01T10:05", 1.0)]) == ["stored"]
+    assert world.arrive([metered("M1", "05-01T10:10", 5.0)]) == ["stored"]
+
+
+# Intervals
+
+
+def test_an_interval_is_a_minute_until_it_is_observed_and_what_is_said_goes_first():
+    said = Device("meter", "M2")
+    world = fleet(profiles={said: Profile(expected_interval=timedelta(seconds=10))})
+    unsaid = Device("meter", "M1")
+    assert (world.interval(unsaid), world.observed(unsaid)) == (timedelta(minutes=1), None)
+    for device in (unsaid, said):
+        world.arrive([metered(device.device_id, "05-01T10:00", 1.0)])
+        assert world.observed(device) is None
+        world.arrive([metered(device.device_id, "05-01T10:15", 1.0)])
+        assert world.observed(device) == timedelta(minutes=15)
+    assert (world.interval(unsaid), world.interval(said)) == (timedelta(minutes=15), timedelta(seconds=10))
+
+
+@pytest.mark.parametrize(
+    ("batches", "minutes"),
+    [
+        pytest.param([["10:00", "10:05", "10:10"]], 5.0, id="a batch tells by its last two"),
+        pytest.param([["10:10", "10:00"]], 10.0, id="whatever their order"),
+        pytest.param([["10:00"], ["10:20", "10:15"]], 5.0, id="or by the gap before it, where that is shorter"),
+        pytest.param([["10:00"], ["10:04"], ["11:00"]], 5.0, id="a gap lengthens it by a quarter"),
+        pytest.param([["10:00"], ["11:00"], ["11:10"]], 10.0, id="a shorter one is believed at once"),
+        pytest.param([["10:00"], ["10:10"], ["10:09"]], 10.0, id="a late reading says nothing"),
+        pytest.param([["10:00"], ["10:10"], ["10:10"]], 10.0, id="nor does a duplicate"),
+        pytest.param([["10:00", "10:00:10"]], 1.0, id="a minute at least"),
+    ],
+)
+def test_an_interval_is_observed_in_the_order_of_arrival(batches: list[list[str]], minutes: float):
+    world = fleet()
+    for batch in batches:
+        world.arrive([metered("M1", f"05-01T{time}", 1.0) for time in batch])
+    assert world.observed(Device("meter", "M1")) == timedelta(minutes=minutes)
+
+
+def test_a_device_is_silent_after_five_of_its_intervals():
+    world = fleet()
+    world.arrive([metered("M1", "05-01T10:00", 1.0), metered("M1", "05-01T10:15", 1.0)])
+    limit = at("05-01T11:30")
+    assert [world.is_silent(Device("meter", "M1"), now) for now in (limit, limit + MICROSECOND)] == [False, True]
+    assert not world.is_silent(Device("meter", "M2"), limit)
+
+
 # Energy
 
 
@@ -117,23 +170,33 @@ def test_the_status_is_the_latest_by_the_devices_clock_with_its_derived_energy()
 # Aggregates
 
 
-def test_buckets_of_a_meter_take_their_start_and_not_their_end():
+def test_buckets_of_a_meter_take_their_end_and_not_their_start():
     world = fleet()
     world.arrive(
         [
-            metered("M1", at("05-01T10:15") - MICROSECOND, 1.0, 228.0),
-            metered("M1", "05-01T10:15", 2.0, 230.0),
+            metered("M1", "05-01T10:15", 1.0, 228.0),
+            metered("M1", at("05-01T10:15") + MICROSECOND, 2.0, 230.0),
             metered("M1", "05-01T10:20", 4.0, 234.0),
-            metered("M1", "05-01T11:00", 8.0, 240.0),
+            metered("M1", "05-01T11:15", 8.0, 240.0),
         ]
     )
     assert world.aggregate("meter", "15min") == {
-        ("M1", at("05-01T10:00")): MeterBucket(1.0, 1, 228.0, 228.0, 228.0),
-        ("M1", at("05-01T10:15")): MeterBucket(6.0, 2, 230.0, 232.0, 234.0),
-        ("M1", at("05-01T11:00")): MeterBucket(8.0, 1, 240.0, 240.0, 240.0),
+        ("M1", at("05-01T10:00")): Bucket(1.0, 1, 228.0, 228.0, 228.0, 1),
+        ("M1", at("05-01T10:15")): Bucket(6.0, 2, 230.0, 234.0, 464.0, 2),
+        ("M1", at("05-01T11:00")): Bucket(8.0, 1, 240.0, 240.0, 240.0, 1),
     }
     assert world.aggregate("meter", "hourly")["M1", at("05-01T10:00")].readings == 3
-    assert world.aggregate("meter", "daily") == {("M1", at("05-01T00:00")): MeterBucket(15.0, 4, 228.0, 233.0, 240.0)}
+    day = world.aggregate("meter", "daily")
+    assert day == {("M1", at("05-01T00:00")): Bucket(15.0, 4, 228.0, 240.0, 932.0, 4)}
+    assert day["M1", at("05-01T00:00")].columns("meter") == {
+        "kwh": 15.0,
+        "readings": 4,
+        "voltage_min": 228.0,
+        "voltage_avg": 233.0,
+        "voltage_max": 240.0,
+        "voltage_sum": 932.0,
+        "voltage_readings": 4,
+    }
 
 
 def test_buckets_of_a_vehicle_tell_the_first_and_last_charge_by_its_clock():
@@ -141,8 +204,21 @@ def test_buckets_of_a_vehicle_tell_the_first_and_last_charge_by_its_clock():
     world.arrive([driven("V1", "05-01T10:40", 2.0, 62.0, -5.0), driven("V1", "05-01T10:05", 1.0, 60.0, 20.0)])
     world.arrive([driven("V1", "05-01T10:20", 0.5, 99.0, 30.0)])
     assert world.aggregate("vehicle", "hourly") == {
-        ("V1", at("05-01T10:00")): VehicleBucket(3.5, 3, -5.0, 15.0, 30.0, 60.0, 62.0)
+        ("V1", at("05-01T10:00")): Bucket(3.5, 3, -5.0, 30.0, 45.0, 3, 60.0, 62.0)
     }
+
+
+def test_a_mean_is_taken_over_what_was_measured():
+    world = fleet()
+    blind = Reading("vehicle", "V1", at("05-01T10:01"), 1.0)
+    world.arrive([blind, driven("V1", "05-01T10:02", 1.0, 60.0, 20.0), driven("V1", "05-01T10:03", 1.0, 61.0, 23.0)])
+    world.arrive([Reading("vehicle", "V1", at("05-01T11:01"), 1.0)])
+    hours = world.aggregate("vehicle", "hourly")
+    assert hours["V1", at("05-01T10:00")] == Bucket(3.0, 3, 20.0, 23.0, 43.0, 2, 60.0, 61.0)
+    assert hours["V1", at("05-01T10:00")].measure_avg == 21.5
+    assert hours["V1", at("05-01T11:00")] == Bucket(1.0, 1, None, None, None, 0)
+    assert world.performance("V1", at("05-01T11:00"), at("05-01T12:00")).battery_temp is None
+    assert world.performance("V1", at("05-01T10:00"), at("05-01T12:00")).battery_temp == 21.5
 
 
 @pytest.mark.parametrize(
@@ -159,7 +235,7 @@ def test_buckets_of_a_vehicle_tell_the_first_and_last_charge_by_its_clock():
 )
 def test_a_day_is_the_local_day(zone: str, start: str, end: str):
     world = fleet(zone=zone)
-    moments = [at(start) - MICROSECOND, at(start), at(end) - MICROSECOND, at(end)]
+    moments = [at(start), at(start) + MICROSECOND, at(end), at(end) + MICROSECOND]
     world.arrive([metered("M1", moment, 2.0**n) for n, moment in enumerate(moments)])
     days = world.aggregate("meter", "daily")
     assert [row.kwh for _, row in sorted(days.items())] == [1.0, 6.0, 8.0]
@@ -169,7 +245,7 @@ def test_a_day_is_the_local_day(zone: str, start: str, end: str):
 
 def test_hours_are_those_of_utc_whatever_the_time_zone():
     world = fleet(zone="Asia/Kolkata")
-    world.arrive([metered("M1", "05-01T18:29", 1.0), metered("M1", "05-01T18:31", 2.0)])
+    world.arrive([metered("M1", "05-01T18:30", 1.0), metered("M1", "05-01T18:31", 2.0)])
     assert world.aggregate("meter", "hourly")["M1", at("05-01T18:00")].kwh == 3.0
     assert len(world.aggregate("meter", "daily")) == 2
 
@@ -199,11 +275,30 @@ def test_a_link_goes_before_the_default_and_takes_the_meter_from_its_owner():
     change, back = at("05-01T10:07:00.5"), at("05-01T11:00")
     world = fleet(("V2", "M1", change, back), ("V2", "S1", back, None))
     world.arrive([metered("M1", "05-01T10:00", 1.0), metered("M2", "05-01T10:00", 1.0)])
-    fed = [(world.meter_of("V1", t), world.meter_of("V2", t)) for t in (change - MICROSECOND, change, back)]
-    assert fed == [("M1", "M2"), (None, "M1"), ("M1", "S1")]
+    moments = (change, change + MICROSECOND, back, back + MICROSECOND)
+    fed = [(world.meter_of("V1", t), world.meter_of("V2", t)) for t in moments]
+    assert fed == [("M1", "M2"), (None, "M1"), (None, "M1"), ("M1", "S1")]
+    # what a link begins with is the time after it
+    assert [world.meter_after("V2", t) for t in moments] == ["M1", "M1", "S1", "S1"]
     assert world.performance("V2", at("05-01T09:00"), at("05-01T12:00")).meter_ids == {"M1", "M2", "S1"}
     assert world.performance("V2", at("05-01T09:00"), back).meter_ids == {"M1", "M2"}
     assert world.performance("V1", change, back).meter_ids == frozenset()
+
+
+def test_a_link_goes_on_until_another_is_made_and_no_meter_feeds_two():
+    ten, eleven, noon = at("05-01T10:00"), at("05-01T11:00"), at("05-01T12:00")
+    world = fleet(("V1", "S1", None, None))
+    assert world.link("V1", "S2", eleven)
+    assert not world.link("V2", "S2", ten)
+    assert not world.link("V2", "S2", noon)
+    assert world.link("V2", "S1", eleven)
+    assert not world.link("V2", "S1", ten)
+    assert [world.meter_after(vehicle, ten) for vehicle in ("V1", "V2")] == ["S1", None]
+    assert [world.meter_after(vehicle, eleven) for vehicle in ("V1", "V2")] == ["S2", "S1"]
+    # what was said of the time after it holds no more
+    assert world.link("V1", "S3", ten)
+    assert [world.meter_after("V1", moment) for moment in (ten - MICROSECOND, ten, noon)] == ["S1", "S3", "S3"]
+    assert world.vehicles() == {"V1", "V2"}
 
 
 # Performance
@@ -212,17 +307,39 @@ def test_a_link_goes_before_the_default_and_takes_the_meter_from_its_owner():
 def test_performance_counts_a_meters_rows_while_it_feeds_the_vehicle():
     change = at("05-01T10:07:00.5")
     world = fleet(("V1", "S1", change, None))
-    world.arrive([metered("M1", "05-01T10:00", 1.0), metered("M1", change - MICROSECOND, 3.0)])
-    world.arrive([metered("M1", change, 100.0)])
-    world.arrive([metered("S1", change - MICROSECOND, 100.0), metered("S1", change, 6.0)])
-    world.arrive([metered("S1", "05-01T11:00", 100.0)])
-    world.arrive([driven("V1", "05-01T10:00", 4.0, temp=20.0), driven("V1", "05-01T10:30", 5.0, temp=20.25)])
-    world.arrive([driven("V1", "05-01T11:00", 100.0)])
+    world.arrive([metered("M1", "05-01T10:00", 100.0), metered("M1", "05-01T10:01", 1.0), metered("M1", change, 3.0)])
+    world.arrive([metered("M1", change + MICROSECOND, 100.0)])
+    world.arrive([metered("S1", change, 100.0), metered("S1", change + MICROSECOND, 2.0)])
+    world.arrive([metered("S1", "05-01T11:00", 4.0), metered("S1", at("05-01T11:00") + MICROSECOND, 100.0)])
+    world.arrive([driven("V1", "05-01T10:00", 100.0), driven("V1", "05-01T10:01", 4.0, temp=20.0)])
+    world.arrive([driven("V1", "05-01T11:00", 5.0, temp=20.25), driven("V1", "05-01T11:01", 100.0)])
     told = world.performance("V1", at("05-01T10:00"), at("05-01T11:00"))
     assert (told.kwh_ac, told.kwh_dc, told.ratio, told.status) == (10.0, 9.0, 0.9, "normal")
-    assert (told.meter_readings, told.vehicle_readings) == (3, 2)
+    assert (told.meter_readings, told.vehicle_readings) == (4, 2)
     assert told.battery_temp == 20.13  # 20.125, away from zero
     assert told.meter_ids == {"M1", "S1"}
+
+
+@pytest.mark.parametrize(
+    ("meter", "vehicle", "hours", "status"),
+    [(60, 60, 1, "normal"), (75, 60, 1, "normal"), (76, 1, 1, "unknown"), (1, 76, 1, "unknown"), (76, 76, 2, "normal")],
+)
+def test_a_window_is_judged_if_it_is_as_long_as_the_intervals_of_both(
+    meter: int, vehicle: int, hours: int, status: str
+):
+    profiles = {
+        Device("meter", "M1"): Profile(expected_interval=timedelta(minutes=meter)),
+        Device("vehicle", "V1"): Profile(expected_interval=timedelta(minutes=vehicle)),
+        # it feeds the vehicle, but has no reading in the window
+        Device("meter", "S1"): Profile(expected_interval=timedelta(hours=12)),
+    }
+    start = at("05-01T10:00")
+    end = start + timedelta(hours=hours)
+    world = fleet(("V1", "S1", end - timedelta(minutes=1), None), profiles=profiles)
+    world.arrive([metered("M1", "05-01T10:30", 10.0), driven("V1", "05-01T10:30", 9.0)])
+    told = world.performance("V1", start, end)
+    assert (told.kwh_ac, told.kwh_dc, told.status) == (10.0, 9.0, status)
+    assert told.ratio == (0.9 if status == "normal" else None)
 
 
 def test_performance_without_rows_knows_nothing():
@@ -239,7 +356,10 @@ def test_performance_without_rows_knows_nothing():
     [
         (None, 1.0, None, "unknown"),
         (1.0, None, None, "unknown"),
-        (0.0, 0.0, None, "unknown"),
+        (0.0, 0.0, None, "idle"),
+        (0.1, 0.0, None, "idle"),
+        (0.1001, 0.0, 0.0, "low"),
+        (0.1, 0.001, 0.01, "low"),
         (0.0, 1.0, None, "impossible"),
         (1.0, 0.0, 0.0, "low"),
         (1e-7, 0.2, None, "impossible"),
@@ -254,7 +374,13 @@ def test_performance_without_rows_knows_nothing():
 def test_status_follows_the_ratio_as_it_is_shown(
     kwh_ac: float | None, kwh_dc: float | None, ratio: float | None, status: str
 ):
-    assert (ratio_of(kwh_ac, kwh_dc), status_of(kwh_ac, kwh_dc)) == (ratio, status)
+    # 0.05 kW for two hours is 0.1 kWh
+    two = timedelta(hours=2)
+    assert status_of(kwh_ac, kwh_dc, length=two, interval=two) == status
+    assert shown_ratio(kwh_ac, kwh_dc, status) == ratio
+    if status not in ("unknown", "idle"):
+        assert ratio_of(kwh_ac, kwh_dc) == ratio
+    assert status_of(kwh_ac, kwh_dc, length=two, interval=two * 1.25 + MICROSECOND) == "unknown"
 
 
 def test_ties_are_rounded_away_from_zero_on_both_sides():
@@ -265,16 +391,16 @@ def test_ties_are_rounded_away_from_zero_on_both_sides():
 
 
 def test_a_bucket_belongs_whole_to_the_meter_at_its_start():
-    world = fleet(("V1", "S1", at("05-01T10:07:00.5"), None))
-    world.arrive(
-        [metered("M1", "05-01T10:30", 4.0), metered("S1", "05-01T10:30", 5.0), metered("S1", "05-01T12:00", 6.0)]
-    )
-    world.arrive([driven("V1", "05-01T10:45", 3.0), driven("V1", "05-01T11:00", 2.0)])
+    world = fleet(("V1", "S1", at("05-01T10:07:00.5"), at("05-01T12:00")), ("V1", "S2", at("05-01T12:00"), None))
+    world.arrive([metered("M1", "05-01T10:30", 4.0), metered("S1", "05-01T10:30", 5.0)])
+    world.arrive([metered("S2", "05-01T12:00", 100.0), metered("S2", "05-01T13:00", 6.0)])
+    world.arrive([driven("V1", "05-01T11:00", 3.0), driven("V1", "05-01T12:00", 2.0)])
     hours = world.efficiency("hourly")
-    assert {bucket: (row.kwh_ac, row.kwh_dc, row.ratio, row.status) for (_, bucket), row in hours.items()} == {
-        at("05-01T10:00"): (4.0, 3.0, 0.75, "low"),
-        at("05-01T11:00"): (None, 2.0, None, "unknown"),
-        at("05-01T12:00"): (6.0, None, None, "unknown"),
+    told = {b: (row.meter_id, row.kwh_ac, row.kwh_dc, row.ratio, row.status) for (_, b), row in hours.items()}
+    assert told == {
+        at("05-01T10:00"): ("M1", 4.0, 3.0, 0.75, "low"),
+        at("05-01T11:00"): (None, None, 2.0, None, "unknown"),
+        at("05-01T12:00"): ("S2", 6.0, None, None, "unknown"),
     }
     assert [(row.meter_readings, row.vehicle_readings) for _, row in sorted(hours.items())] == [(1, 1), (0, 1), (1, 0)]
     day = world.efficiency("daily")["V1", at("05-01T00:00")]
@@ -295,7 +421,7 @@ def test_a_bucket_belongs_whole_to_the_meter_at_its_start():
 def test_a_day_is_complete_when_both_miss_at_most_one_of_its_readings(zone: str, start: str, needed: int, missing: str):
     hourly = Profile(expected_interval=timedelta(hours=1))
     world = fleet(zone=zone, profiles={Device("meter", "M1"): hourly, Device("vehicle", "V1"): hourly})
-    hours = [at(start) + timedelta(hours=n) for n in range(needed)]
+    hours = [at(start) + timedelta(hours=n + 1) for n in range(needed)]
     world.arrive([metered("M1", hour, 1.0) for hour in hours[missing == "meter" :]])
     world.arrive([driven("V1", hour, 1.0) for hour in hours[missing == "vehicle" :]])
     assert world.efficiency("daily")["V1", at(start)].is_complete == (missing == "none")
@@ -304,31 +430,91 @@ def test_a_day_is_complete_when_both_miss_at_most_one_of_its_readings(zone: str,
 def test_an_interval_that_does_not_divide_the_bucket_is_counted_in_whole():
     sparse = Profile(expected_interval=timedelta(minutes=25))  # twice in an hour, so one is enough
     world = fleet(profiles={Device("meter", "M1"): sparse, Device("vehicle", "V1"): sparse})
-    world.arrive([metered("M1", "05-01T10:00", 1.0), metered("M1", "05-01T11:00", 1.0)])
-    world.arrive([driven("V1", "05-01T10:00", 1.0)])
-    hours = world.efficiency("hourly")
-    assert [row.is_complete for _, row in sorted(hours.items())] == [True, False]
+    world.arrive([metered("M1", "05-01T10:30", 1.0), metered("M1", "05-01T11:30", 1.0)])
+    world.arrive([driven("V1", "05-01T10:30", 1.0)])
+    hours = [row for _, row in sorted(world.efficiency("hourly").items())]
+    assert [row.is_complete for row in hours] == [True, False]
+    assert [(row.meter_readings_expected, row.readings_share) for row in hours] == [(2, 0.5), (2, 0.0)]
 
 
 def test_a_vehicle_without_a_meter_is_never_complete():
     world = fleet(profiles={Device("vehicle", "V1"): Profile(expected_interval=timedelta(hours=1))})
-    world.arrive([driven("V1", "05-01T10:00", 1.0)])
-    assert not world.efficiency("hourly")["V1", at("05-01T10:00")].is_complete
+    world.arrive([driven("V1", "05-01T11:00", 1.0)])
+    hour = world.efficiency("hourly")["V1", at("05-01T10:00")]
+    assert (hour.meter_readings_expected, hour.vehicle_readings_expected, hour.is_complete) == (60, 1, False)
 
 
-def test_the_fleets_day_sums_vehicles_with_both_energies_and_counts_all():
+def test_the_fleets_day_sums_vehicles_that_are_judged_and_counts_all():
     world = fleet(("V5", "S1", None, None))
     day = "05-01T10:00"
-    world.arrive([metered(f"M{n}", day, kwh) for n, kwh in ((1, 10.0), (2, 10.0), (3, 10.0))])
+    # the sixth is idle: 0.05 kW for 24 hours is 1.2 kWh
+    drawn = ((1, 10.0), (2, 10.0), (3, 10.0), (6, 1.2))
+    world.arrive([metered(f"M{n}", day, kwh) for n, kwh in drawn])
     world.arrive([metered("S1", day, 100.0)])
-    world.arrive([driven(f"V{n}", day, kwh) for n, kwh in ((1, 9.0), (2, 8.0), (3, 12.0), (4, 100.0))])
-    assert world.fleet_daily() == {at("05-01T00:00"): FleetDay(30.0, 29.0, 0.9667, "normal", 5, 1, 1, 1, 2)}
+    charged = ((1, 9.0), (2, 8.0), (3, 12.0), (4, 100.0), (6, 0.0))
+    world.arrive([driven(f"V{n}", day, kwh) for n, kwh in charged])
+    expected = FleetBalance(30.0, 29.0, 0.9667, "normal", 6, 1, 1, 1, 1, 2)
+    assert world.fleet_daily() == {at("05-01T00:00"): (expected, 0)}
+    assert world.fleet(at("05-01T00:00"), at("05-02T00:00")) == expected
+    ratios = [row.ratio for row in world.performances(at("05-01T00:00"), at("05-02T00:00")).values()]
+    bands = distribution([ratio for ratio in ratios if ratio is not None])
+    assert {band: vehicles for band, vehicles in enumerate(bands) if vehicles} == {16: 1, 18: 1, 20: 1}
 
 
-def test_a_day_without_any_pair_of_energies_is_unknown():
+def test_a_day_without_a_judged_vehicle_is_idle_where_one_is_else_unknown():
     world = fleet()
     world.arrive([driven("V1", "05-01T10:00", 1.0)])
-    assert world.fleet_daily() == {at("05-01T00:00"): FleetDay(None, None, None, "unknown", 1, 0, 0, 0, 1)}
+    assert world.fleet_daily() == {at("05-01T00:00"): (FleetBalance(None, None, None, "unknown", 1, 0, 0, 0, 0, 1), 0)}
+    world.arrive([metered("M2", "05-01T10:00", 1.2), driven("V2", "05-01T10:00", 0.0)])
+    assert world.fleet_daily() == {at("05-01T00:00"): (FleetBalance(None, None, None, "idle", 2, 0, 0, 0, 1, 1), 0)}
+
+
+def test_the_overview_is_made_of_hours_that_belong_to_the_meter_at_their_start():
+    world = fleet(("V1", "S1", at("05-01T11:30"), None))
+    world.arrive(
+        [metered("M1", "05-01T11:00", 1.0), metered("M1", "05-01T12:00", 2.0), metered("M1", "05-01T12:01", 9.0)]
+    )
+    world.arrive(
+        [metered("S1", "05-01T11:45", 9.0), metered("S1", "05-01T12:20", 4.0), metered("S1", "05-01T12:21", 9.0)]
+    )
+    world.arrive([driven("V1", "05-01T12:20", 7.0), driven("V1", "05-01T12:21", 9.0)])
+    vehicles, hours = world.overview(at("05-01T10:00"), at("05-01T12:20"))
+    assert [(row.kwh_ac, row.kwh_dc, row.ratio) for row in vehicles.values()] == [(7.0, 7.0, 1.0)]
+    assert hours == {at("05-01T10:00"): (1.0, None), at("05-01T11:00"): (2.0, None), at("05-01T12:00"): (4.0, 7.0)}
+    assert world.energy("meter", at("05-01T11:00"), at("05-01T12:20")) == 2.0 + 9.0 + 9.0 + 4.0
+
+
+# Retention
+
+
+def test_what_was_taken_up_is_left_of_dropped_history_and_nothing_late_is_added():
+    midnight = at("05-02T00:00")
+    world = fleet()
+    world.arrive([metered("M1", "05-01T23:50", 1.0), metered("M1", midnight, 2.0), metered("M1", "05-02T00:05", 4.0)])
+    world.take_up("meter", midnight - timedelta(minutes=15), midnight)
+    world.arrive([metered("M1", "05-01T23:55", 100.0), metered("M1", "05-01T10:00", 100.0)])
+    world.drop("meter", at("05-01T00:00"), midnight)
+    assert [row.energy for row in world.history("meter", "M1")] == [4.0]
+    assert world.arrive([metered("M1", "05-01T23:51", 100.0)]) == ["stored"]
+    world.take_up("meter")
+    assert {bucket: row.kwh for (_, bucket), row in world.aggregate("meter", "hourly").items()} == {
+        at("05-01T23:00"): 3.0,
+        midnight: 4.0,
+    }
+    total = world.total("meter", "M1", at("05-01T23:00"), at("05-02T00:05"))
+    assert total is not None
+    assert (total.kwh, total.readings) == (7.0, 3)
+    # of a part of a quarter hour there is only what the history has
+    part = world.total("meter", "M1", at("05-01T23:46"), at("05-02T00:05"))
+    assert part is not None
+    assert (part.kwh, part.readings) == (104.0, 2)
+
+
+def test_a_register_goes_on_after_its_history_is_dropped():
+    world = fleet(profiles={Device("meter", "M1"): Profile("register")})
+    world.arrive([metered("M1", "05-01T10:00", 100.0), metered("M1", "05-02T10:00", 110.0)])
+    world.drop("meter", at("05-01T00:00"), at("05-02T00:00"))
+    assert [row.energy for row in world.history("meter", "M1")] == [10.0]
 
 
 # The scenarios
@@ -362,9 +548,13 @@ def test_scenarios_are_sound_and_the_oracle_neither_loses_nor_invents_energy(sce
     for stream in ("meter", "vehicle"):
         energy = fsum(row.energy for (of, _), history in rows.items() if of == stream for row in history)
         for resolution in ("15min", "hourly", "daily"):
-            assert isclose(fsum(b.kwh for b in world.aggregate(stream, resolution).values()), energy, abs_tol=1e-9)
+            buckets = world.aggregate(stream, resolution).values()
+            assert isclose(fsum(bucket.kwh for bucket in buckets), energy, abs_tol=1e-9)
+            assert sum(bucket.readings for bucket in buckets) == sum(
+                len(h) for (of, _), h in rows.items() if of == stream
+            )
     for vehicle, start, end in everything(scenario):
         charged = rows.get(("vehicle", vehicle), [])
         assert world.performance(vehicle, start, end).vehicle_readings == len(charged)
     days = world.efficiency("daily")
-    assert sum(day.vehicles for day in world.fleet_daily().values()) == len(days)
+    assert sum(fleet.vehicles for fleet, _ in world.fleet_daily().values()) == len(days)

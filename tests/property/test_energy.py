@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
-from datetime import timedelta
 
 import psycopg
 import pytest
@@ -16,6 +15,7 @@ from service.migrate import migrate
 from tests.energy_world import (
     EnergyDatabase,
     assert_aggregates,
+    assert_buckets,
     assert_efficiency,
     assert_outcomes,
     assert_performance,
@@ -23,7 +23,7 @@ from tests.energy_world import (
     latest_clock_change,
 )
 from tests.oracle.model import World
-from tests.oracle.strategies import scenarios
+from tests.oracle.strategies import Scenario, scenarios
 from tests.support import TestDatabase, run_another_database
 
 EXAMPLES = int(os.environ.get("PROOF_EXAMPLES", "5"))
@@ -60,15 +60,18 @@ def test_what_is_read_is_what_was_sent(zoned: tuple[str, EnergyDatabase]) -> Non
         scenario = data.draw(scenarios(prefix, base, time_zones=[zone], days=DAYS))
         world = World(zone, scenario.profiles, scenario.links)
         database.prepare(scenario.profiles, scenario.links)
-        span = (base - timedelta(days=2), base + timedelta(days=DAYS + 2))
         half = data.draw(st.integers(0, len(scenario.batches)))
+        resolutions = data.draw(st.permutations(["15min", "hourly", "daily"]))
+        _, start, end = data.draw(st.sampled_from(scenario.windows))
 
         for batch in scenario.batches[:half]:
             assert_outcomes(batch, database.arrive(batch), world.arrive(batch))
         assert_readings(database, world)
-        assert_performance(database, world, scenario)
-        database.refresh(*span)
-        assert_performance(database, world, scenario)
+        assert_performance(database, world, scenario.windows)
+        assert_buckets(database, world, start, end, resolutions[0])
+        database.refresh()
+        assert_performance(database, world, scenario.windows)
+        assert_buckets(database, world, start, end, resolutions[1])
         assert_aggregates(database, world)
         assert_efficiency(database, world, whole_fleet=False)
         if data.draw(st.booleans()):
@@ -78,11 +81,12 @@ def test_what_is_read_is_what_was_sent(zoned: tuple[str, EnergyDatabase]) -> Non
         for batch in scenario.batches[half:]:
             assert_outcomes(batch, database.arrive(batch), world.arrive(batch))
         assert_readings(database, world)
-        assert_performance(database, world, scenario)
-        database.refresh(*span)
+        assert_performance(database, world, scenario.windows)
+        assert_buckets(database, world, start, end, resolutions[2])
+        database.refresh()
         database.compress()
         assert_readings(database, world)
-        assert_performance(database, world, scenario)
+        assert_performance(database, world, scenario.windows)
         assert_aggregates(database, world)
         assert_efficiency(database, world, whole_fleet=False)
 
@@ -101,7 +105,7 @@ def test_before_any_refresh_the_views_say_it_in_real_time(empty_database: TestDa
 
         @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
         @given(scenarios("live", base, time_zones=[zone], days=DAYS))
-        def check(scenario) -> None:
+        def check(scenario: Scenario) -> None:
             connection.execute("TRUNCATE telemetry.device_profile, telemetry.vehicle_meter_link")
             for table in (f"telemetry.{stream}_{table}" for stream in ("meter", "vehicle") for table in tables):
                 connection.execute(f"DELETE FROM {table}")

@@ -80,9 +80,10 @@ def _iso(time_: float) -> str:
 def test_what_differs_is_named() -> None:
     meter = b'{"meterId":"M1","kwhConsumedAc":2.0,"voltage":1,"timestamp":"2026-02-08T18:00:00Z"}'
     vehicle = b'{"vehicleId":"V1","soc":1,"kwhDeliveredDc":1.8,"batteryTemp":20,"timestamp":"2026-02-08T18:00:00Z"}'
-    outside = meter.replace(b"18:00:00", b"18:01:00")
-    window = (1770573600, 1770573660)
-    right = expect([meter, vehicle, outside], window)
+    # a reading's energy is that of the time up to it: one at the start of a window is outside, one at its end is not
+    outside = [meter.replace(b"18:00:00", time) for time in (b"17:59:00", b"18:00:01")]
+    window = (1770573540, 1770573600)
+    right = expect([meter, vehicle, *outside], window)
     assert right == {
         "totalEnergyConsumedAc": 2.0,
         "totalEnergyDeliveredDc": 1.8,
@@ -108,6 +109,17 @@ def test_what_differs_is_named() -> None:
     assert (empty["totalEnergyConsumedAc"], empty["efficiencyStatus"], empty["meterReadings"]) == (None, "unknown", 0)
     assert expect([meter, vehicle.replace(b"1.8", b"1.6")], window)["efficiencyStatus"] == "low"
     assert expect([meter, vehicle.replace(b"1.8", b"2.1")], window)["efficiencyStatus"] == "impossible"
+    # a parked car is idle up to its standby, and of less than an interval no efficiency can be judged
+    parked = vehicle.replace(b"1.8", b"0.0")
+    for kwh, status, ratio in ((b"0.0008", "idle", None), (b"0.0009", "low", 0.0)):
+        found = expect([meter.replace(b"2.0", kwh), parked], window)
+        assert (found["efficiencyStatus"], found["efficiencyRatio"]) == (status, ratio)
+    found = expect([meter, vehicle], window, 120)
+    assert (found["totalEnergyConsumedAc"], found["efficiencyStatus"], found["efficiencyRatio"]) == (
+        2.0,
+        "unknown",
+        None,
+    )
 
 
 async def test_a_request_that_is_turned_away_is_sent_again_until_it_is_taken() -> None:

@@ -169,17 +169,17 @@ async def test_histories_are_hypertables_of_one_day_chunks_with_a_columnstore_by
         "WHERE hypertable_schema = 'telemetry' ORDER BY 1"
     )
     assert [(row[0], row[1], row[2].days) for row in dimensions] == [
-        ("meter_telemetry_history", "recorded_at", 1),
+        ("meter_telemetry_history", "counted_at", 1),
         ("rejected_reading", "received_at", 1),
-        ("vehicle_telemetry_history", "recorded_at", 1),
+        ("vehicle_telemetry_history", "counted_at", 1),
     ]
     settings = await owner.fetch(
         "SELECT hypertable::text, segmentby, orderby FROM timescaledb_information.hypertable_columnstore_settings "
         "WHERE hypertable::text LIKE 'telemetry.%_history' ORDER BY 1"
     )
     assert [tuple(row) for row in settings] == [
-        ("telemetry.meter_telemetry_history", "meter_id", "recorded_at DESC"),
-        ("telemetry.vehicle_telemetry_history", "vehicle_id", "recorded_at DESC"),
+        ("telemetry.meter_telemetry_history", "meter_id", "counted_at DESC"),
+        ("telemetry.vehicle_telemetry_history", "vehicle_id", "counted_at DESC"),
     ]
 
 
@@ -194,15 +194,16 @@ async def test_histories_and_status_tables_have_no_index_but_the_primary_key(own
 
 async def test_policies_are_the_ones_that_were_meant(owner: Owner) -> None:
     jobs = await owner.fetch(
-        "SELECT hypertable_name, proc_name, coalesce(config ->> 'compress_after', config ->> 'drop_after') "
-        "FROM timescaledb_information.jobs WHERE hypertable_schema = 'telemetry' ORDER BY 1, 2"
+        "SELECT coalesce(config ->> 'object', 'telemetry.' || hypertable_name), proc_name, "
+        "coalesce(config ->> 'compress_after', config ->> 'drop_after') FROM timescaledb_information.jobs "
+        "WHERE hypertable_schema = 'telemetry' OR config ->> 'object' LIKE 'telemetry.%' ORDER BY 1, 2"
     )
     assert [tuple(row) for row in jobs] == [
-        ("meter_telemetry_history", "policy_compression", "3 days"),
-        ("meter_telemetry_history", "policy_retention", "2 years"),
-        ("rejected_reading", "policy_retention", "30 days"),
-        ("vehicle_telemetry_history", "policy_compression", "3 days"),
-        ("vehicle_telemetry_history", "policy_retention", "2 years"),
+        ("telemetry.meter_telemetry_history", "drop_due_chunks", "2 years"),
+        ("telemetry.meter_telemetry_history", "policy_compression", "3 days"),
+        ("telemetry.rejected_reading", "drop_due_chunks", "30 days"),
+        ("telemetry.vehicle_telemetry_history", "drop_due_chunks", "2 years"),
+        ("telemetry.vehicle_telemetry_history", "policy_compression", "3 days"),
     ]
 
 

@@ -236,7 +236,8 @@ async def test_two_writers_of_the_same_devices_neither_deadlock_nor_store_twice(
     assert set(outcomes) == {"stored", "duplicate"}
     stale = await owner.fetchval(
         "SELECT count(*) FROM telemetry.meter_current_status AS s WHERE meter_id = ANY ($1) AND recorded_at <> ("
-        "SELECT max(recorded_at) FROM telemetry.meter_telemetry_history AS h WHERE h.meter_id = s.meter_id)",
+        "SELECT telemetry.recorded_at(max(counted_at)) FROM telemetry.meter_telemetry_history AS h "
+        "WHERE h.meter_id = s.meter_id)",
         meters,
     )
     assert stale == 0

@@ -12,8 +12,11 @@ from psycopg.rows import dict_row
 from tests.support import TestDatabase, run_migrated_database
 
 DAY = timedelta(days=1)
+STREAMS = ("meter", "vehicle")
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 METER = "telemetry.meter_telemetry_history"
+VEHICLE = "telemetry.vehicle_telemetry_history"
+AGGREGATES = [f"bi.{stream}_{resolution}" for resolution in ("15min", "hourly", "daily") for stream in STREAMS]
 
 Connection = psycopg.Connection[Any]
 
@@ -34,14 +37,15 @@ class Ops:
         return next(iter(row.values()))
 
     def store(self, name: str, start: datetime, number: int, every: timedelta = timedelta(minutes=1)) -> None:
+        """Readings of 1 kWh of a meter and a vehicle, the first one `every` after `start`."""
         for stream, columns, measures in (
             ("meter", "kwh_consumed_ac, voltage", "1.0, 230"),
             ("vehicle", "soc, kwh_delivered_dc, battery_temp", "50, 1.0, 20"),
         ):
             self.connection.execute(
-                f"INSERT INTO telemetry.{stream}_telemetry_history ({stream}_id, recorded_at, {columns}) "
-                f"SELECT %s, %s + n * %s, {measures} FROM generate_series(0, %s) AS n",
-                [name, start, every, number - 1],
+                f"INSERT INTO telemetry.{stream}_telemetry_history ({stream}_id, counted_at, {columns}) "
+                f"SELECT %s, telemetry.counted_at(%s + n * %s), {measures} FROM generate_series(1, %s) AS n",
+                [name, start, every, number],
             )
 
     def job(self, object_: str | None, duty: str) -> int:
@@ -51,10 +55,33 @@ class Ops:
     def run(self, object_: str | None, duty: str) -> None:
         self.connection.execute(f"CALL run_job({self.job(object_, duty)})")
 
-    def refresh(self, duty: str) -> None:
-        for resolution in ("15min", "hourly", "daily"):
-            for stream in ("meter", "vehicle"):
-                self.run(f"bi.{stream}_{resolution}", duty)
+    def refresh(self) -> None:
+        for stream in STREAMS:
+            self.run(f"bi.{stream}_15min", "refresh")
+
+    def set_policies(self, **settings: str) -> None:
+        """Give all histories these settings, and apply them."""
+        changes = ", ".join(f"{setting} = '{value}'" for setting, value in settings.items())
+        self.rows(f"UPDATE ops.policy SET {changes} WHERE object LIKE '%%history' RETURNING 1")
+        self.rows("SELECT * FROM ops.apply_policies()")
+
+    def kwh(self, name: str) -> list[float | None]:
+        """The energy of a device in each of the aggregates."""
+        energy = {"meter": "kwh_consumed_ac", "vehicle": "kwh_delivered_dc"}
+        query = "SELECT sum({}) FROM {} WHERE {}_id = %s"
+        return [
+            self.value(query.format(energy[stream], aggregate, stream), name)
+            for aggregate in AGGREGATES
+            for stream in STREAMS
+            if f".{stream}_" in aggregate
+        ]
+
+    def faults(self) -> list[str]:
+        return [row["finding"] for row in self.rows("SELECT finding FROM ops.diagnose() WHERE is_fault ORDER BY 1")]
+
+    def age_last_refresh(self, age: str) -> None:
+        """As if the last complete refresh of all aggregates had begun this long ago."""
+        self.connection.execute("UPDATE telemetry.refresh_state SET received_until = now() - %s::interval", [age])
 
     def health(self, job: int) -> dict[str, Any]:
         [row] = self.rows("SELECT * FROM ops.job_health WHERE job_id = %s", job)
@@ -86,30 +113,32 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def test_a_new_databases_jobs_are_all_ok_and_each_says_what_it_is_for(ops: Ops) -> None:
     rows = ops.rows("SELECT * FROM ops.job_health")
-    assert len(rows) == 28
+    assert len(rows) == 17
     assert {row["health"] for row in rows} == {"ok"}
-    assert len({row["purpose"] for row in rows}) == 28
-    assert {row["duty"] for row in rows} == {"compress", "drop", "live", "late", "imports"}
-    assert "refreshes what is new in bi.meter_hourly" in {row["purpose"] for row in rows}
+    assert len({row["purpose"] for row in rows}) == 17
+    assert {row["duty"] for row in rows} == {"compress", "drop", "refresh"}
+    assert "refreshes bi.meter_15min and what is made of it" in {row["purpose"] for row in rows}
 
 
 def test_a_job_that_should_have_run_is_late_and_one_that_somebody_stopped_is_paused(ops: Ops) -> None:
     # nobody runs jobs here: background workers are stopped
-    job = ops.job("bi.meter_15min", "live")
+    job = ops.job("bi.meter_15min", "refresh")
     for ago, overdue in ((timedelta(minutes=9), timedelta(0)), (timedelta(hours=3), timedelta(hours=3, minutes=-10))):
         ops.rows("SELECT alter_job(%s, next_start => %s)", job, datetime.now(UTC) - ago)
         found = ops.health(job)
         assert found["health"] == ("late" if overdue else "ok")
         assert abs(found["overdue"] - overdue) < timedelta(minutes=1)
-    finding = ops.value("SELECT finding FROM ops.diagnose() WHERE is_fault")
-    assert finding == f"job {job}, which refreshes what is new in bi.meter_15min, is late: see ops.job_health"
+    assert ops.faults() == [
+        f"job {job}, which refreshes bi.meter_15min and what is made of it, is late: see ops.job_health"
+    ]
     ops.rows("SELECT alter_job(%s, scheduled => FALSE)", job)
     assert ops.health(job)["health"] == "paused"
-    assert "is paused" in ops.value("SELECT finding FROM ops.diagnose() WHERE is_fault")
+    [finding] = ops.faults()
+    assert "is paused" in finding
 
 
 def test_a_daily_job_is_granted_a_day(ops: Ops) -> None:
-    job = ops.job("bi.meter_hourly", "late")
+    job = ops.job("bi.meter_hourly", "drop")
     for hours, health in ((23, "ok"), (25, "late")):
         ops.rows("SELECT alter_job(%s, next_start => %s)", job, datetime.now(UTC) - timedelta(hours=hours))
         assert ops.health(job)["health"] == health
@@ -117,11 +146,11 @@ def test_a_daily_job_is_granted_a_day(ops: Ops) -> None:
 
 @pytest.mark.concurrent
 def test_a_job_that_the_background_worker_ran_in_vain_is_failing_with_the_reason_until_it_works_again(ops: Ops) -> None:
-    job = ops.job(None, "imports")
-    body = ops.value("SELECT pg_get_functiondef('ops.refresh_stale_days(int, jsonb)'::regprocedure)")
+    job = ops.job("bi.meter_15min", "refresh")
+    body = ops.value("SELECT pg_get_functiondef('ops.refresh_aggregates(int, jsonb)'::regprocedure)")
     ops.connection.execute(
-        "CREATE OR REPLACE PROCEDURE ops.refresh_stale_days(p_job_id int DEFAULT NULL, p_config jsonb DEFAULT NULL) "
-        "LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'the moon is full'; END$$"
+        "CREATE OR REPLACE PROCEDURE ops.refresh_aggregates(p_job_id int, p_config jsonb) LANGUAGE plpgsql "
+        "AS $$BEGIN IF p_config ->> 'stream' = 'meter' THEN RAISE EXCEPTION 'the moon is full'; END IF; END$$"
     )
     ops.connection.execute("SELECT _timescaledb_functions.start_background_workers()")
     ops.rows("SELECT alter_job(%s, next_start => now())", job)
@@ -156,22 +185,22 @@ def test_jobs_work_as_the_owner_with_its_settings_so_that_late_readings_reach_wh
     # 140,000 rows of the aggregate have to be unpacked: more than TimescaleDB's limit of 100,000
     start = TODAY - 20 * DAY
     ops.connection.execute(
-        "INSERT INTO telemetry.meter_telemetry_history (meter_id, recorded_at, kwh_consumed_ac, voltage) "
+        "INSERT INTO telemetry.meter_telemetry_history (meter_id, counted_at, kwh_consumed_ac, voltage) "
         "SELECT 'M' || m, %s + q * INTERVAL '15 minutes', 1, 230 "
         "FROM generate_series(1, 400) AS m, generate_series(0, 349) AS q",
         [start],
     )
-    ops.run("bi.meter_15min", "late")
+    ops.run("bi.meter_15min", "refresh")
     table = ops.value("SELECT telemetry.aggregate_table('meter_15min')::text")
     ops.connection.execute(f"SELECT compress_chunk(c) FROM show_chunks('{table}') AS c")
     assert ops.value(f"SELECT count(*) FROM {table}") == 140_000
     ops.connection.execute(
-        "INSERT INTO telemetry.meter_telemetry_history (meter_id, recorded_at, kwh_consumed_ac, voltage) "
+        "INSERT INTO telemetry.meter_telemetry_history (meter_id, counted_at, kwh_consumed_ac, voltage) "
         "SELECT 'M' || m, %s + q * INTERVAL '15 minutes' + INTERVAL '1 minute', 1, 230 "
         "FROM generate_series(1, 400) AS m, generate_series(0, 349) AS q",
         [start],
     )
-    job = ops.job("bi.meter_15min", "late")
+    job = ops.job("bi.meter_15min", "refresh")
     ops.connection.execute("SELECT _timescaledb_functions.start_background_workers()")
     ops.rows("SELECT alter_job(%s, next_start => now())", job)
     wait_for(lambda: ops.value(f"SELECT sum(readings) FROM {table}") == 280_000)
@@ -179,60 +208,111 @@ def test_jobs_work_as_the_owner_with_its_settings_so_that_late_readings_reach_wh
     assert ops.health(job)["health"] == "ok"
 
 
-def test_an_aggregate_that_has_not_taken_up_what_its_live_tier_reaches_is_late_and_ok_once_it_has(ops: Ops) -> None:
-    assert {row["health"] for row in ops.rows("SELECT * FROM ops.aggregate_lag")} == {"ok"}
+def test_a_new_installation_with_its_first_readings_is_quiet(ops: Ops) -> None:
+    ops.store("Mfirst", datetime.now(UTC) - timedelta(hours=2), 119)
+    ops.age_last_refresh("1 hour")  # nothing was refreshed yet, and views read in real time
+    lags = ops.rows("SELECT * FROM ops.aggregate_lag")
+    assert [row["aggregate"] for row in lags] == sorted(AGGREGATES)
+    for lag in lags:
+        assert (lag["health"], lag["materialized_until"], list(lag["stale_ranges"])) == ("ok", None, [])
+    assert ops.kwh("Mfirst") == [119] * 6
+    assert ops.faults() == []
+
+
+def test_after_a_refresh_an_aggregate_holds_all_buckets_that_are_over_and_what_was_received_before(ops: Ops) -> None:
     now = datetime.now(UTC)
-    ops.store("Mlag", now - timedelta(hours=2), 120)
-    lag = ops.lag("bi.meter_15min")
-    assert (lag["health"], lag["materialized_until"]) == ("late", None)
-    # the first reading is two hours old; the live tier leaves out a quarter of an hour, and the bucket before it
-    assert abs(lag["behind"] - timedelta(hours=1, minutes=30)) < timedelta(minutes=1)
-    assert ops.value(
-        "SELECT count(*) FROM ops.diagnose() WHERE is_fault AND finding LIKE 'bi.meter_15min is % behind%'"
+    ops.store("Mnew", now - timedelta(hours=2), 119)
+    ops.refresh()
+    for aggregate in ("bi.meter_15min", "bi.vehicle_15min"):
+        lag = ops.lag(aggregate)
+        assert (
+            now - timedelta(minutes=20)
+            <= lag["materialized_until"]
+            <= now - timedelta(minutes=5) + timedelta(seconds=5)
+        )
+        # a transaction of the service that is open when the refresh begins commits within 10 seconds
+        assert now - timedelta(seconds=10) <= lag["received_until"] <= datetime.now(UTC) - timedelta(seconds=10)
+    assert ops.kwh("Mnew") == [119] * 6
+
+
+def test_late_readings_make_their_buckets_stale_until_the_next_refresh(ops: Ops) -> None:
+    day = TODAY - 3 * DAY
+    ops.store("Mstale", day, 2 * 1440)
+    ops.refresh()
+    assert not any(ops.lag(aggregate)["stale_ranges"] for aggregate in AGGREGATES)
+    # counts from 05:00 to 05:15, between two others
+    ops.store("Mstale", day + timedelta(hours=5, seconds=30), 1)
+    stale = {
+        "15min": (day + timedelta(hours=5), day + timedelta(hours=5, minutes=15)),
+        "hourly": (day + timedelta(hours=5), day + timedelta(hours=6)),
+        "daily": (day, day + DAY),
+    }
+    for aggregate in AGGREGATES:
+        lag = ops.lag(aggregate)
+        [span] = lag["stale_ranges"]
+        assert (span.lower, span.upper) == stale[aggregate.split("_")[1]], aggregate
+        assert lag["health"] == "ok"  # until two refreshes have been missed
+    with ops.connection.transaction():
+        ops.connection.execute("SET LOCAL ROLE energy_bi")
+        shown = ops.rows("SELECT * FROM bi.stale_range")
+    assert sorted(tuple(row.values()) for row in shown) == sorted(
+        (aggregate, *stale[aggregate.split("_")[1]]) for aggregate in AGGREGATES
     )
-    assert ops.lag("bi.meter_daily")["health"] == "ok"  # today's day is still to end
-    ops.refresh("live")
-    lag = ops.lag("bi.meter_15min")
-    assert (lag["health"], lag["behind"], list(lag["stale_ranges"])) == ("ok", timedelta(0), [])
-    assert now - timedelta(minutes=32) <= lag["materialized_until"] <= now
+    assert ops.kwh("Mstale") == [2880] * 6
+    ops.refresh()
+    assert not any(ops.lag(aggregate)["stale_ranges"] for aggregate in AGGREGATES)
+    assert ops.rows("SELECT * FROM bi.stale_range") == []
+    assert ops.kwh("Mstale") == [2881] * 6
 
 
-def test_late_readings_are_stale_ranges_until_the_late_tier_has_been(ops: Ops) -> None:
-    ops.store("Mstale", TODAY - 3 * DAY, 2 * 1440)
-    ops.refresh("late")
-    ops.refresh("live")
-    aggregates = [f"bi.{s}_{r}" for s in ("meter", "vehicle") for r in ("15min", "hourly", "daily")]
-    assert not any(ops.lag(aggregate)["stale_ranges"] for aggregate in aggregates)
-    late = TODAY - 3 * DAY + timedelta(hours=5, seconds=30)
-    ops.store("Mstale", late, 1)
-    [span] = ops.lag("bi.meter_15min")["stale_ranges"]
-    assert late in span
-    assert span.upper - span.lower < timedelta(days=1)
-    assert ops.lag("bi.meter_15min")["health"] == "ok"  # until the night
-    ops.refresh("late")
-    ops.refresh("live")  # which has the days from four days ago on
-    assert not any(ops.lag(aggregate)["stale_ranges"] for aggregate in aggregates)
-    assert {row["health"] for row in ops.rows("SELECT * FROM ops.aggregate_lag")} == {"ok"}
+def test_what_is_stale_is_late_once_two_refreshes_and_five_minutes_have_passed(ops: Ops) -> None:
+    ops.store("Mlate", TODAY - 3 * DAY, 2 * 1440)
+    ops.refresh()
+    ops.age_last_refresh("1 day")
+    assert ops.faults() == []  # nothing is stale
+    ops.store("Mlate", TODAY - 3 * DAY + timedelta(seconds=30), 1)
+    for age, health in (("10 minutes 50 seconds", "ok"), ("11 minutes 10 seconds", "late")):
+        ops.age_last_refresh(age)
+        assert {ops.lag(aggregate)["health"] for aggregate in AGGREGATES} == {health}
+    since = ops.value("SELECT min(received_until) FROM ops.aggregate_lag").strftime("%Y-%m-%d %H:%M:%S UTC")
+    assert ops.faults() == [
+        f"{aggregate} does not show readings received since {since}: see ops.aggregate_lag, and the job of duty refresh"
+        for aggregate in sorted(AGGREGATES)
+    ]
+    # a refresh that runs every 10 minutes is granted 25
+    for stream in STREAMS:
+        ops.value("SELECT ops.set_policy(%s, 'refresh_every', '10 minutes')", f"bi.{stream}_15min")
+    ops.rows("SELECT * FROM ops.apply_policies()")
+    assert ops.faults() == []
+    ops.age_last_refresh("1 day")
+    ops.refresh()
+    assert ops.faults() == []
 
 
-def test_readings_that_no_tier_reaches_are_told_until_somebody_refreshes(ops: Ops) -> None:
-    ops.store("Mold", TODAY - 710 * DAY, 10)
+def test_a_reading_of_almost_two_years_ago_is_refreshed_as_any_other(ops: Ops) -> None:
     ops.store("Mold", TODAY - 2 * DAY, 10)
-    ops.refresh("late")
-    lag = ops.lag("bi.meter_15min")
-    assert lag["health"] == "unreached"
-    assert TODAY - 710 * DAY in lag["stale_ranges"][0]
-    told = "bi.meter_15min has late readings that no tier reaches: see ops.aggregate_lag"
-    assert ops.value("SELECT count(*) FROM ops.diagnose() WHERE is_fault AND finding = %s", told) == 1
-    ops.connection.execute(
-        "CALL refresh_continuous_aggregate('bi.meter_15min', %s, %s)", [TODAY - 711 * DAY, TODAY - 709 * DAY]
-    )
-    assert ops.lag("bi.meter_15min")["health"] == "ok"
+    ops.refresh()
+    ops.store("Mold", TODAY - 710 * DAY, 10)
+    ops.refresh()
+    assert {row["health"] for row in ops.rows("SELECT * FROM ops.aggregate_lag")} == {"ok"}
+    assert ops.kwh("Mold") == [20] * 6
+    table = ops.value("SELECT telemetry.aggregate_table('meter_daily')::text")
+    assert ops.value(f"SELECT sum(readings) FROM {table} WHERE bucket < now() - INTERVAL '700 days'") == 10
+
+
+def test_a_quarter_hour_is_materialized_when_it_has_the_age_of_refresh_after(ops: Ops) -> None:
+    ops.store("Mafter", datetime.now(UTC) - timedelta(hours=4), 239)
+    for object_ in AGGREGATES:
+        ops.value("SELECT ops.set_policy(%s, 'refresh_after', '2 hours')", object_)
+    ops.rows("SELECT * FROM ops.apply_policies()")
+    ops.refresh()
+    age = datetime.now(UTC) - ops.lag("bi.meter_15min")["materialized_until"]
+    assert timedelta(hours=2) <= age < timedelta(hours=2, minutes=16)
 
 
 def test_storage_is_what_the_tables_themselves_say(ops: Ops) -> None:
     ops.store("Msize", TODAY - 5 * DAY, 4 * 1440)
-    ops.refresh("late")
+    ops.refresh()
     ops.connection.execute("ANALYZE")
     for stream in ("meter", "vehicle"):
         history = f"telemetry.{stream}_telemetry_history"
@@ -288,10 +368,7 @@ def test_the_days_that_are_left_follow_the_bound_of_the_disk(ops: Ops) -> None:
 def test_chunks_are_due_once_they_are_older_than_drop_after(ops: Ops) -> None:
     for days in (10, 20, 40):
         ops.store(f"M{days}", TODAY - days * DAY, 5)
-    ops.rows(
-        "UPDATE ops.policy SET accept_for = '15 days', drop_after = '19 days' "
-        "WHERE object LIKE 'telemetry.%history' RETURNING 1"
-    )
+    ops.set_policies(accept_for="15 days", drop_after="19 days")
     due = "SELECT range_start, is_due FROM ops.chunk_list WHERE object = %s ORDER BY 1"
     assert [tuple(row.values()) for row in ops.rows(due, METER)] == [
         (TODAY - 40 * DAY, True),
@@ -302,21 +379,164 @@ def test_chunks_are_due_once_they_are_older_than_drop_after(ops: Ops) -> None:
     assert {row["is_due"] for row in ops.rows(due, METER)} == {False}
 
 
-def test_silent_devices_are_those_whose_own_interval_has_passed_three_times(ops: Ops) -> None:
+def test_retention_waits_until_the_aggregates_have_taken_up_what_it_drops(ops: Ops) -> None:
+    ops.set_policies(accept_for="9 days", drop_after="9 days")
+    ops.store("Mdue", TODAY - 20 * DAY, 49, timedelta(minutes=15))
+    ops.store("Mdue", TODAY - 2 * DAY, 49, timedelta(minutes=15))
+    oldest = "SELECT min(range_start) FROM ops.chunk_list WHERE object = %s"
+
+    def drop() -> list[datetime]:
+        for history in (METER, VEHICLE):
+            ops.run(history, "drop")
+        return [ops.value(oldest, history) for history in (METER, VEHICLE)]
+
+    assert drop() == [TODAY - 20 * DAY] * 2  # no aggregate has it
+    ops.refresh()
+    ops.store("Mdue", TODAY - 20 * DAY + timedelta(hours=3, seconds=30), 1)
+    assert drop() == [TODAY - 20 * DAY] * 2  # all but the late reading
+    ops.refresh()
+    assert drop() == [TODAY - 2 * DAY] * 2
+    ops.refresh()
+    assert ops.kwh("Mdue") == [99] * 6
+    assert ops.faults() == []
+
+
+def test_quarter_hours_are_dropped_once_hours_and_days_hold_them(ops: Ops) -> None:
+    ops.set_policies(accept_for="9 days", drop_after="9 days")
+    for stream in STREAMS:
+        ops.value("SELECT ops.set_policy(%s, 'drop_after', '10 days')", f"bi.{stream}_15min")
+    ops.rows("SELECT * FROM ops.apply_policies()")
+    old = TODAY - 40 * DAY
+    ops.store("Mfine", old, 49, timedelta(minutes=15))
+    ops.store("Mfine", TODAY - 2 * DAY, 49, timedelta(minutes=15))
+    oldest = "SELECT min(range_start) FROM ops.chunk_list WHERE object = 'bi.meter_15min'"
+    for aggregate in AGGREGATES[:2]:
+        ops.connection.execute(f"CALL refresh_continuous_aggregate('{aggregate}', %s, %s)", [old - DAY, TODAY - DAY])
+        ops.run(aggregate, "drop")
+    assert ops.value(oldest) < old + DAY
+    ops.refresh()
+    for aggregate in AGGREGATES[:2]:
+        ops.run(aggregate, "drop")
+    assert ops.value(oldest) > old + DAY
+    ops.refresh()
+    assert ops.kwh("Mfine") == [49, 49, 98, 98, 98, 98]
+    assert ops.faults() == []
+
+
+@pytest.mark.parametrize("is_noted", [True, False], ids=["refreshed in between", "not refreshed in between"])
+def test_what_was_dropped_by_hand_stays_in_the_aggregates_whatever_comes_late(ops: Ops, is_noted: bool) -> None:
+    day = TODAY - 20 * DAY
+    ops.store("Mhand", day, 49, timedelta(minutes=15))
+    ops.store("Mrest", TODAY - 2 * DAY, 49, timedelta(minutes=15))
+    ops.refresh()
+    assert ops.kwh("Mhand") == [49] * 6
+    for history in (METER, VEHICLE):
+        ops.rows(f"SELECT drop_chunks('{history}', older_than => %s)", TODAY - 9 * DAY)
+    if is_noted:
+        ops.refresh()
+    assert ops.faults() == []
+    ops.store("Mhand", day + timedelta(hours=5, seconds=30), 1)
+    for _ in range(2):
+        ops.refresh()
+        assert ops.kwh("Mhand") == [49] * 6
+    told = (
+        "readings came for times of which {} was dropped, the first in {}: they are in no aggregate. Store the rest of "
+    )
+    told += "that time again, and call ops.take_up_again"
+    start = day.strftime("%Y-%m-%d 00:00:00+00")
+    assert ops.faults() == [told.format(history, start) for history in (METER, VEHICLE)]
+    assert ops.value("SELECT count(*) FROM bi.stale_range") == 0
+
+
+def test_what_is_stored_again_is_taken_up_again(ops: Ops) -> None:
+    day = TODAY - 20 * DAY
+    ops.store("Magain", day, 49, timedelta(minutes=15))
+    ops.store("Mrest", TODAY - 2 * DAY, 49, timedelta(minutes=15))
+    ops.refresh()
+    for history in (METER, VEHICLE):
+        ops.rows(f"SELECT drop_chunks('{history}', older_than => %s)", TODAY - 9 * DAY)
+    ops.refresh()
+    ops.store("Magain", day, 49, timedelta(minutes=15))
+    ops.store("Magain", day + timedelta(hours=5, seconds=30), 1)
+    ops.refresh()
+    assert ops.kwh("Magain") == [49] * 6
+    with ops.connection.transaction():
+        ops.connection.execute("SET LOCAL ROLE energy_owner")
+        for history in (METER, VEHICLE):
+            ops.rows("SELECT ops.take_up_again(%s, %s, %s)", history, day, day + DAY)
+    ops.refresh()
+    assert ops.kwh("Magain") == [50] * 6
+    assert ops.faults() == []
+
+
+def test_retention_and_refresh_of_others_are_named_until_they_are_deleted(ops: Ops) -> None:
+    foreign = [
+        ops.value(f"SELECT add_retention_policy('{METER}', INTERVAL '1 year')"),
+        ops.value(
+            "SELECT add_continuous_aggregate_policy('bi.vehicle_hourly', INTERVAL '3 days', INTERVAL '1 hour', "
+            "INTERVAL '1 hour')"
+        ),
+    ]
+    assert ops.faults() == [
+        f"job {foreign[0]} (policy_retention, owner energy_owner) drops chunks of {METER}, and does not wait for the "
+        "aggregates to take them up: delete it",
+        f"job {foreign[1]} (policy_refresh_continuous_aggregate, owner energy_owner) refreshes bi.vehicle_hourly apart "
+        "from the engine, which shows hours of half their quarter hours: delete it",
+    ]
+    assert ops.value("SELECT count(*) FROM ops.policy_job WHERE job_id = ANY (%s)", foreign) == 0
+    for job in foreign:
+        ops.rows("SELECT delete_job(%s)", job)
+    assert ops.faults() == []
+
+
+def test_silent_devices_are_those_in_use_that_missed_more_than_five_of_their_intervals(ops: Ops) -> None:
     now = datetime.now(UTC)
-    for device, minutes, interval in (("Mquick", 5, None), ("Mslow", 5, "10 minutes"), ("Mgone", 40, "10 minutes")):
+    devices = [
+        # name, minutes since its newest reading, interval of its profile, interval that was observed
+        ("Mminute", 4, None, None),
+        ("Mminutes", 6, None, None),
+        ("Mslow", 49, "10 minutes", "1 minute"),
+        ("Mgone", 51, "10 minutes", "1 minute"),
+        ("Mseen", 24, None, "5 minutes"),
+        ("Munseen", 26, None, "5 minutes"),
+        ("Mretired", 600, "10 minutes", None),
+    ]
+    for device, minutes, interval, observed in devices:
         ops.connection.execute(
-            "INSERT INTO telemetry.meter_current_status (meter_id, recorded_at, kwh_consumed_ac, voltage) "
-            "VALUES (%s, %s, 1, 230)",
-            [device, now - timedelta(minutes=minutes)],
+            "INSERT INTO telemetry.meter_current_status "
+            "(meter_id, recorded_at, received_at, kwh_consumed_ac, voltage, observed_interval) "
+            "VALUES (%s, %s, %s, 1, 230, %s)",
+            [device, now - timedelta(minutes=minutes), now - timedelta(minutes=minutes), observed],
         )
         if interval:
             ops.connection.execute(
-                "INSERT INTO telemetry.device_profile (stream, device_id, energy_kind, expected_interval) "
-                "VALUES ('meter', %s, 'interval', %s)",
-                [device, interval],
+                "INSERT INTO telemetry.device_profile (stream, device_id, energy_kind, expected_interval, retired_at) "
+                "VALUES ('meter', %s, 'interval', %s, %s)",
+                [device, interval, now - timedelta(hours=1) if device == "Mretired" else None],
             )
-    found = ops.rows("SELECT * FROM ops.stale_device ORDER BY device_id")
-    assert [(row["device_id"], row["expected_interval_s"]) for row in found] == [("Mgone", 600), ("Mquick", 60)]
-    assert abs(found[1]["silent_for"] - timedelta(minutes=5)) < timedelta(minutes=1)
-    assert len(ops.rows("SELECT * FROM ops.list_stale_devices(6)")) == 0
+    found = {row["device_id"]: row for row in ops.rows("SELECT * FROM ops.silent_device")}
+    assert {name: row["expected_interval"] for name, row in found.items()} == {
+        "Mminutes": timedelta(minutes=1),
+        "Mgone": timedelta(minutes=10),
+        "Munseen": timedelta(minutes=5),
+    }
+    assert abs(found["Mgone"]["silent_for"] - timedelta(minutes=51)) < timedelta(minutes=1)
+    assert {row["stream"] for row in found.values()} == {"meter"}
+    assert ops.value("SELECT finding FROM ops.diagnose() WHERE topic = 'devices'").startswith("3 are silent")
+    # a retired device that reports again is in use, and can fall silent again
+    ops.connection.execute(
+        "UPDATE telemetry.meter_current_status SET recorded_at = %s, received_at = %s WHERE meter_id = 'Mretired'",
+        [now - timedelta(minutes=55), now - timedelta(minutes=55)],
+    )
+    assert ops.value("SELECT count(*) FROM ops.silent_device WHERE device_id = 'Mretired'") == 1
+
+
+def test_the_standby_threshold_is_set_in_kilowatts(ops: Ops) -> None:
+    with ops.connection.transaction():
+        ops.connection.execute("SET LOCAL ROLE energy_dba")
+        assert ops.value("SELECT ops.set_standby_kw(0.2)") == 0.2
+    assert ops.value("SELECT standby_kw FROM telemetry.fleet") == 0.2
+    for value in (-0.1, 1001, None):
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match="standby_kw must be from 0 to 1000 kW, not "):
+            ops.value("SELECT ops.set_standby_kw(%s::float8)", value)
+    assert ops.value("SELECT standby_kw FROM telemetry.fleet") == 0.2

@@ -18,12 +18,12 @@ async def store_days(owner: Owner, pair: Pair, days: range) -> None:
     """A reading a minute of both devices on these days before END, straight into history."""
     start, end = END - timedelta(days=days.stop), END - timedelta(days=days.start)
     for table, device, columns, values in (
-        ("meter", pair.meter, "meter_id, recorded_at, kwh_consumed_ac, voltage", "0.1, 230"),
-        ("vehicle", pair.vehicle, "vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp", "50, 0.09, 20"),
+        ("meter", pair.meter, "meter_id, counted_at, kwh_consumed_ac, voltage", "0.1, 230"),
+        ("vehicle", pair.vehicle, "vehicle_id, counted_at, soc, kwh_delivered_dc, battery_temp", "50, 0.09, 20"),
     ):
         await owner.execute(
-            f"INSERT INTO telemetry.{table}_telemetry_history ({columns}) SELECT $1, t, {values}"
-            " FROM generate_series($2::timestamptz, $3::timestamptz - interval '1 min', '1 min') AS t",
+            f"INSERT INTO telemetry.{table}_telemetry_history ({columns}) SELECT $1, telemetry.counted_at(t), {values}"
+            " FROM generate_series($2::timestamptz + interval '1 min', $3::timestamptz, '1 min') AS t",
             device,
             start,
             end,

@@ -134,7 +134,7 @@ async def test_a_replay_stores_what_is_right_now_and_keeps_the_rest_with_the_new
     done = await replay(database, dry_run=False, filters=filters)
     assert done == {"stored": 2, "value_out_of_range": 1, "body_malformed": 1}
     history = "telemetry.meter_telemetry_history WHERE meter_id = $1"
-    query = f"SELECT array_agg(kwh_consumed_ac ORDER BY recorded_at) FROM {history}"
+    query = f"SELECT array_agg(kwh_consumed_ac ORDER BY counted_at) FROM {history}"
     assert await owner.fetchval(query, pair.meter) == [0.1, 2.0]
     assert await kept(owner, source) == 4, "what is refused again is not kept a second time"
 

@@ -1,8 +1,10 @@
 """A backup by pg_dump, restored into a new database, is the same engine: as docs/operations.md has it."""
 
+import contextlib
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,13 +13,21 @@ from typing import Any
 import psycopg
 import pytest
 
+from service.db import REFRESH_AGGREGATES
 from service.migrate import migrate
 from tests.energy_world import EnergyDatabase
 from tests.oracle.records import Reading
+from tests.processes import run as run_command
 from tests.support import TestDatabase, fresh_database
 
 DAY = timedelta(days=1)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+FIVE_MINUTES = [TODAY - 5 * DAY + n * timedelta(minutes=5) for n in range(1, 5 * 288 + 1)]
+"""When readings come: over five days, up to a midnight."""
+REFRESHED_SINCE = """
+    SELECT count(*) FROM ops.job_health
+    WHERE duty = 'refresh' AND health = 'ok' AND last_started_at > %s AND last_duration IS NOT NULL
+"""
 NAMES = "('telemetry', 'api', 'bi', 'ops')"
 CATALOGUE = f"""
     SELECT 'relation', n.nspname || '.' || c.relname, c.relowner::regrole::text, c.relacl::text, obj_description(c.oid)
@@ -71,9 +81,48 @@ def contents(connection: psycopg.Connection[Any]) -> dict[str, list[tuple]]:
     return {name: connection.execute(query).fetchall() for name, query in CONTENTS.items()}
 
 
-@pytest.fixture
-def source(migrated_database: TestDatabase) -> Iterator[psycopg.Connection[Any]]:
-    """A database that has worked for a while: late readings, compressed chunks, an archive, policies of its own."""
+@contextlib.contextmanager
+def backed_up(url: str, dump: Path) -> Iterator[str]:
+    """A new database that a backup of another is restored into, by the steps of docs/operations.md and no other."""
+    run("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={url}")
+    with fresh_database(url) as restored:
+        with psycopg.connect(restored, autocommit=True) as connection:
+            connection.execute("CREATE EXTENSION timescaledb WITH SCHEMA public")
+            connection.execute("SELECT timescaledb_pre_restore()")
+        run("pg_restore", "--exit-on-error", f"--dbname={restored}", str(dump))
+        with psycopg.connect(restored, autocommit=True) as connection:
+            connection.execute("SELECT timescaledb_post_restore()")
+            connection.execute("ANALYZE")
+        assert migrate(restored) == []
+        yield restored
+
+
+def refresh(connection: psycopg.Connection[Any]) -> None:
+    for statement in REFRESH_AGGREGATES:
+        connection.execute(statement)
+
+
+def aggregates(connection: psycopg.Connection[Any]) -> dict[str, list[tuple]]:
+    """Every row of every relation that BI people read; floats to their ninth digit, as sums depend on their order."""
+    connection.execute("SET TimeZone = 'UTC'")
+    names = connection.execute(
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'bi'::regnamespace AND relkind = 'v' ORDER BY 1"
+    ).fetchall()
+    assert len(names) > 9
+    return {
+        name: sorted(
+            [
+                tuple(float(f"{value:.9g}") if isinstance(value, float) else value for value in row)
+                for row in connection.execute(f"SELECT * FROM bi.{name}").fetchall()
+            ],
+            key=str,
+        )
+        for (name,) in names
+    }
+
+
+@pytest.fixture(autouse=True)
+def _tools(migrated_database: TestDatabase) -> None:
     tools = [shutil.which(tool) for tool in ("pg_dump", "pg_restore")]
     if not all(tools):
         pytest.skip("pg_dump and pg_restore are not on PATH")
@@ -81,11 +130,17 @@ def source(migrated_database: TestDatabase) -> Iterator[psycopg.Connection[Any]]
         version = re.search(r"\d+", subprocess.check_output([str(tools[0]), "--version"], text=True))
         if version and int(version[0]) < connection.info.server_version // 10000:
             pytest.skip(f"pg_dump is {version[0]}, older than the server")
+
+
+@pytest.fixture
+def source(migrated_database: TestDatabase) -> Iterator[psycopg.Connection[Any]]:
+    """A database that has worked for a while: late readings, compressed chunks, an archive, policies of its own."""
+    with psycopg.connect(migrated_database.url, autocommit=True) as connection:
         database = EnergyDatabase(connection)
         times = [TODAY - 9 * DAY + n * timedelta(hours=1) for n in range(200)]
         database.arrive([Reading("meter", "M1", time, 1.0, voltage=230.0) for time in times])
         database.arrive([Reading("vehicle", "V1", time, 0.9, soc=50.0, battery_temp=20.0) for time in times])
-        database.refresh(TODAY - 12 * DAY, TODAY - 2 * DAY)
+        refresh(connection)
         database.compress()
         database.arrive([Reading("meter", "M1", TODAY - 8 * DAY + timedelta(minutes=7), 1.0, voltage=230.0)])
         for policy in (
@@ -122,40 +177,76 @@ def test_a_restored_database_has_all_of_it_and_goes_on_working(
     expected = contents(source)
     assert len(expected["history"]) == 201
     assert any(stale for _, stale in expected["late"])
-    dump = tmp_path / "energy.dump"
-    run("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={migrated_database.url}")
-    with fresh_database(migrated_database.url) as restored:
-        with psycopg.connect(restored, autocommit=True) as connection:
-            connection.execute("CREATE EXTENSION timescaledb WITH SCHEMA public")
-            connection.execute("SELECT timescaledb_pre_restore()")
-        run("pg_restore", "--exit-on-error", f"--dbname={restored}", str(dump))
-        with psycopg.connect(restored, autocommit=True) as connection:
-            connection.execute("SELECT timescaledb_post_restore()")
-            connection.execute("ANALYZE")
-
+    with backed_up(migrated_database.url, tmp_path / "energy.dump") as restored:
         with psycopg.connect(restored, autocommit=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             found = contents(connection)
             for name in CONTENTS:
                 assert found[name] == expected[name], name
             assert {job[4] for job in found["jobs"]} == {"energy_owner"}
-            assert len(found["jobs"]) == 28
+            # 2 refresh, 8 compress, 7 drop
+            assert len(found["jobs"]) == 17
             assert connection.execute("SELECT * FROM ops.apply_policies()").fetchall() == []
-        assert migrate(restored) == []
-
         with psycopg.connect(restored, autocommit=True) as connection:
             database = EnergyDatabase(connection)
             # a retry is known, a new reading is stored, and what came late is taken up
             old = Reading("meter", "M1", TODAY - 9 * DAY, 1.0, voltage=230.0)
             new = Reading("meter", "M1", datetime.now(UTC), 1.0, voltage=230.0)
             assert database.arrive([old, new]) == ["duplicate", "stored"]
-            database.refresh(TODAY - 12 * DAY, TODAY - 2 * DAY)
+            refresh(connection)
             [day] = database.rows(
                 "SELECT sum(readings) AS readings FROM bi.meter_daily WHERE bucket < %s", TODAY - 2 * DAY
             )
-            assert day["readings"] == 201 - 32
+            # those up to that midnight, itself included
+            assert day["readings"] == 201 - 31
             # the guard holds what it held, and every job runs
             with pytest.raises(psycopg.errors.DependentObjectsStillExist):
                 connection.execute("SELECT drop_chunks('telemetry.meter_telemetry_history', INTERVAL '1 day')")
             for (job,) in connection.execute("SELECT job_id FROM ops.policy_job").fetchall():
                 connection.execute(f"CALL run_job({job})")
+
+
+@pytest.mark.concurrent
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("state", ["refreshed", "oldest days dropped", "never refreshed"])
+def test_a_restored_database_answers_as_before_and_its_own_jobs_keep_it_so(
+    migrated_database: TestDatabase, tmp_path: Path, state: str
+) -> None:
+    with psycopg.connect(migrated_database.url, autocommit=True) as connection:
+        database = EnergyDatabase(connection)
+        database.arrive([Reading("meter", "M1", time, 1.0, voltage=230.0) for time in FIVE_MINUTES])
+        database.arrive([Reading("vehicle", "V1", time, 0.9, soc=50.0, battery_temp=20.0) for time in FIVE_MINUTES])
+        if state != "never refreshed":
+            refresh(connection)
+            database.compress()
+            late = TODAY - 2 * DAY + timedelta(minutes=2)
+            database.arrive([Reading("meter", "M1", late, 1.0, voltage=230.0)])
+            refresh(connection)
+        if state == "oldest days dropped":
+            connection.execute("SELECT drop_chunks('telemetry.meter_telemetry_history', %s)", [TODAY - 3 * DAY])
+            refresh(connection)
+        expected = aggregates(connection)
+        readings = [sum(row[3] for row in expected[f"meter_{name}"]) for name in ("15min", "hourly", "daily")]
+        assert readings == [len(FIVE_MINUTES) + (state != "never refreshed")] * 3
+        # as the jobs of a server are, so that those of the restored database begin by themselves
+        connection.execute("SELECT alter_job(job_id, scheduled => TRUE) FROM timescaledb_information.jobs")
+
+    with (
+        backed_up(migrated_database.url, tmp_path / "energy.dump") as restored,
+        psycopg.connect(restored, autocommit=True) as connection,
+    ):
+        assert aggregates(connection) == expected
+        began = connection.execute("SELECT now()").fetchone()
+        deadline = time.monotonic() + 150
+        while connection.execute(REFRESHED_SINCE, began).fetchone() != (2,):
+            assert time.monotonic() < deadline, connection.execute("SELECT * FROM ops.job_health").fetchall()
+            time.sleep(0.5)
+        assert aggregates(connection) == expected
+        connection.execute("SELECT alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs")
+        for (job,) in connection.execute("SELECT job_id FROM ops.policy_job").fetchall():
+            connection.execute(f"CALL run_job({job})")
+        assert aggregates(connection) == expected
+        assert connection.execute("SELECT count(*) FROM bi.stale_range").fetchone() == (0,)
+        connection.execute("SELECT alter_job(job_id, scheduled => TRUE) FROM timescaledb_information.jobs")
+        result = run_command("doctor", DATABASE_URL=restored)
+        assert result.returncode == 0, result.stdout

@@ -1,8 +1,8 @@
-// Asks the service. A read key, where one is needed, lives as long as this tab, and never in an address.
+// Client of the HTTP API. A read key lives as long as this tab, and never stands in an address.
 
 const KEY = "energy.key";
 
-/** What the service answered instead of what was asked for; status 0: it did not answer. */
+/** An error answer of the service; status 0: no answer. */
 export class ApiError extends Error {
   constructor(status, code, detail) {
     super(detail);
@@ -20,7 +20,7 @@ export function hasKey() {
   return sessionStorage.getItem(KEY) !== null;
 }
 
-/** The answer to a GET, when its headers are there. */
+/** Send a GET; the answer comes with its headers, before its body. */
 export async function open(path, options = {}) {
   const headers = { Accept: options.accept ?? "application/json" };
   if (hasKey()) headers.Authorization = `Bearer ${sessionStorage.getItem(KEY)}`;

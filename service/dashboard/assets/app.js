@@ -1,4 +1,4 @@
-// Which page is shown, what it shows while it cannot, and the live connection that all pages share.
+// Router of the dashboard: it shows the page that the address names. All pages share one live connection.
 
 import { ApiError, get, hasKey, pathOf, setKey } from "./api.js";
 import { byId } from "./dom.js";
@@ -32,7 +32,7 @@ function close() {
   page = null;
 }
 
-/** What the address names: a page and its name while it loads. */
+/** The page that the address names, and its name while it loads. */
 function route() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   let [kind, id] = path.split("/");
@@ -95,7 +95,7 @@ async function onPulse(pulse) {
   try {
     await page?.pulse(pulse);
   } catch (error) {
-    // what is shown stays, with its age: the next pulse brings it up to date
+    // the page keeps its figures; the next pulse brings them up to date
     if (error.status === 401 || error.status === 403) fail(error);
   }
 }

@@ -1,5 +1,6 @@
-// Draws with uPlot, in the colours of the page, on the clocks of the fleet.
+// Charts by uPlot, in the colours of the page, on the clocks of the fleet.
 
+import { h } from "./dom.js";
 import * as format from "./format.js";
 
 let library;
@@ -30,53 +31,88 @@ function axes(spec) {
   ];
 }
 
+/** A fill of diagonal lines in this colour, for bars of a bucket that is not over. */
+function hatching(name) {
+  const size = Math.round(6 * devicePixelRatio);
+  const tile = h("canvas", { width: size, height: size });
+  const context = tile.getContext("2d");
+  context.strokeStyle = colour(name);
+  context.lineWidth = size / 4;
+  for (const shift of [-size, 0, size]) {
+    context.moveTo(shift, size);
+    context.lineTo(shift + size, 0);
+  }
+  context.stroke();
+  return context.createPattern(tile, "repeat");
+}
+
+/**
+ * Split the series where a bucket is not over: "so far" is a series of its own. Its bars are hatched; its line is dashed, and
+ * begins at the bucket before. A series that isWhole stays as it is.
+ */
+function splitOpen(spec) {
+  if (!spec.open?.includes(true)) return spec;
+  const parts = spec.series.flatMap((one, index) => {
+    const values = spec.data[index];
+    if (one.isWhole) return [[one, values]];
+    const isShared = (i) => one.bars === undefined && spec.open[i + 1];
+    return [
+      [one, values.map((value, i) => (spec.open[i] ? null : value))],
+      [{ ...one, label: `${one.label} so far`, open: spec.open }, values.map((value, i) => (spec.open[i] || isShared(i) ? value : null))],
+    ];
+  });
+  return { ...spec, series: parts.map(([one]) => one), data: parts.map(([, values]) => values) };
+}
+
 function series(UPlot, spec) {
   return spec.series.map((one) => {
     const stroke = colour(one.colour);
-    const drawn = { label: one.label, stroke, width: one.width ?? 2, spanGaps: one.spanGaps ?? false, value: (_u, v) => (v === null || v === undefined ? "–" : spec.value(v)), points: { show: one.points ?? false, size: 5 } };
-    if (one.dash) drawn.dash = one.dash;
+    const value = (_u, v, _series, index) => (v === null || v === undefined || (one.open && !one.open[index]) ? "–" : spec.value(v));
+    const drawn = { label: one.label, stroke, width: one.width ?? 2, value, points: { show: one.points ?? false, size: 5 } };
     if (one.bars !== undefined) {
-      drawn.fill = stroke;
-      drawn.width = 0;
+      drawn.fill = one.open ? hatching(one.colour) : stroke;
+      drawn.width = one.open ? 1 : 0;
       drawn.paths = UPlot.paths.bars({ size: [one.share ?? 0.4, 60], align: one.bars });
-    } else if (one.stepped) drawn.paths = UPlot.paths.stepped({ align: 1 });
+    } else if (one.isPoints) {
+      drawn.paths = () => null;
+      drawn.points = { show: true, size: 8, width: 0, stroke, fill: stroke };
+    } else if (one.open) {
+      drawn.dash = [5, 4];
+      // the point of the bucket before is not open
+      drawn.points = { show: true, size: 12, width: 2, fill: colour("card"), filter: () => one.open.flatMap((isOpen, i) => (isOpen ? [i] : [])) };
+    }
     return drawn;
   });
 }
 
+/** The marker of a series in the legend, drawn as the series is. */
+function marker(spec) {
+  const of = (index) => spec.series[index - 1];
+  const stripes = (name) => `repeating-linear-gradient(135deg, ${colour(name)} 0 2px, transparent 2px 4px)`;
+  return {
+    dash: (_u, index) => (of(index).open && of(index).bars === undefined ? "dashed" : "solid"),
+    stroke: (_u, index) => colour(of(index).colour),
+    fill: (_u, index) => {
+      const { bars, open, isPoints, colour: name } = of(index);
+      if (bars !== undefined && open) return stripes(name);
+      return bars !== undefined || isPoints ? colour(name) : "transparent";
+    },
+  };
+}
+
 /**
  * @param {HTMLElement} target
- * @param {object} spec x (times in seconds, or numbers with `labels`), data (an array per series), series, bands, unit
- *   (of the axis), value (of the legend), range (of y), pad (beside the first and last x), lines ({at, colour, label}).
+ * @param {object} whole x (times in seconds, or numbers with `labels`), data (an array per series), series, open (for each x,
+ *   whether its bucket is not over), bands, unit (of the axis), value (of the legend), range (of y), pad (beside the first
+ *   and last x).
  * @returns {Promise<{destroy: Function}|null>} null without a library.
  */
-export async function drawChart(target, spec) {
+export async function drawChart(target, whole) {
   const UPlot = await load();
   if (UPlot === null) return null;
+  const spec = splitOpen(whole);
   const isTime = spec.labels === undefined;
   const make = () => {
-    const lines = {
-      draw: (u) => {
-        for (const line of spec.lines ?? []) {
-          const y = Math.round(u.valToPos(line.at, "y", true));
-          if (y < u.bbox.top || y > u.bbox.top + u.bbox.height) continue;
-          const { ctx } = u;
-          ctx.save();
-          ctx.strokeStyle = ctx.fillStyle = colour(line.colour);
-          ctx.lineWidth = devicePixelRatio * 1.5;
-          ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
-          ctx.beginPath();
-          ctx.moveTo(u.bbox.left, y);
-          ctx.lineTo(u.bbox.left + u.bbox.width, y);
-          ctx.stroke();
-          ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-          ctx.textAlign = "right";
-          ctx.textBaseline = "bottom";
-          ctx.fillText(line.label, u.bbox.left + u.bbox.width - 4, y - 2);
-          ctx.restore();
-        }
-      },
-    };
     const options = {
       width: Math.max(200, target.clientWidth),
       height: HEIGHT,
@@ -88,7 +124,7 @@ export async function drawChart(target, spec) {
       axes: axes(spec),
       series: [{ value: spec.labels ? (_u, v) => (v === null ? "–" : spec.labels(_u, [v])[0]) : (_u, v) => (v === null ? "–" : format.dateTime(new Date(v * 1000))), label: spec.xLabel ?? "Time" }, ...series(UPlot, spec)],
       bands: (spec.bands ?? []).map((band) => ({ series: band.series, fill: colour(band.colour) })),
-      hooks: { draw: [lines.draw] },
+      legend: { markers: marker(spec) },
       cursor: { drag: { x: false, y: false }, points: { size: 6 } },
     };
     target.replaceChildren();

@@ -1,4 +1,4 @@
-// What the pages of a vehicle and of a meter have in common: columns of a table, buckets on an axis, and the page itself.
+// Shared parts of the vehicle and the meter page: table columns, buckets on an axis, and the page itself.
 
 import { get, pathOf } from "./api.js";
 import { h } from "./dom.js";
@@ -7,52 +7,59 @@ import { RANGES, rangeLinks, rangeOf } from "./ranges.js";
 
 const BUCKETS_EVERY_MS = 30_000;
 
-export const when = { name: "From", csv: "bucket", kind: "text", value: (r) => r.bucket, show: (r) => format.dateTime(new Date(r.bucket)) };
+/** The columns that name a bucket: its start, and whether it is not over. */
+export const whenColumns = (name) => [
+  {
+    name, csv: "bucket", kind: "text", value: (r) => r.bucket,
+    show: (r) => [format.dateTime(new Date(r.bucket)), r.isOpen ? h("span", { class: "badge open" }, "so far") : ""],
+  },
+  { csv: "isOpen", value: (r) => r.isOpen },
+];
 export const column = (name, csv, decimals) => ({ name, csv, value: (r) => r[csv], show: (r) => format.number(r[csv], decimals) });
 
 export const pick = (rows, name) => rows.map((row) => row[name]);
+export const has = (rows, ...names) => rows.some((row) => names.some((name) => row[name] !== null));
 
-/** The buckets of a range: where each is drawn (its middle), the room beside it, and its length in words. */
+/** Drawing of the buckets of a range: each at its middle, marked where it is not over. `length` is theirs in words. */
 export function bucketsOf({ bucketS }) {
   return {
-    pad: bucketS / 2,
-    middle: (rows) => rows.map((row) => Date.parse(row.bucket) / 1000 + bucketS / 2),
+    place: (rows) => ({ x: rows.map((row) => Date.parse(row.bucket) / 1000 + bucketS / 2), open: pick(rows, "isOpen"), pad: bucketS / 2 }),
     length: bucketS === 900 ? "15 minutes" : bucketS === 3600 ? "an hour" : "a day",
   };
 }
 
 export const energyScale = { unit: (v) => format.number(v, v > 0 && v < 5 ? 1 : 0), value: (v) => `${format.number(v, 2)} kWh` };
 
-/** A line within the band of its lowest and highest, in a unit of one decimal. */
+/** A chart of a mean within the band from lowest to highest, with one decimal. */
 export const bandOf = (unit, colour) => ({
-  series: [{ label: "Highest", colour: "edge", width: 1 }, { label: "Lowest", colour: "edge", width: 1 }, { label: "Mean", colour }],
+  series: [{ label: "Highest", colour: "edge", width: 1, isWhole: true }, { label: "Lowest", colour: "edge", width: 1, isWhole: true }, { label: "Mean", colour }],
   bands: [{ series: [1, 2], colour: "band" }], unit: (v) => `${format.number(v)} ${unit}`, value: (v) => `${format.number(v, 1)} ${unit}`,
   range: (_u, low, high) => [Math.floor(low - 2), Math.ceil(high + 2)],
 });
 
 /**
- * A page of a device of this kind ("vehicle" or "meter"): its status follows the pulse, its buckets (of `source`) now and then.
- * `make(range)` gives its tiles, its figures, and what shows a status and the buckets; `below` what comes after them.
+ * A page of a device of this kind ("vehicle" or "meter"): its status follows the pulse, its buckets now and then.
+ * `ask(range)` gives the buckets, and the total of the range, if the kind has one. `make(range)` gives tiles, figures, and
+ * functions that show a status and the answer of `ask`; `below` gives the last element.
  */
-export async function devicePage({ kind, source, signal, id, query, make, below = async () => null }) {
+export async function devicePage({ kind, signal, id, query, ask, make, below = async () => null }) {
   const chosen = rangeOf(query);
   const range = RANGES[chosen];
   const askStatus = () => get(pathOf(`/v1/status/${kind}`, id), {}, signal);
-  const askBuckets = async () => (await get(pathOf(source, id), { resolution: range.resolution, hours: range.hours }, signal)).items;
   const status = await askStatus();
-  const buckets = await askBuckets();
+  const answer = await ask(range);
   const last = await below();
   let askedAt = Date.now();
   let receivedAt = null;
   const { tiles, figures, showStatus, showBuckets } = make(range);
 
-  function show(rows) {
-    showBuckets(rows);
-    figures.forEach((figure) => figure.update(rows));
+  function show({ buckets, total }) {
+    showBuckets(buckets, total);
+    figures.forEach((figure) => figure.update(buckets));
   }
 
   showStatus(status);
-  show(buckets);
+  show(answer);
   const name = kind === "vehicle" ? "Vehicle" : "Meter";
   return {
     title: `${name} ${id}`,
@@ -65,7 +72,7 @@ export async function devicePage({ kind, source, signal, id, query, make, below 
       showStatus(await askStatus());
       if (Date.now() - askedAt < BUCKETS_EVERY_MS) return;
       askedAt = Date.now();
-      show(await askBuckets());
+      show(await ask(range));
     },
     leave: () => figures.forEach((figure) => figure.destroy()),
   };

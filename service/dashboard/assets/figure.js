@@ -8,12 +8,12 @@ let numbers = 0;
 
 /**
  * @param {{title: string, note: string, file: string, columns: object[], chart: Function, blank: string}} spec chart
- *   makes of the rows what drawChart takes (null: there is nothing to draw); blank is said then.
+ *   makes of the rows what drawChart takes (null: there is nothing to draw); blank is said then, unless update gets another.
  */
 export function createFigure(spec) {
   const id = `figure-${++numbers}`;
   const canvas = h("div", { class: "chart", role: "img" });
-  const blank = h("p", { class: "blank", hidden: true }, spec.blank ?? "No readings in this time.");
+  const blank = h("p", { class: "blank", hidden: true });
   const table = createTable(`${spec.title}, as a table`, spec.columns);
   let rows = [];
   const details = h("details", null, h("summary", null, "Table"), table.element);
@@ -23,11 +23,12 @@ export function createFigure(spec) {
   let chart = null;
   return {
     element,
-    async update(newRows) {
+    async update(newRows, blankText = spec.blank ?? "No readings in this time.") {
       rows = newRows;
       table.update(rows);
       const options = spec.chart(rows);
       blank.hidden = options !== null;
+      blank.textContent = blank.hidden ? "" : blankText;
       canvas.hidden = options === null;
       canvas.setAttribute("aria-label", `Chart: ${spec.title}. ${spec.summary?.(rows) ?? ""} The table below has the same numbers.`);
       chart?.destroy();

@@ -1,17 +1,20 @@
 // The fleet page: tiles that follow the pulse, and an overview that is asked again every now and then.
 
 import { get } from "./api.js";
-import { column, energyScale, when } from "./device.js";
+import { countedLine, countedToday, statusCounts, withoutEfficiency, withoutEnergy } from "./counted.js";
+import { column, energyScale, pick, whenColumns } from "./device.js";
 import { h } from "./dom.js";
 import { createFigure } from "./figure.js";
 import * as format from "./format.js";
-import { badge, silentTable, refusedTable, worstTable } from "./fleet_tables.js";
+import { rejectedTable, silentTable, worstTable } from "./fleet_tables.js";
+import { badge } from "./status.js";
 import { createTile } from "./tile.js";
 
 /** An overview costs the database more than a pulse. */
 const OVERVIEW_EVERY_MS = 20_000;
+const HOUR_MS = 3_600_000;
 
-const hourColumns = [{ ...when, name: "Hour" }, column("AC, kWh", "kwhConsumedAc", 2), column("DC, kWh", "kwhDeliveredDc", 2)];
+const hourColumns = [...whenColumns("Hour"), column("AC, kWh", "kwhConsumedAc", 2), column("DC, kWh", "kwhDeliveredDc", 2)];
 
 function bandName(band) {
   return band.ratioTo === null ? "100 % and above" : `${format.number(band.ratioFrom * 100)} to ${format.number(band.ratioTo * 100)} %`;
@@ -25,8 +28,8 @@ const bandColumns = [
 function energyChart(rows) {
   if (!rows.length) return null;
   return {
-    x: rows.map((row) => Date.parse(row.bucket) / 1000 + 1800),
-    data: [rows.map((row) => row.kwhConsumedAc), rows.map((row) => row.kwhDeliveredDc)],
+    x: rows.map((row) => Date.parse(row.bucket) / 1000 + 1800), open: pick(rows, "isOpen"),
+    data: [pick(rows, "kwhConsumedAc"), pick(rows, "kwhDeliveredDc")],
     series: [{ label: "AC consumed", colour: "ac", bars: -1 }, { label: "DC delivered", colour: "dc", bars: 1 }],
     ...energyScale, pad: 1800,
   };
@@ -36,15 +39,10 @@ function distributionChart(rows) {
   if (!rows.some((row) => row.vehicles)) return null;
   const first = Math.min(10, rows.findIndex((row) => row.vehicles));
   const shown = rows.slice(first);
-  const pick = (test) => shown.map((row) => (test(row) ? row.vehicles : null));
   return {
     x: shown.map((row) => row.ratioFrom * 100 + 2.5),
-    data: [pick((r) => r.ratioFrom < 0.85), pick((r) => r.ratioFrom >= 0.85 && r.ratioTo !== null), pick((r) => r.ratioTo === null)],
-    series: [
-      { label: "Low (below 85 %)", colour: "low", bars: 0, share: 0.85 },
-      { label: "Normal", colour: "normal", bars: 0, share: 0.85 },
-      { label: "100 % and above", colour: "impossible", bars: 0, share: 0.85 },
-    ],
+    data: [pick(shown, "vehicles")],
+    series: [{ label: "Vehicles", colour: "ac", bars: 0, share: 0.8 }],
     labels: (_u, splits) => splits.map((v) => `${format.number(v)} %`),
     xLabel: "Efficiency",
     unit: (v) => (Number.isInteger(v) ? format.number(v) : ""), value: (v) => `${format.number(v)} vehicles`, pad: 2.5,
@@ -64,40 +62,41 @@ export async function fleetPage(signal) {
     efficiency: createTile("Efficiency, 24 h"),
   };
   const figures = [
-    createFigure({ title: "Energy of the fleet, 24 hours", note: "kWh an hour, of all vehicles and the meters that feed them", file: "fleet-energy", columns: hourColumns, chart: energyChart }),
+    createFigure({ title: "Energy of the fleet, 24 hours", note: "kWh in an hour, of all vehicles and the meters that feed them", file: "fleet-energy", columns: hourColumns, chart: energyChart }),
     createFigure({
       title: "Efficiency of the vehicles, 24 hours", note: "Vehicles in each twentieth; DC delivered / AC consumed", file: "fleet-efficiency",
-      columns: bandColumns, chart: distributionChart, blank: "No vehicle has readings on both sides in this time.",
+      columns: bandColumns, chart: distributionChart,
     }),
   ];
   const worst = worstTable();
   const silent = silentTable();
-  const refused = refusedTable();
+  const rejected = rejectedTable();
+  const counted = h("p", { class: "note" });
 
   function show() {
-    const until = `to ${format.time(new Date(overview.energyUntil))}`;
+    counted.textContent = countedLine(overview);
     for (const [tile, kwh] of [[tiles.ac, overview.kwhConsumedAcToday], [tiles.dc, overview.kwhDeliveredDcToday]]) {
       const { value, unit } = format.energy(kwh);
-      tile.update(value, unit, until);
+      tile.update(value, unit, countedToday(overview, kwh));
     }
-    const counts = [["low", overview.vehiclesLow], ["impossible", overview.vehiclesImpossible], ["unknown", overview.vehiclesUnknown]];
-    const others = counts.filter(([, count]) => count).map(([name, count]) => `${format.number(count)} ${name}`);
-    tiles.efficiency.update(format.percent(overview.efficiencyRatio), badge(overview.efficiencyStatus), others.join(", ") || `${overview.vehiclesNormal} normal`);
-    figures[0].update(overview.hours);
-    figures[1].update(overview.distribution);
-    worst.update(overview.worst);
+    tiles.efficiency.update(format.percent(overview.efficiencyRatio), badge(overview.efficiencyStatus), statusCounts(overview) || "no vehicle counted");
+    const end = Date.parse(overview.periodEnd);
+    const hours = overview.hours.map((row) => ({ ...row, isOpen: Date.parse(row.bucket) + HOUR_MS > end }));
+    figures[0].update(hours, withoutEnergy(overview));
+    figures[1].update(overview.distribution, withoutEfficiency(overview));
+    worst.update(overview.worst.map((row) => ({ ...row, todayStart: overview.todayStart })), withoutEfficiency(overview));
     silent.update(overview.silentDevices);
-    refused.update(overview.refused);
+    rejected.update(overview.refused);
   }
 
   const devices = (all, out, more) => (out ? `${format.number(out)} silent` : all ? "none silent" : "none yet") + more;
   show();
   return {
     title: "Fleet",
-    element: h("div", { class: "page" }, h("h1", null, "Fleet"),
+    element: h("div", { class: "page" }, h("h1", null, "Fleet"), counted,
       h("div", { class: "tiles" }, Object.values(tiles).map((tile) => tile.element)),
       h("div", { class: "two" }, figures.map((figure) => figure.element)),
-      worst.element, h("div", { class: "two" }, silent.element, refused.element)),
+      worst.element, h("div", { class: "two" }, silent.element, rejected.element)),
     async pulse(pulse) {
       tiles.readings.update(format.number(pulse.readingsPerMinute), "", pulse.lastReceivedAt ? `newest ${format.seconds(new Date(pulse.lastReceivedAt))}` : "none yet");
       tiles.vehicles.update(format.number(pulse.vehicles - pulse.vehiclesSilent), `of ${format.number(pulse.vehicles)}`,

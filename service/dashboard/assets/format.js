@@ -29,6 +29,10 @@ export const month = (date) => clock("month", { month: "short", year: "numeric" 
 export const time = (date) => clock("time", TIME).format(date);
 export const seconds = (date) => clock("seconds", { ...TIME, second: "2-digit" }).format(date);
 export const dateTime = (date) => `${day(date)} ${time(date)}`;
+export const date = (date) => clock("date", { ...DAY, year: "numeric" }).format(date);
+
+/** The time of day, with the day where that is not today. */
+export const moment = (at, now = new Date()) => (date(at) === date(now) ? time(at) : dateTime(at));
 
 /** A number with so many decimals; a dash for none. */
 export function number(value, decimals = 0) {
@@ -48,11 +52,13 @@ export function energy(kwh) {
 export const percent = (ratio, decimals = 1) =>
   ratio === null || ratio === undefined ? NOTHING : `${number(ratio * 100, decimals)} %`;
 
-/** How long ago, roughly. */
-export function ago(date, now = new Date()) {
-  const s = Math.max(0, Math.round((now - date) / 1000));
+/** A length of time in its largest unit, rounded down. */
+export function duration(s) {
   for (const [length, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) {
-    if (s >= length) return `${Math.floor(s / length)} ${unit} ago`;
+    if (s >= length) return `${Math.floor(s / length)} ${unit}`;
   }
-  return `${s} s ago`;
+  return `${Math.floor(s)} s`;
 }
+
+/** How long ago, roughly. */
+export const ago = (date, now = new Date()) => `${duration(Math.max(0, Math.round((now - date) / 1000)))} ago`;

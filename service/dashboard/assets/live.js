@@ -1,5 +1,5 @@
-// The stream of server-sent events, read with fetch: an EventSource cannot send a key. Comes back by itself, ever more
-// slowly while the service is away.
+// Client of the server-sent events, made with fetch because an EventSource cannot send a key. It reconnects by itself, after
+// ever longer pauses while the service is away.
 
 import { open } from "./api.js";
 
@@ -8,7 +8,7 @@ const LONGEST_PAUSE_MS = 30_000;
 /** Without an event for so long the connection is taken for dead; one comes every 4 seconds. */
 const SILENCE_MS = 15_000;
 
-/** The events in a text stream: {event, data}. What is not an event yet is kept for later. */
+/** Parser of an event stream: it calls onEvent(event, data) for each whole event, and keeps the rest. */
 export function parser(onEvent) {
   let rest = "";
   return (text) => {
@@ -26,10 +26,10 @@ export function parser(onEvent) {
 }
 
 /**
- * Listen until the key does not hold.
- * @param {{pulse: Function, lost: Function, refused: Function}} on what came; that it is away (and the error); that it
- *   refuses the key.
- * @returns {Function} ends it.
+ * Listen until the key is refused.
+ * @param {{pulse: Function, lost: Function, refused: Function}} on pulse gets a pulse, lost the error while the service is
+ *   away, refused the error of a refused key.
+ * @returns {Function} stops listening.
  */
 export function listen(on) {
   let pause = FIRST_PAUSE_MS;

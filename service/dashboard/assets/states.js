@@ -1,4 +1,4 @@
-// What a page shows when it has nothing to show: loading, nothing there, an error, no access, and the question for a key.
+// States of a page without data: loading, empty, an error, no access, and the form for a key.
 
 import { h } from "./dom.js";
 

@@ -18,9 +18,10 @@ export function toCsv(columns, rows) {
  * A table that can be given other rows.
  * @param {string} caption for those who do not see where it stands.
  * @param {{name: string, csv: string, value: Function, show: Function, kind: string}[]} columns value is what the CSV
- *   has, show what the table has; kind "text" is aligned to the left.
+ *   has, show what the table has; kind "text" is aligned to the left. A column without a name is in the CSV only.
  */
-export function createTable(caption, columns) {
+export function createTable(caption, allColumns) {
+  const columns = allColumns.filter((column) => column.name !== undefined);
   const body = h("tbody");
   const alignment = (column) => (column.kind === "text" ? null : { class: "figure" });
   const element = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },

@@ -1,59 +1,68 @@
 // A vehicle's page: AC beside DC, efficiency, its battery, and its meter over time.
 
 import { get, pathOf } from "./api.js";
-import { bandOf, bucketsOf, column, devicePage, energyScale, pick, when } from "./device.js";
+import { bandOf, bucketsOf, column, devicePage, energyScale, has, pick, whenColumns } from "./device.js";
 import { h } from "./dom.js";
 import { createFigure } from "./figure.js";
-import { badge } from "./fleet_tables.js";
 import * as format from "./format.js";
+import { JUDGED, badge } from "./status.js";
 import { createTable } from "./table.js";
 import { createTile } from "./tile.js";
 
 const textColumn = (name, csv) => ({ name, csv, kind: "text", value: (r) => r[csv], show: (r) => r[csv] ?? "–" });
 const ratioColumn = { name: "Efficiency", csv: "efficiencyRatio", value: (r) => r.efficiencyRatio, show: (r) => format.percent(r.efficiencyRatio) };
 
+const statusColumn = { name: "Status", csv: "efficiencyStatus", kind: "text", value: (r) => r.efficiencyStatus, show: (r) => badge(r.efficiencyStatus) };
+
+/** A line through all efficiencies, and a point on it in the colour of its status. */
+function efficiencySeries(rows) {
+  const ratios = rows.map((row) => (row.efficiencyRatio === null ? null : row.efficiencyRatio * 100));
+  const found = JUDGED.filter((status) => rows.some((row, i) => ratios[i] !== null && row.efficiencyStatus === status));
+  return {
+    data: [ratios, ...found.map((status) => ratios.map((ratio, i) => (rows[i].efficiencyStatus === status ? ratio : null)))],
+    series: [
+      { label: "Efficiency", colour: "edge" },
+      ...found.map((status) => ({ label: status[0].toUpperCase() + status.slice(1), colour: status, isPoints: true, isWhole: true })),
+    ],
+  };
+}
+
 function figuresOf(id, range) {
-  const { middle, pad, length } = bucketsOf(range);
-  const has = (rows, ...names) => rows.some((row) => names.some((name) => row[name] !== null));
+  const { place, length } = bucketsOf(range);
   return [
     createFigure({
       title: "Energy", note: `AC consumed beside DC delivered, kWh in ${length}`, file: `${id}-energy`,
-      columns: [when, textColumn("Meter", "meterId"), column("AC, kWh", "kwhConsumedAc", 3), column("DC, kWh", "kwhDeliveredDc", 3)],
+      columns: [...whenColumns("From"), textColumn("Meter", "meterId"), column("AC, kWh", "kwhConsumedAc", 3), column("DC, kWh", "kwhDeliveredDc", 3)],
       chart: (rows) => has(rows, "kwhConsumedAc", "kwhDeliveredDc") ? {
-        x: middle(rows), data: [pick(rows, "kwhConsumedAc"), pick(rows, "kwhDeliveredDc")],
+        ...place(rows), data: [pick(rows, "kwhConsumedAc"), pick(rows, "kwhDeliveredDc")],
         series: [{ label: "AC consumed", colour: "ac", bars: -1, share: rows.length > 60 ? 0.5 : 0.4 }, { label: "DC delivered", colour: "dc", bars: 1, share: rows.length > 60 ? 0.5 : 0.4 }],
-        ...energyScale, pad,
+        ...energyScale,
       } : null,
     }),
     createFigure({
-      title: "Efficiency", note: "DC delivered / AC consumed, of the times in which energy was delivered", file: `${id}-efficiency`,
-      columns: [when, ratioColumn, textColumn("Status", "efficiencyStatus")],
-      blank: "Nothing was delivered, or one side is not known.",
-      chart: (rows) => {
-        const ratios = rows.map((row) => (row.kwhDeliveredDc > 0 && row.efficiencyRatio !== null ? row.efficiencyRatio * 100 : null));
-        if (!ratios.some((ratio) => ratio !== null)) return null;
-        return {
-          x: middle(rows), data: [ratios], series: [{ label: "Efficiency", colour: "normal", points: true }],
-          unit: (v) => `${format.number(v)} %`, value: (v) => `${format.number(v, 1)} %`, pad,
-          range: (_u, low, high) => [Math.min(70, Math.max(0, low - 5)), Math.max(105, high + 2)],
-          lines: [{ at: 85, colour: "low", label: "85 %" }, { at: 100, colour: "muted", label: "100 %" }],
-        };
-      },
+      title: "Efficiency", note: "DC delivered / AC consumed; idle and unknown times have none", file: `${id}-efficiency`,
+      columns: [...whenColumns("From"), ratioColumn, statusColumn],
+      blank: "The vehicle has no efficiency in this time. The table has the statuses.",
+      chart: (rows) => has(rows, "efficiencyRatio") ? {
+        ...place(rows), ...efficiencySeries(rows),
+        unit: (v) => `${format.number(v)} %`, value: (v) => `${format.number(v, 1)} %`,
+        range: (_u, low, high) => [Math.min(70, Math.max(0, low - 5)), Math.max(105, high + 2)],
+      } : null,
     }),
     createFigure({
       title: "Battery temperature", note: "Lowest, mean and highest, °C", file: `${id}-battery`,
-      columns: [when, column("Lowest, °C", "batteryTempMin", 1), column("Mean, °C", "batteryTempAvg", 1), column("Highest, °C", "batteryTempMax", 1)],
+      columns: [...whenColumns("From"), column("Lowest, °C", "batteryTempMin", 1), column("Mean, °C", "batteryTempAvg", 1), column("Highest, °C", "batteryTempMax", 1)],
       chart: (rows) => has(rows, "batteryTempAvg") ? {
-        x: middle(rows), data: [pick(rows, "batteryTempMax"), pick(rows, "batteryTempMin"), pick(rows, "batteryTempAvg")],
-        ...bandOf("°C", "heat"), pad,
+        ...place(rows), data: [pick(rows, "batteryTempMax"), pick(rows, "batteryTempMin"), pick(rows, "batteryTempAvg")],
+        ...bandOf("°C", "heat"),
       } : null,
     }),
     createFigure({
       title: "State of charge", note: "At the last reading, %", file: `${id}-charge`,
-      columns: [when, column("First, %", "socFirst", 1), column("Last, %", "socLast", 1)],
+      columns: [...whenColumns("From"), column("First, %", "socFirst", 1), column("Last, %", "socLast", 1)],
       chart: (rows) => has(rows, "socLast") ? {
-        x: middle(rows), data: [pick(rows, "socLast")], series: [{ label: "State of charge", colour: "ac" }],
-        unit: (v) => `${format.number(v)} %`, value: (v) => `${format.number(v, 1)} %`, pad, range: () => [0, 100],
+        ...place(rows), data: [pick(rows, "socLast")], series: [{ label: "State of charge", colour: "ac" }],
+        unit: (v) => `${format.number(v)} %`, value: (v) => `${format.number(v, 1)} %`, range: () => [0, 100],
       } : null,
     }),
   ];
@@ -65,11 +74,11 @@ function metersCard(links) {
     { name: "Meter", kind: "text", value: (r) => r.meterId, show: (r) => h("a", { href: `#/meter/${encodeURIComponent(r.meterId)}` }, r.meterId) },
     { name: "From", kind: "text", value: (r) => edge(r.from, "the beginning") },
     { name: "Until", kind: "text", value: (r) => edge(r.until, "now") },
-    { name: "Because", kind: "text", value: (r) => (r.origin === "link" ? "it is linked" : "of its id") },
+    { name: "Assigned", kind: "text", value: (r) => (r.origin === "link" ? "by a link" : "by matching id") },
   ]);
   table.update(links);
   return h("section", { class: "card" }, h("h2", null, "Its meter over time"),
-    links.length ? table.element : h("p", { class: "blank" }, "No meter feeds it: its efficiency is not known."));
+    links.length ? table.element : h("p", { class: "blank" }, "No meter feeds the vehicle, so its efficiency is unknown."));
 }
 
 function make(id, range) {
@@ -81,22 +90,25 @@ function make(id, range) {
       const at = new Date(s.timestamp);
       tiles.soc.update(format.number(s.soc, 1), "%", `at ${format.seconds(at)}, ${format.ago(at)}`);
       tiles.power.update(s.charging ? "yes" : "no", "", `${format.number(s.kwhDeliveredDc, 3)} kWh in its last interval`);
-      tiles.heat.update(format.number(s.batteryTemp, 1), "°C", s.batteryTemp >= 45 ? "hot" : "", s.batteryTemp >= 45);
+      tiles.heat.update(format.number(s.batteryTemp, 1), "°C", "");
       tiles.meter.update(format.number(s.meterVoltage, 0), "V", s.meterId ? `${s.meterId}, ${s.meterTimestamp ? format.ago(new Date(s.meterTimestamp)) : "no reading"}` : "no meter feeds it");
     },
-    showBuckets(buckets) {
-      // as the service has it: both sides known, or nothing is
-      const both = buckets.filter((row) => row.kwhConsumedAc !== null && row.kwhDeliveredDc !== null);
-      const sum = (name) => both.reduce((total, row) => total + row[name], 0);
-      const ac = sum("kwhConsumedAc");
-      const ratio = ac > 0 ? sum("kwhDeliveredDc") / ac : null;
-      const word = ratio === null ? "unknown" : ratio < 0.85 ? "low" : ratio <= 1 ? "normal" : "impossible";
-      tiles.ratio.update(format.percent(ratio), badge(word), both.length ? `${format.number(ac, 1)} kWh AC` : "one side is not known");
+    showBuckets(_buckets, total) {
+      const [ac, dc] = [total.totalEnergyConsumedAc, total.totalEnergyDeliveredDc];
+      const missing = ac === null ? "no readings of its meter" : dc === null ? "no readings of the vehicle" : null;
+      tiles.ratio.update(format.percent(total.efficiencyRatio), badge(total.efficiencyStatus), missing ?? `${format.number(dc, 1)} of ${format.number(ac, 1)} kWh`);
     },
   };
 }
 
 export const vehiclePage = (signal, id, query) => devicePage({
-  kind: "vehicle", source: "/v1/analytics/efficiency", signal, id, query, make: (range) => make(id, range),
+  kind: "vehicle", signal, id, query, make: (range) => make(id, range),
+  async ask(range) {
+    const [{ items }, total] = await Promise.all([
+      get(pathOf("/v1/analytics/efficiency", id), { resolution: range.resolution, hours: range.hours }, signal),
+      get(pathOf("/v1/analytics/performance", id), { hours: range.hours }, signal),
+    ]);
+    return { buckets: items, total };
+  },
   below: async () => metersCard((await get(pathOf("/v1/links", id), {}, signal)).items),
 });

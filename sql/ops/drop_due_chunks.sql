@@ -1,0 +1,63 @@
+-- Retention: drops what is due, if the aggregates made of it have taken up all of it and, where it is to be archived, a verified
+-- copy is as it is now. Nobody can write to the chunk from when it is looked at until it is gone. A chunk that has changed since
+-- it was archived is forgotten, and archived again.
+-- No search_path is set, as a procedure that sets one may not commit: every name is qualified.
+
+CREATE OR REPLACE PROCEDURE ops.drop_due_chunks(p_job_id integer, p_config jsonb)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_object CONSTANT text := p_config ->> 'object';
+    v_stream CONSTANT text := pg_catalog.substring(v_object, '[.](meter|vehicle)_');
+    v_is_archived CONSTANT boolean := coalesce((p_config ->> 'archive')::boolean, FALSE);
+    v_chunk record;
+    v_archived ops.archived_chunk;
+BEGIN
+    IF v_is_archived THEN
+        PERFORM ops.guard_chunks();
+        COMMIT;
+    END IF;
+    FOR v_chunk IN
+        SELECT
+            c.range_start, c.range_end, c.chunk::pg_catalog.regclass AS chunk
+        FROM ops.chunk_list AS c
+        WHERE c.object = v_object AND c.range_end <= pg_catalog.now() - (p_config ->> 'drop_after')::interval
+        -- newest first: a drop marks the first microsecond after the chunk as stale, too
+        ORDER BY c.range_start DESC
+    LOOP
+        EXECUTE pg_catalog.format('LOCK TABLE %s IN EXCLUSIVE MODE', v_chunk.chunk);
+        IF telemetry.is_taken_up(v_object, v_chunk.range_start, v_chunk.range_end) THEN
+            v_archived := NULL;
+            SELECT a.* INTO v_archived
+            FROM ops.archived_chunk AS a
+            WHERE a.stream = v_stream AND a.range_start = v_chunk.range_start AND a.range_end = v_chunk.range_end
+                AND a.dropped_at IS NULL; -- a chunk that came again is not the one that was archived
+            IF NOT v_is_archived THEN
+                PERFORM public.drop_chunks(
+                    v_object::pg_catalog.regclass, older_than => v_chunk.range_end, newer_than => v_chunk.range_start
+                );
+            ELSIF v_archived.keep_until IS NULL OR v_archived.keep_until <= pg_catalog.now() THEN
+                IF v_archived.fingerprint = (
+                    SELECT s.fingerprint FROM ops.summarize_readings(v_stream, v_chunk.range_start, v_chunk.range_end) AS s
+                ) THEN
+                    PERFORM ops.guard_chunks(v_chunk.chunk);
+                    PERFORM public.drop_chunks(
+                        v_object::pg_catalog.regclass, older_than => v_chunk.range_end, newer_than => v_chunk.range_start
+                    );
+                    UPDATE ops.archived_chunk AS a SET dropped_at = pg_catalog.now(), keep_until = NULL
+                    WHERE a.stream = v_stream AND a.range_start = v_chunk.range_start;
+                ELSE
+                    DELETE FROM ops.archived_chunk AS a
+                    WHERE a.stream = v_stream AND a.range_start = v_archived.range_start AND a.dropped_at IS NULL;
+                END IF;
+            END IF;
+        END IF;
+        COMMIT;
+    END LOOP;
+END;
+$$;
+
+REVOKE EXECUTE ON PROCEDURE ops.drop_due_chunks (integer, jsonb) FROM PUBLIC;
+
+COMMENT ON PROCEDURE ops.drop_due_chunks (integer, jsonb) IS
+'Drops the chunks of the object of p_config that are older than its drop_after, if every aggregate made of them has taken them up and, with archive, energy archive has a verified copy of them as they are; runs as a job, and p_job_id is ignored';

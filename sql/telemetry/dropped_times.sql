@@ -1,0 +1,13 @@
+-- Nothing but telemetry.dropped_time, empty where it has no row.
+
+CREATE OR REPLACE FUNCTION telemetry.dropped_times(p_source text) RETURNS tstzmultirange
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+    SELECT coalesce((SELECT d.times FROM telemetry.dropped_time AS d WHERE d.source = p_source), '{}');
+$$;
+
+REVOKE EXECUTE ON FUNCTION telemetry.dropped_times (text) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.dropped_times (text) IS
+'The times of which p_source, a history or aggregate with its schema, was dropped';

@@ -1,0 +1,41 @@
+-- Whether a chunk can go without loss to what is made of it. Above the watermark of an aggregate only rows count: a fleet that
+-- has fallen silent leaves the end of its last chunk unmaterialized, with nothing in it.
+
+CREATE OR REPLACE FUNCTION telemetry.is_taken_up(p_object text, p_start timestamptz, p_end timestamptz) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, telemetry, ops, pg_temp
+AS $$
+DECLARE
+    v_aggregate text;
+    v_watermark timestamptz;
+    v_has_rows boolean;
+BEGIN
+    FOR v_aggregate IN
+        SELECT substr(p.object, 4)
+        FROM ops.policy AS p
+        WHERE p.object LIKE 'bi.%' AND telemetry.aggregate_source(substr(p.object, 4)) = p_object
+    LOOP
+        v_watermark := telemetry.held_until(v_aggregate);
+        IF telemetry.unrefreshed_times(v_aggregate) && (
+            tstzmultirange(tstzrange(p_start, p_end)) * tstzmultirange(tstzrange(NULL, v_watermark))
+        ) THEN
+            RETURN FALSE;
+        END IF;
+        IF v_watermark < p_end THEN
+            EXECUTE format(
+                'SELECT EXISTS (SELECT FROM %s AS s WHERE s.%I >= $1 AND s.%2$I < $2)',
+                ops.policy_table(p_object), CASE WHEN p_object LIKE 'bi.%' THEN 'bucket' ELSE 'counted_at' END
+            ) INTO v_has_rows USING greatest(v_watermark, p_start), p_end;
+            IF v_has_rows THEN
+                RETURN FALSE;
+            END IF;
+        END IF;
+    END LOOP;
+    RETURN TRUE;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION telemetry.is_taken_up (text, timestamptz, timestamptz) FROM PUBLIC;
+
+COMMENT ON FUNCTION telemetry.is_taken_up (text, timestamptz, timestamptz) IS
+'Whether every aggregate made of p_object (a history or aggregate with its schema) holds all that it has in [p_start, p_end)';
