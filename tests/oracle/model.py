@@ -94,7 +94,7 @@ class World:
         for device, readings in self._stored.items():
             if device.stream == stream:
                 for stamp in [stamp for stamp in readings if start < stamp <= end]:
-                    self._gone[device][stamp] = readings.pop(stamp)
+                    self._gone[device].setdefault(stamp, readings.pop(stamp))
         self._retention[stream].drop(start, end)
 
     def untaken(self, stream: str, start: datetime, end: datetime) -> bool:
