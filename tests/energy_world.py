@@ -114,13 +114,9 @@ class EnergyDatabase:
             self.connection.execute("CALL ops.refresh_aggregates(NULL, %s)", [json.dumps({"stream": stream})])
 
     def refresh_by_hand(self, aggregate: str, start: datetime | None, end: datetime | None) -> None:
-        """Refresh one aggregate over a window, as a DBA might: days by force too, as TimescaleDB forgets some.
-
-        The plain refresh comes first: TimescaleDB 2.23 leaves its log as it was after one by force.
-        """
-        query = "CALL refresh_continuous_aggregate(%s, %s::timestamptz, %s::timestamptz, force => %s)"
-        for force in (False, True) if "daily" in aggregate else (False,):
-            self.connection.execute(query, (f"bi.{aggregate}", start, end, force))
+        """Refresh one aggregate over a window, as a DBA might."""
+        query = "CALL refresh_continuous_aggregate(%s, %s::timestamptz, %s::timestamptz)"
+        self.connection.execute(query, (f"bi.{aggregate}", start, end))
 
     def chunks(self, stream: str) -> list[tuple[datetime, datetime]]:
         """The times that the chunks of a history cover, in order; the start is out and the end is in."""

@@ -46,32 +46,18 @@ BEGIN
     END IF;
     period_start := date_trunc('hour', period_end + INTERVAL '59 minutes 59.999999 seconds', 'UTC') - INTERVAL '1 day';
     energy_until := greatest(today_start, period_end);
-    SELECT round(sum(s.kwh)::numeric, 9)::double precision INTO kwh_consumed_ac_today
-    FROM telemetry.sum_fleet('meter', today_start, energy_until, v_is_exact) AS s;
-    SELECT round(sum(s.kwh)::numeric, 9)::double precision INTO kwh_delivered_dc_today
-    FROM telemetry.sum_fleet('vehicle', today_start, energy_until, v_is_exact) AS s;
 
     WITH total AS MATERIALIZED (
-        SELECT t.vehicle_id, t.bucket, t.meter_id, t.kwh_consumed_ac AS kwh_ac, t.kwh_delivered_dc AS kwh_dc
-        FROM telemetry.fleet_sums(period_start, period_end, v_is_exact) AS t
+        SELECT t.vehicle_id, t.bucket, t.expected_interval, t.kwh_consumed_ac AS kwh_ac, t.kwh_delivered_dc AS kwh_dc
+        FROM telemetry.fleet_sums(period_start, period_end, today_start, v_is_exact) AS t
     ),
     balance AS MATERIALIZED (
         SELECT
             t.vehicle_id, t.kwh_ac, t.kwh_dc,
-            telemetry.efficiency_ratio(t.kwh_ac, t.kwh_dc, period_end - period_start, i.expected, f.standby_kw) AS ratio,
-            telemetry.efficiency_status(t.kwh_ac, t.kwh_dc, period_end - period_start, i.expected, f.standby_kw) AS status
+            telemetry.efficiency_ratio(t.kwh_ac, t.kwh_dc, period_end - period_start, t.expected_interval, f.standby_kw) AS ratio,
+            telemetry.efficiency_status(t.kwh_ac, t.kwh_dc, period_end - period_start, t.expected_interval, f.standby_kw) AS status
         FROM total AS t
         CROSS JOIN telemetry.fleet AS f
-        LEFT JOIN telemetry.device_profile AS mp ON mp.stream = 'meter' AND mp.device_id = t.meter_id
-        LEFT JOIN telemetry.meter_current_status AS ms ON ms.meter_id = t.meter_id
-        LEFT JOIN telemetry.device_profile AS vp ON vp.stream = 'vehicle' AND vp.device_id = t.vehicle_id
-        LEFT JOIN telemetry.vehicle_current_status AS vs ON vs.vehicle_id = t.vehicle_id
-        CROSS JOIN LATERAL (
-            SELECT greatest(
-                telemetry.expected_interval(mp.expected_interval, ms.observed_interval),
-                telemetry.expected_interval(vp.expected_interval, vs.observed_interval)
-            ) AS expected
-        ) AS i
         WHERE t.vehicle_id IS NOT NULL
     )
     SELECT
@@ -116,14 +102,19 @@ BEGIN
                 ORDER BY v.ratio, v.vehicle_id
                 LIMIT 8
             ) AS w
-        )
+        ),
+        (SELECT round(t.kwh_ac::numeric, 9)::double precision FROM total AS t WHERE t.vehicle_id IS NULL AND t.bucket IS NULL),
+        (SELECT round(t.kwh_dc::numeric, 9)::double precision FROM total AS t WHERE t.vehicle_id IS NULL AND t.bucket IS NULL)
     INTO
-        v_ac, v_dc, vehicles_normal, vehicles_low, vehicles_impossible, vehicles_idle, vehicles_unknown, distribution, hours, worst
+        v_ac, v_dc, vehicles_normal, vehicles_low, vehicles_impossible, vehicles_idle, vehicles_unknown, distribution, hours, worst,
+        kwh_consumed_ac_today, kwh_delivered_dc_today
     FROM balance AS b;
 
     efficiency_ratio := telemetry.plain_ratio(v_ac, v_dc);
     efficiency_status := telemetry.fleet_status(v_ac, v_dc, vehicles_idle);
-    worst := telemetry.with_trend(worst, today_start - INTERVAL '13 days');
+    worst := telemetry.with_trend(
+        worst, (today_start AT TIME ZONE time_zone - INTERVAL '13 days') AT TIME ZONE time_zone -- on the clock of the zone
+    );
 
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'stream', s.stream, 'deviceId', s.device_id, 'recordedAt', telemetry.format_utc(s.recorded_at),

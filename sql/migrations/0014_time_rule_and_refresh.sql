@@ -253,11 +253,38 @@ COMMENT ON COLUMN bi.vehicle_hourly.battery_temp_readings IS 'Readings in the bu
 
 GRANT SELECT ON bi.meter_15min, bi.vehicle_15min, bi.meter_hourly, bi.vehicle_hourly TO energy_bi;
 
+CREATE TABLE telemetry.changed_midnight (
+    stream text NOT NULL CHECK (stream IN ('meter', 'vehicle')),
+    day timestamptz NOT NULL,
+    changed_by xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    PRIMARY KEY (stream, day, changed_by)
+);
+
+COMMENT ON TABLE telemetry.changed_midnight IS 'Days (of the fleet''s time zone) of which the first quarter hour has changed since they were refreshed by force: TimescaleDB''s own account may miss them';
+COMMENT ON COLUMN telemetry.changed_midnight.stream IS 'meter or vehicle';
+COMMENT ON COLUMN telemetry.changed_midnight.day IS 'Start of the day';
+COMMENT ON COLUMN telemetry.changed_midnight.changed_by IS 'The transaction: a refresh takes away what it has seen, and no more';
+
+-- the trigger needs its function to be there; the code of this version replaces the body
+CREATE FUNCTION telemetry.note_changed_midnight() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN NULL;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION telemetry.note_changed_midnight () FROM PUBLIC;
+
 -- State, not code: a change of the columns of the daily aggregates has to make them anew, which is a migration's work.
+-- The trigger keeps the account of days that TimescaleDB's may miss (telemetry.note_changed_midnight).
 CREATE OR REPLACE FUNCTION ops.make_daily_aggregates(p_time_zone text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $function$
+DECLARE
+    v_quarters record;
 BEGIN
     EXECUTE format(
         $$
@@ -325,6 +352,25 @@ BEGIN
     COMMENT ON COLUMN bi.vehicle_daily.battery_temp_readings IS 'Readings in the bucket that measured the battery temperature';
 
     GRANT SELECT ON bi.meter_daily, bi.vehicle_daily TO energy_bi;
+
+    DELETE FROM telemetry.changed_midnight;
+    FOR v_quarters IN
+        SELECT
+            format('%I.%I', h.schema_name, h.table_name)::pg_catalog.regclass AS materialized,
+            split_part(a.user_view_name, '_', 1) AS stream
+        FROM _timescaledb_catalog.continuous_agg AS a
+        JOIN _timescaledb_catalog.hypertable AS h ON a.mat_hypertable_id = h.id
+        WHERE a.user_view_schema = 'bi' AND a.user_view_name IN ('meter_15min', 'vehicle_15min')
+    LOOP
+        EXECUTE format('DROP TRIGGER IF EXISTS note_changed_midnight ON %s', v_quarters.materialized);
+        EXECUTE format(
+            $$
+            CREATE TRIGGER note_changed_midnight AFTER INSERT OR UPDATE ON %s FOR EACH ROW
+            WHEN (new.bucket = public.time_bucket('1 day', new.bucket, %L))
+            EXECUTE FUNCTION telemetry.note_changed_midnight(%L)
+            $$, v_quarters.materialized, p_time_zone, v_quarters.stream
+        );
+    END LOOP;
 END;
 $function$;
 

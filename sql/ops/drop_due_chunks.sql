@@ -13,10 +13,12 @@ DECLARE
     v_chunk record;
     v_archived ops.archived_chunk;
 BEGIN
+    -- a chunk that no refresh by our job has seen, too, is known as dropped afterwards
+    PERFORM telemetry.note_dropped_chunks(d.source) FROM telemetry.dropped_time AS d WHERE d.source = v_object;
     IF v_is_archived THEN
         PERFORM ops.guard_chunks();
-        COMMIT;
     END IF;
+    COMMIT;
     FOR v_chunk IN
         SELECT
             c.range_start, c.range_end, c.chunk::pg_catalog.regclass AS chunk

@@ -2,7 +2,7 @@
 -- follows TimescaleDB's own account of what is stale (telemetry.unrefreshed_times), so it costs what has changed, and catches
 -- up with whatever was missed: late readings, imports, a killed run, a restore. After a minute of one resolution it goes on
 -- to the next, and leaves the rest to its next run.
--- Days are refreshed by force, as TimescaleDB's account of them can miss one (telemetry.enclosing_buckets).
+-- Days that TimescaleDB's account may miss (telemetry.note_changed_midnight) are refreshed by force as well.
 -- No search_path is set, as a procedure that sets one may not commit: every name is qualified.
 
 CREATE OR REPLACE PROCEDURE ops.refresh_aggregates(p_job_id integer, p_config jsonb)
@@ -18,7 +18,7 @@ DECLARE
     v_aggregate text;
     v_began timestamptz;
     v_due record;
-    v_end timestamptz;
+    v_day record;
     v_is_whole boolean := TRUE;
 BEGIN
     PERFORM telemetry.note_dropped_chunks('telemetry.' || v_stream || '_telemetry_history');
@@ -33,26 +33,21 @@ BEGIN
                 EXIT;
             END IF;
             CALL public.refresh_continuous_aggregate(
-                ('bi.' || v_aggregate)::pg_catalog.regclass, v_due.due_start, v_due.due_end,
-                force => v_resolution = 'daily', options => c_oldest_first
+                ('bi.' || v_aggregate)::pg_catalog.regclass, v_due.due_start, v_due.due_end, options => c_oldest_first
             );
-            -- TimescaleDB 2.23 leaves its log as it was after a refresh by force, and the day would be stale for ever. A plain
-            -- one clears it, up to the next midnight, where a remnant would make the next day stale; the last one makes good
-            -- what the plain one may miss.
-            IF v_resolution = 'daily' AND telemetry.unrefreshed_times(v_aggregate)
-                && pg_catalog.tstzrange(v_due.due_start, v_due.due_end)
-            THEN
-                v_end := least(
-                    v_due.due_end + telemetry.day_length(v_due.due_end), telemetry.refresh_limit(v_aggregate)
-                );
+            FOR v_day IN
+                SELECT c.day, pg_catalog.array_agg(c.changed_by) AS changed_by
+                FROM telemetry.changed_midnight AS c
+                WHERE v_aggregate = v_stream || '_daily' AND c.stream = v_stream
+                    AND c.day >= v_due.due_start AND c.day < v_due.due_end
+                GROUP BY c.day
+            LOOP
                 CALL public.refresh_continuous_aggregate(
-                    ('bi.' || v_aggregate)::pg_catalog.regclass, v_due.due_start, v_end, options => c_oldest_first
+                    ('bi.' || v_aggregate)::pg_catalog.regclass, v_day.day, v_day.day + telemetry.day_length(v_day.day), force => TRUE
                 );
-                CALL public.refresh_continuous_aggregate(
-                    ('bi.' || v_aggregate)::pg_catalog.regclass, v_due.due_start, v_end, force => TRUE,
-                    options => c_oldest_first
-                );
-            END IF;
+                DELETE FROM telemetry.changed_midnight AS c
+                WHERE c.stream = v_stream AND c.day = v_day.day AND c.changed_by = ANY (v_day.changed_by);
+            END LOOP;
             COMMIT; -- TimescaleDB 2.23 leaves it to the caller, and only then do the hours learn of their quarter hours
         END LOOP;
     END LOOP;

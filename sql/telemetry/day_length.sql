@@ -1,10 +1,11 @@
--- 23 or 25 hours where the clocks change.
+-- 23 or 25 hours where the clocks change. In hours: to add a day depends on the session's time zone.
 
 CREATE OR REPLACE FUNCTION telemetry.day_length(p_midnight timestamptz) RETURNS interval
 LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
-    SELECT (p_midnight AT TIME ZONE f.time_zone + INTERVAL '1 day') AT TIME ZONE f.time_zone - p_midnight
+    SELECT date_part('epoch', (p_midnight AT TIME ZONE f.time_zone + INTERVAL '1 day') AT TIME ZONE f.time_zone - p_midnight)
+        * INTERVAL '1 second'
     FROM telemetry.fleet AS f;
 $$;
 

@@ -1,6 +1,4 @@
--- A bucket is as stale as any part of it. Days get one more than they enclose where a time ends exactly at a midnight or in
--- the first quarter hour after it: where changes end exactly at the start of a bucket of a named time zone, TimescaleDB
--- forgets that bucket (its issue 10296).
+-- A bucket is as stale as any part of it.
 
 CREATE OR REPLACE FUNCTION telemetry.enclosing_buckets(p_times tstzmultirange, p_resolution text) RETURNS tstzmultirange
 LANGUAGE plpgsql STABLE
@@ -15,7 +13,7 @@ BEGIN
             public.time_bucket(v_width, lower(t.span), v_zone),
             CASE
                 WHEN upper_inf(t.span) THEN NULL
-                WHEN p_resolution <> 'daily' AND e.floor = upper(t.span) THEN e.floor
+                WHEN e.floor = upper(t.span) THEN e.floor
                 ELSE (e.floor AT TIME ZONE v_zone + v_width) AT TIME ZONE v_zone -- on the clock of the zone
             END
         )), '{}')

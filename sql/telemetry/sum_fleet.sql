@@ -1,43 +1,44 @@
--- The energy of a whole fleet, of each device and in each hour, grouped in one scan of each piece of time. A row for each
+-- The energy of a whole fleet, of each device, in each hour, and of today, in one scan of each piece of time. A row for each
 -- device and hour, as telemetry.sum_buckets has it, would be half a million of them for a day of 20,000 devices. EXECUTE: as in
 -- telemetry.sum_readings.
 
 CREATE OR REPLACE FUNCTION telemetry.sum_fleet(
-    p_stream text, p_start timestamptz, p_end timestamptz, p_exact boolean,
-    p_by_device boolean DEFAULT FALSE, p_excluded_ids text [] DEFAULT '{}'
-) RETURNS TABLE (device_id text, bucket timestamptz, kwh double precision)
+    p_stream text, p_start timestamptz, p_end timestamptz, p_today_start timestamptz, p_exact boolean,
+    p_excluded_ids text [] DEFAULT '{}'
+) RETURNS TABLE (device_id text, bucket timestamptz, kwh double precision, kwh_today double precision)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 DECLARE
     v_piece record;
+    v_time text;
 BEGIN
     FOR v_piece IN
         SELECT s.source, s.piece_start, s.piece_end
-        FROM telemetry.reading_sources(p_stream, p_start, p_end, 'hourly', p_exact) AS s
+        FROM telemetry.reading_sources(p_stream, least(p_start, p_today_start), p_end, 'hourly', p_exact) AS s
     LOOP
+        v_time := CASE v_piece.source WHEN 'history' THEN 's.counted_at' ELSE 's.bucket' END;
         RETURN QUERY EXECUTE format(
-            'SELECT %1$s, h.hour, sum(s.%2$I)
-            FROM %3$s AS s
-            CROSS JOIN LATERAL (SELECT public.time_bucket(INTERVAL ''1 hour'', s.%4$I) AS hour) AS h
-            WHERE s.%4$I >= $1 AND s.%4$I < $2 %5$s
-            GROUP BY %6$s',
-            CASE WHEN p_by_device THEN format('s.%I', p_stream || '_id') ELSE 'NULL::text' END,
+            'SELECT s.%1$I, %2$s, sum(s.%3$I) FILTER (WHERE %4$s >= $3 %5$s), sum(s.%3$I) FILTER (WHERE %4$s >= $4)
+            FROM %6$s AS s
+            WHERE %4$s >= $1 AND %4$s < $2
+            GROUP BY GROUPING SETS (1, 2, ())',
+            p_stream || '_id',
+            CASE v_piece.source WHEN 'hourly' THEN v_time ELSE format('public.time_bucket(INTERVAL ''1 hour'', %s)', v_time) END,
             telemetry.energy_column(p_stream),
+            v_time,
+            CASE WHEN cardinality(p_excluded_ids) > 0 THEN format('AND s.%I <> ALL ($5)', p_stream || '_id') END,
             CASE v_piece.source
                 WHEN 'history' THEN format('telemetry.%I', p_stream || '_telemetry_history')::regclass
                 ELSE telemetry.aggregate_table(p_stream || '_' || v_piece.source)
-            END,
-            CASE v_piece.source WHEN 'history' THEN 'counted_at' ELSE 'bucket' END,
-            CASE WHEN cardinality(p_excluded_ids) > 0 THEN format('AND s.%I <> ALL ($3)', p_stream || '_id') END,
-            CASE WHEN p_by_device THEN 'GROUPING SETS (1, 2)' ELSE '2' END
+            END
         )
-        USING v_piece.piece_start, v_piece.piece_end, p_excluded_ids;
+        USING v_piece.piece_start, v_piece.piece_end, p_start, p_today_start, p_excluded_ids;
     END LOOP;
 END;
 $$;
 
-REVOKE EXECUTE ON FUNCTION telemetry.sum_fleet (text, timestamptz, timestamptz, boolean, boolean, text []) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION telemetry.sum_fleet (text, timestamptz, timestamptz, timestamptz, boolean, text []) FROM PUBLIC;
 
-COMMENT ON FUNCTION telemetry.sum_fleet (text, timestamptz, timestamptz, boolean, boolean, text []) IS
-'Energy (kWh) of the readings in [p_start, p_end) of all devices of a stream (meter or vehicle) but p_excluded_ids: in each hour of UTC (device_id is NULL) and, with p_by_device, of each device (bucket is NULL). Rows of the same hour or device are to be added up. p_exact: as in telemetry.fresh_times';
+COMMENT ON FUNCTION telemetry.sum_fleet (text, timestamptz, timestamptz, timestamptz, boolean, text []) IS
+'Energy (kWh) of the devices of a stream (meter or vehicle): in kwh, of the readings in [p_start, p_end) of all but p_excluded_ids, of each device (bucket is NULL) and in each hour of UTC (device_id is NULL); in kwh_today, of all readings in [p_today_start, p_end), where both are NULL. NULL without such a reading. Rows of the same device or hour are to be added up. p_exact: as in telemetry.fresh_times';

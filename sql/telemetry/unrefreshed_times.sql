@@ -1,6 +1,6 @@
 -- What an aggregate does not hold as its source now has it: what is not materialized yet, and what has changed since.
--- TimescaleDB keeps account of both, in the transaction of each change, in the logs that its refresh works off; the names
--- of those catalogs stand here, in aggregate_table, and nowhere else. Times without a chunk in the source are not among
+-- TimescaleDB keeps account of both, in the transaction of each change, in the logs that its refresh works off (and we of days
+-- that it may miss); the names of those catalogs stand here, in aggregate_table, and nowhere else. Times without a chunk in the source are not among
 -- them: of what was dropped only the aggregate is left, also where a reading came later and made a new chunk.
 
 CREATE OR REPLACE FUNCTION telemetry.unrefreshed_times(p_aggregate text) RETURNS tstzmultirange
@@ -43,6 +43,10 @@ BEGIN
         WHERE
             a.user_view_schema = 'bi' AND a.user_view_name = p_aggregate
             AND l.greatest_modified_value >= c_first_timestamp
+        UNION ALL
+        SELECT NULL, tstzrange(c.day, c.day + telemetry.day_length(c.day))
+        FROM telemetry.changed_midnight AS c
+        WHERE c.stream || '_daily' = p_aggregate
     ) AS s;
 
     v_times := v_times * telemetry.chunk_times(v_source_id) - telemetry.dropped_times(v_source);

@@ -315,8 +315,7 @@ class World:
                     fleet[since][1].append(bucket.kwh)
             if given or charged:
                 kwh_ac, kwh_dc = total(given), total(charged)
-                # Of several meters the last one by its id tells the interval.
-                devices = [Device(VEHICLE, vehicle), *(Device(METER, meter) for meter in sorted(meters)[-1:])]
+                devices = [Device(VEHICLE, vehicle), *(Device(METER, meter) for meter in meters)]
                 status = self._judge(kwh_ac, kwh_dc, end - start, devices)
                 vehicles[vehicle] = Balance(kwh_ac, kwh_dc, shown_ratio(kwh_ac, kwh_dc, status), status)
         return vehicles, {since: (total(ac), total(dc)) for since, (ac, dc) in fleet.items()}

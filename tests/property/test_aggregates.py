@@ -151,6 +151,11 @@ HARD: dict[str, list[Step]] = {
         sent(55, 130),
         Refresh(METER),
     ],
+    "retention drops what only a refresh by hand has taken up": [
+        sent(14 * 60 - 1, 14 * 60 + 1),
+        RefreshByHand(METER_15MIN, TEN + timedelta(hours=14), TEN + timedelta(days=2)),
+        Drop(METER, ENDED + timedelta(days=1), by_hand=False),
+    ],
     "a change ends at a midnight": [
         sent(7, 13 * 60, 5 * DAY),
         Refresh(METER),

@@ -61,13 +61,28 @@ def test_late_data_shows_in_the_analytics_at_once_and_in_the_aggregates_after_th
     assert totals(energy_database, name) == [31] * 4
 
 
-def test_a_change_that_ends_at_midnight_is_not_lost_for_that_day(energy_database: EnergyDatabase) -> None:
-    # TimescaleDB's own refresh forgets the day (its issue 10296)
-    send(energy_database, "midnight", *(START + n * timedelta(hours=6) for n in range(16)))
+# TimescaleDB's own refresh forgets the day (its issue 10296)
+@pytest.mark.parametrize("by_hand", [(), ("meter_15min",), ("meter_15min", "meter_daily"), ("meter_daily",)])
+def test_a_change_that_ends_at_midnight_is_not_lost_for_that_day(
+    energy_database: EnergyDatabase, by_hand: tuple[str, ...]
+) -> None:
+    name = "midnight" + "-".join(by_hand)
+    send(energy_database, name, *(START + n * timedelta(hours=6) for n in range(16)))
     energy_database.refresh()
-    send(energy_database, "midnight", START + timedelta(hours=15), START + DAY + timedelta(minutes=1))
+    send(energy_database, name, START + timedelta(hours=15), START + DAY + timedelta(minutes=1))
+    for aggregate in by_hand:
+        energy_database.refresh_by_hand(aggregate, START - DAY, START + 3 * DAY)
+        assert totals(energy_database, name)[0] == 18
+        [day] = energy_database.rows(
+            "SELECT kwh_consumed_ac FROM bi.meter_daily WHERE meter_id = %s AND bucket = %s", f"M{name}", START + DAY
+        )
+        stale = (
+            "SELECT FROM bi.stale_range WHERE aggregate = 'bi.meter_daily' AND tstzrange(range_start, range_end) @> %s"
+        )
+        assert day["kwh_consumed_ac"] == 5 or energy_database.rows(stale, START + DAY)
     energy_database.refresh()
-    assert totals(energy_database, "midnight") == [18] * 4
+    assert totals(energy_database, name) == [18] * 4
+    assert energy_database.rows("SELECT FROM telemetry.changed_midnight WHERE day < %s", START + 3 * DAY) == []
 
 
 def test_what_retention_has_dropped_stays_in_the_aggregates_and_in_answers(energy_database: EnergyDatabase) -> None:
@@ -152,7 +167,6 @@ def test_no_refresh_has_to_do_with_what_was_dropped_or_is_still_to_come(migrated
         energy_database.drop("meter", TODAY - 10 * DAY)
         send(energy_database, "due", TODAY - 20 * DAY + DAY / 3)
         energy_database.refresh()
-        energy_database.refresh()  # in TimescaleDB 2.23 the first leaves a day over
         due = "SELECT count(*) AS due FROM telemetry.due_times(%s) WHERE due_start < %s"
         for aggregate in AGGREGATES:
             assert energy_database.rows(due, aggregate, TODAY - 10 * DAY) == [{"due": 0}]

@@ -301,6 +301,18 @@ def test_bucket_labels_are_whole_and_prune_chunks(fleet: Fleet) -> None:
     assert len({name for name in opened if name.startswith(f"_hyper_{number[1]}_")}) == 1
 
 
+@pytest.mark.parametrize("session_zone", ["UTC", "Europe/Berlin", "America/New_York"])
+def test_a_day_is_as_long_as_the_clock_of_the_fleet_says_whatever_that_of_the_session(
+    fleet: Fleet, session_zone: str
+) -> None:
+    with fleet.connection.transaction(force_rollback=True):
+        fleet.connection.execute("UPDATE telemetry.fleet SET time_zone = 'Europe/Berlin'")
+        fleet.connection.execute(f"SET LOCAL TimeZone = '{session_zone}'")
+        for midnight, hours in (("2026-03-28T23:00Z", 23), ("2026-03-29T22:00Z", 24), ("2026-10-24T22:00Z", 25)):
+            start = datetime.fromisoformat(midnight)
+            assert fleet.value("SELECT %s + telemetry.day_length(%s)", start, start) == start + hours * HOUR
+
+
 def test_silence_is_five_intervals_as_observed_or_said_and_the_retired_are_not_counted(fleet: Fleet) -> None:
     now = datetime.now(UTC)
     fleet.send("meter", "Mslow", now - 100 * MINUTE, 15 * MINUTE, [1.0] * 4)  # the newest is 40 minutes old
