@@ -198,8 +198,6 @@ class Twins:
         """Of these streams, aggregates that were refreshed by hand may hold what the job has not seen."""
         self.seen: dict[str, list[tuple[datetime, datetime]]] = {METER: [], VEHICLE: []}
         """The chunks of a history that were there when the job last ran."""
-        [version] = database.rows("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
-        self.is_2_23 = version["extversion"].startswith("2.23.")
         database.clear()
         database.prepare(interleaving.profiles, interleaving.links)
 
@@ -291,11 +289,7 @@ class Twins:
         ]
 
     def assert_fresh(self, stream: str) -> None:
-        """The job leaves no other stale range. On TimescaleDB 2.23 a day without a change may stay for some runs."""
+        """The job leaves no other stale range."""
         unended = self.list_unended_stale()
         others = [row for row in self.database.rows("SELECT * FROM bi.stale_range") if row not in unended]
-        assert [
-            row
-            for row in others
-            if row["aggregate"].startswith(f"bi.{stream}") and (not self.is_2_23 or "daily" not in row["aggregate"])
-        ] == []
+        assert [row for row in others if row["aggregate"].startswith(f"bi.{stream}")] == []
