@@ -13,8 +13,8 @@ from bench import archive, batches, day, fleet, imports, memory, performance, re
 from bench.report import Row, machine, print_table, write_json
 from bench.stage import Stage, fresh_stage
 from service.errors import StartupError
-from service.prepare import prepared_database
 from service.settings import load_settings
+from service.startup import prepared_database
 
 MEASUREMENTS: dict[str, Callable[[Stage], list[Row]]] = {
     "single": single.measure,

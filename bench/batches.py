@@ -12,10 +12,10 @@ from typing import Any
 
 from bench.report import Row
 from bench.stage import SERVICE, Stage
-from service.db import CONNECTIONS, open_database
-from service.prepare import prepared_database
-from service.readings import METER
+from service.database.pool import CONNECTIONS, open_database
+from service.readings.model import METER
 from service.settings import load_settings
+from service.startup import prepared_database
 
 ROUNDS = 3
 SENDERS = 4

@@ -15,10 +15,10 @@ from typing import TypeVar
 import psycopg
 
 from bench.stage import Stage
-from service.db import CONNECTIONS, Database, open_database
-from service.prepare import prepared_database
-from service.readings import METER, VEHICLE
+from service.database.pool import CONNECTIONS, Database, open_database
+from service.readings.model import METER, VEHICLE
 from service.settings import load_settings
+from service.startup import prepared_database
 
 BATCH = 1000
 LATE_SHARE = 0.01

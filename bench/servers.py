@@ -17,12 +17,12 @@ import asyncpg
 import uvicorn
 import uvloop
 
-from service.app import create_app, spare_the_collector
-from service.db import CONNECTIONS, Database, open_database
-from service.prepare import prepared_database
-from service.readings import METER
-from service.serve import BACKLOG, SERVER_OPTIONS
+from service.commands.serve import BACKLOG, SERVER_OPTIONS
+from service.database.pool import CONNECTIONS, Database, open_database
+from service.http.app import create_app, spare_the_collector
+from service.readings.model import METER
 from service.settings import Settings, load_settings
+from service.startup import prepared_database
 
 
 def bare_app(database: Database) -> Any:

@@ -18,8 +18,8 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 
 from service.errors import StartupError
-from service.prepare import prepared_database
 from service.settings import load_settings
+from service.startup import prepared_database
 from tests.processes import free_port
 from tests.support import fresh_database
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import psycopg
 
+from service.database.migrate import migrate
 from service.embedded import run_embedded
-from service.migrate import migrate
 
 TARGET = Path(__file__).parent / "bi.md"
 GENERATED = re.compile(r"(<!-- written by `make docs` from the comments in the database -->\n).*?(<!-- end -->)", re.S)

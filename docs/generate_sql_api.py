@@ -7,8 +7,8 @@ from pathlib import Path
 
 import psycopg
 
+from service.database.migrate import migrate
 from service.embedded import run_embedded
-from service.migrate import migrate
 
 TARGET = Path(__file__).parent / "sql-api.md"
 SCHEMAS = ("api", "bi", "telemetry", "ops")

@@ -9,19 +9,19 @@ import click
 from dotenv import load_dotenv
 
 from service import __version__
-from service.archive.command import archive
-from service.demo import demo
-from service.doctor import examine
+from service.commands.archive.command import archive
+from service.commands.demo import demo
+from service.commands.doctor import examine
+from service.commands.importer.command import import_command
+from service.commands.keys import keys
+from service.commands.rejected import rejected
+from service.commands.serve import serve
+from service.commands.simulate.command import simulate
+from service.database.migrate import make_login, migrate, set_time_zone
 from service.embedded import run_embedded
 from service.errors import StartupError
-from service.importer.command import import_command
-from service.keys import keys
-from service.logs import configure_logging
-from service.migrate import make_login, migrate, set_time_zone
-from service.rejected import rejected
-from service.serve import serve
+from service.observability.logs import configure_logging
 from service.settings import load_settings
-from service.simulate.command import simulate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -13,8 +13,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, InternalServerException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
-from service.logs import REPEATED
-from service.requests import REQUEST_ID
+from service.observability.logs import REPEATED
+from service.observability.request_id import REQUEST_ID
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.db import Database
+from service.database.pool import Database
 from service.embedded.install import ensure_charts, ensure_installed
 from service.settings import Settings
 from tests import templates

@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 from service.embedded import run_embedded
-from service.prepare import prepared_database
 from service.settings import Settings
+from service.startup import prepared_database
 
 _FOLDER = "ENERGY_TESTS_TEMPLATES"
 """Environment variable: where the processes of one run of the tests share what the first that needs it makes."""

@@ -9,10 +9,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.coalescer import MOST_ROWS_A_CALL, Coalescer
-from service.db import Database
+from service.database.group_commit import MOST_ROWS_A_CALL, Coalescer
+from service.database.pool import Database
 from service.errors import Problem
-from service.readings import METER
+from service.readings.model import METER
 from tests.support import YESTERDAY, Api, Owner, new_pair
 
 
@@ -204,7 +204,7 @@ async def test_an_acknowledged_reading_is_committed(database: Database, owner: O
 
 
 async def test_nobody_waits_for_longer_than_a_bound_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.coalescer.MOST_WAIT_S", 0.05)
+    monkeypatch.setattr("service.database.group_commit.MOST_WAIT_S", 0.05)
     pool = FakePool()
     subject = coalescer(pool)
     first = await start(subject.call([("first",)]))

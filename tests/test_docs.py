@@ -12,14 +12,15 @@ import pytest
 from litestar import Litestar
 
 from docs import generate_sql_api
-from service import __version__, analytics, devices, errors, events, fleet, history, links, settings
-from service.app import create_app
-from service.db import Database
-from service.health import GET_SCHEMA_VERSION
-from service.metrics_route import GET_DATABASE_METRICS
-from service.readings import METER, VEHICLE
+from service import __version__, errors, settings
+from service.database.pool import Database
+from service.http.app import create_app
+from service.http.routes import analytics, devices, events, fleet, history, links
+from service.http.routes.health import GET_SCHEMA_VERSION
+from service.http.routes.metrics import GET_DATABASE_METRICS
+from service.http.routes.status import GET_METER_STATUS, GET_VEHICLE_STATUS
+from service.readings.model import METER, VEHICLE
 from service.settings import Settings, load_settings
-from service.status import GET_METER_STATUS, GET_VEHICLE_STATUS
 from tests.http.test_seed_example import SEED_TIME
 from tests.support import ROOT, Api, Owner, TestDatabase
 

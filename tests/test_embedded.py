@@ -6,11 +6,11 @@ import psycopg
 import pytest
 
 import service.embedded
-import service.prepare
+import service.startup
 from service.embedded import install, run_embedded
 from service.errors import StartupError
-from service.prepare import prepared_database
 from service.settings import Settings
+from service.startup import prepared_database
 from tests.templates import copy_new
 
 
@@ -84,13 +84,13 @@ def test_it_is_migrated_again_only_by_other_sql_than_that_it_has(
 ) -> None:
     settings = Settings(data_dir=Path(data_folder["ENERGY_DATA_DIR"]))
     with monkeypatch.context() as patch:
-        patch.setattr(service.prepare, "migrate", lambda *_, **__: pytest.fail("migrated"))
+        patch.setattr(service.startup, "migrate", lambda *_, **__: pytest.fail("migrated"))
         with prepared_database(settings) as prepared, psycopg.connect(prepared.url, autocommit=True) as connection:
             connection.execute("RESET ROLE; DROP FUNCTION api.get_meter_status")
     (settings.data_dir / "pgdata" / "energy_sql.sha256").write_text("of an older version")
     with prepared_database(settings) as prepared, psycopg.connect(prepared.url) as connection:
         assert connection.execute("SELECT to_regproc('api.get_meter_status') IS NOT NULL").fetchone() == (True,)
     with monkeypatch.context() as patch:
-        patch.setattr(service.prepare, "migrate", lambda *_, **__: pytest.fail("migrated"))
+        patch.setattr(service.startup, "migrate", lambda *_, **__: pytest.fail("migrated"))
         with prepared_database(settings):
             pass

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from service.db import open_database
+from service.database.pool import open_database
 from service.embedded import run_embedded
 from service.embedded.jobs import FIRST_AFTER_S, run_due_jobs
 from tests.processes import running

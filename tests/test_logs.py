@@ -10,11 +10,11 @@ import asyncpg
 import httpx
 import pytest
 
-from service import logs
-from service.db import Database
+from service.database.pool import Database
 from service.errors import describe_error
-from service.logs import Repeated, configure_logging
-from service.requests import MOST_NAME, REQUEST_ID, application_name, traced
+from service.observability import logs
+from service.observability.logs import Repeated, configure_logging
+from service.observability.request_id import MOST_NAME, REQUEST_ID, application_name, traced
 from tests.processes import run, running
 from tests.support import Api, Owner, TestDatabase, meter_reading, new_pair
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from service.coalescer import MOST_ROWS_A_CALL, Coalescer
-from service.db import REFRESH_AGGREGATES
-from service.observers import CallObserver
+from service.database.group_commit import MOST_ROWS_A_CALL, Coalescer
+from service.database.observers import CallObserver
+from service.database.pool import REFRESH_AGGREGATES
+from service.database.time_clusters import MOST_CLUSTERS, REACH, Span, cluster, span_of
 from service.settings import Settings
-from service.time_clusters import MOST_CLUSTERS, REACH, Span, cluster, span_of
 from tests.support import (
     Owner,
     TestDatabase,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from service.db import Database, Session, set_up
+from service.database.pool import Database, Session, set_up
 
 FIRST_AFTER_S = 5.0
 """A service that has just started answers first."""

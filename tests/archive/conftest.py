@@ -14,10 +14,10 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from service.archive import command
-from service.archive.chunks import Chunks, open_chunks
-from service.db import REFRESH_AGGREGATES
-from service.prepare import Prepared
+from service.commands.archive import command
+from service.commands.archive.chunks import Chunks, open_chunks
+from service.database.pool import REFRESH_AGGREGATES
+from service.startup import Prepared
 from tests.energy_world import AGGREGATES
 from tests.support import TestDatabase, run_migrated_database
 

@@ -18,11 +18,11 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
-from service.archive import manifest as manifests
-from service.archive import run
-from service.archive.chunks import Chunks
-from service.archive.manifest import Chunk
-from service.archive.run import archive_chunk
+from service.commands.archive import manifest as manifests
+from service.commands.archive import run
+from service.commands.archive.chunks import Chunks
+from service.commands.archive.manifest import Chunk
+from service.commands.archive.run import archive_chunk
 from tests.archive.conftest import DAY, HISTORY, OLD, TODAY, Archive, archive_on, opened
 from tests.processes import ENERGY, PLAIN
 from tests.support import TestDatabase
@@ -288,7 +288,7 @@ def test_a_login_that_may_not_act_as_the_owner_is_told_so(archive: Archive, monk
         with archive_on(TestDatabase("server", archive.database.url), archive.place, monkeypatch) as same:
             monkeypatch.setattr(same, "database", None)
             prepared = run_as(url)
-            monkeypatch.setattr("service.archive.command.prepared_database", prepared)
+            monkeypatch.setattr("service.commands.archive.command.prepared_database", prepared)
             result = same("run", status=1)
             assert "may act as energy_owner" in str(result.exception)
     finally:
@@ -298,7 +298,7 @@ def test_a_login_that_may_not_act_as_the_owner_is_told_so(archive: Archive, monk
 def run_as(url: str) -> Any:
     import contextlib  # noqa: PLC0415
 
-    from service.prepare import Prepared  # noqa: PLC0415
+    from service.startup import Prepared  # noqa: PLC0415
 
     return lambda *_: contextlib.nullcontext(Prepared(url, "test", None))
 

@@ -6,7 +6,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from service.archive.places import open_place
+from service.commands.archive.places import open_place
 from service.errors import StartupError
 from tests.archive.conftest import DAY, OLD, Archive, archive_on
 

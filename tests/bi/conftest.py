@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
-from service.migrate import migrate
+from service.database.migrate import migrate
 from tests.energy_world import AGGREGATES, EnergyDatabase
 from tests.oracle.records import Device, Link, Profile, Reading
 from tests.processes import run

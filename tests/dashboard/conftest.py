@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
-from service.db import Database
+from service.database.pool import Database
 from service.embedded.install import ensure_charts
 from service.settings import Settings
 from tests.dashboard.browser import find_chromium

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from service import dashboard
-from service.dashboard import ASSETS
-from service.db import Database
+from service.database.pool import Database
 from service.embedded import install
+from service.http.routes import dashboard
+from service.http.routes.dashboard import ASSETS
 from service.settings import Settings
 from tests.support import Api, assert_problem, served
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 
-from service.demo.fleet import FAILING, HOT, DemoFleet
-from service.simulate.fleet import DAY_S
+from service.commands.demo.fleet import FAILING, HOT, DemoFleet
+from service.commands.simulate.fleet import DAY_S
 from tests.processes import free_port
 
 START = 1_767_225_600

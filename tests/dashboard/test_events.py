@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 
-from service import events
-from service.app import create_app
-from service.db import Database
+from service.database.pool import Database
+from service.http.app import create_app
+from service.http.routes import events
 from service.settings import Settings
 from tests.support import Api, Owner, assert_problem, meter_reading, new_pair, now, serving
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from service.app import create_app
-from service.db import Database
-from service.events import Pulses
+from service.database.pool import Database
+from service.http.app import create_app
+from service.http.routes.events import Pulses
 from service.settings import Settings
 from tests.dashboard.world import HOUR, current_hour, send_pair
 from tests.http.test_auth import REQUIRED, token

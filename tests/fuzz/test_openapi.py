@@ -22,8 +22,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from service.app import create_app
 from service.errors import OUTCOMES, PROBLEM_MEDIA_TYPE, PROBLEMS
+from service.http.app import create_app
 from service.settings import Settings
 from tests.fuzz.support import PROOF, beside, fuzzing, time_limit
 from tests.support import NOW, Api, meter_reading, rfc3339, vehicle_reading

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
-from service import auth
-from service.app import create_app
-from service.db import Database
-from service.gate import is_public
+from service.database.pool import Database
+from service.http import authentication
+from service.http.app import create_app
+from service.http.middleware import is_public
 from service.settings import Settings
 from tests.support import (
     YESTERDAY,
@@ -101,7 +101,7 @@ async def test_a_wrong_id_is_compared_with_a_secret_as_a_right_one_is(
         compared.append((len(one), len(other)))
         return False
 
-    monkeypatch.setattr(auth, "compare_digest", compare)
+    monkeypatch.setattr(authentication, "compare_digest", compare)
     key = await token(owner, "admin")
     for asked in (key, f"ek_{'1' * 20}.{key.partition('.')[2]}"):
         assert (await ask(guarded, asked, "GET", "/v1/analytics/fleet")).status_code == 401
@@ -281,7 +281,7 @@ class Counting:
         self.away = False
 
     async def ingest(self, query: str, rows: list):
-        self.asked += query == auth.GET_API_KEYS
+        self.asked += query == authentication.GET_API_KEYS
         if self.away:
             raise ConnectionRefusedError("away")
         return await self.database.ingest(query, rows)
@@ -294,7 +294,7 @@ class Counting:
 
 async def test_a_key_is_looked_up_once_whether_it_exists_or_not(database: Database, owner: Owner) -> None:
     counting = Counting(database)
-    keys = auth.Keys(lambda: counting, REQUIRED)
+    keys = authentication.Keys(lambda: counting, REQUIRED)
     key = (await token(owner, "read")).encode()
     for _ in range(50):
         assert (await keys.authenticate(b"Bearer " + key)).scope == "read"
@@ -312,10 +312,10 @@ async def test_a_key_is_looked_up_once_whether_it_exists_or_not(database: Databa
 async def test_what_is_remembered_is_bounded_and_bad_keys_do_not_push_out_good_ones(
     database: Database, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "MOST_KEYS", 3)
-    monkeypatch.setattr(auth, "MOST_UNKNOWN", 5)
+    monkeypatch.setattr(authentication, "MOST_KEYS", 3)
+    monkeypatch.setattr(authentication, "MOST_UNKNOWN", 5)
     counting = Counting(database)
-    keys = auth.Keys(lambda: counting, REQUIRED)
+    keys = authentication.Keys(lambda: counting, REQUIRED)
     good = [(await token(owner, "read")).encode() for _ in range(3)]
     for key in good:
         await keys.authenticate(b"Bearer " + key)
@@ -355,7 +355,7 @@ async def test_what_was_looked_up_before_a_change_is_not_remembered_after_it(dat
 
     key = await token(owner, "read")
     slow = Slow(database)
-    keys = auth.Keys(lambda: slow, REQUIRED)
+    keys = authentication.Keys(lambda: slow, REQUIRED)
     await keys.authenticate(f"Bearer {key}".encode())
     keys._database = lambda: database
     with pytest.raises(Exception, match="unauthorized"):
@@ -399,7 +399,7 @@ async def test_without_required_keys_a_key_is_not_even_looked_at(api: Api) -> No
 
 @pytest.mark.concurrent
 async def test_a_flood_of_bad_keys_takes_two_connections_at_most(database: Database, owner: Owner) -> None:
-    keys = auth.Keys(lambda: database, REQUIRED)
+    keys = authentication.Keys(lambda: database, REQUIRED)
 
     async def knock(number: int) -> None:
         with pytest.raises(Exception, match="unauthorized"):
@@ -427,7 +427,7 @@ async def last_used(owner: Owner, key: str) -> datetime | None:
 async def test_when_a_key_was_last_used_is_known(
     database: Database, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "REPORT_S", 0.3)
+    monkeypatch.setattr(authentication, "REPORT_S", 0.3)
     used, unused = [await token(owner, "read") for _ in range(2)]
     revision = await owner.fetchval("SELECT revision FROM telemetry.api_key_revision")
     async with served(database, REQUIRED) as api:
@@ -438,8 +438,8 @@ async def test_when_a_key_was_last_used_is_known(
         first = await told(owner, used, after=began)
         # a report that fails is told with the next
         with monkeypatch.context() as patch:
-            patch.setattr(auth, "RECORD_USE", "SELECT pg_terminate_backend(0), 1 / 0, $1::text[]")
-            patch.setattr(auth, "is_retryable", lambda error: True)
+            patch.setattr(authentication, "RECORD_USE", "SELECT pg_terminate_backend(0), 1 / 0, $1::text[]")
+            patch.setattr(authentication, "is_retryable", lambda error: True)
             await ask(api, used, "GET", "/v1/analytics/fleet")
             await asyncio.sleep(0.6)
         other = await token(owner, "read")

@@ -8,8 +8,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.db import Database
-from service.readings import METER
+from service.database.pool import Database
+from service.readings.model import METER
 from tests.support import NOW, YESTERDAY, Api, Owner, Pair, assert_problem, meter_reading, new_pair, vehicle_reading
 
 MINUTE = timedelta(minutes=1)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from service.windows import encode_cursor
+from service.http.parameters import encode_cursor
 from tests.support import NOW, Api, assert_problem, new_pair, rfc3339
 
 # a time that no other test uses

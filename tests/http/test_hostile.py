@@ -7,8 +7,8 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
-from service.app import create_app
 from service.errors import OUTCOMES, PROBLEMS
+from service.http.app import create_app
 from service.settings import Settings
 from tests.support import Api, Owner, meter_reading, vehicle_reading
 

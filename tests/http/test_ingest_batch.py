@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.db import Database
+from service.database.pool import Database
 from service.settings import Settings
 from tests.support import (
     NOW,

@@ -11,10 +11,10 @@ from http import HTTPStatus
 import httpx
 import pytest
 
-from service import protocol
-from service.db import Database
-from service.limits import Addresses, Bucket
-from service.requests import REQUEST_ID
+from service.database.pool import Database
+from service.http import connection
+from service.http.rate_limit import Addresses, Bucket
+from service.observability.request_id import REQUEST_ID
 from service.settings import Settings
 from tests.http.test_auth import ask, token
 from tests.support import Api, Owner, assert_problem, meter_reading, new_pair, served
@@ -30,7 +30,7 @@ def test_a_bucket_gives_two_seconds_worth_at_once_and_then_its_rate() -> None:
 
 
 def test_addresses_are_told_apart_and_their_number_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.limits.MOST_ADDRESSES", 3)
+    monkeypatch.setattr("service.http.rate_limit.MOST_ADDRESSES", 3)
     addresses = Addresses(1)
     assert [addresses.take("a", 1.0) == 0 for _ in range(3)] == [True, True, False]
     assert addresses.take("b", 1.0) == 0
@@ -150,8 +150,8 @@ async def test_a_long_body_does_not_count_as_headers(api: Api) -> None:
 async def test_a_slow_client_is_hung_up_on(
     api: Api, monkeypatch: pytest.MonkeyPatch, sent: bytes, late: str | None
 ) -> None:
-    monkeypatch.setattr(protocol, "HEADER_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(protocol, "BODY_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(connection, "HEADER_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(connection, "BODY_TIMEOUT_S", 0.5)
     async with connected(api) as (reader, writer):
         writer.write(sent)
         if late:
@@ -163,7 +163,7 @@ async def test_a_slow_client_is_hung_up_on(
 
 
 async def test_a_client_that_drips_its_headers_is_no_better(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEADER_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(connection, "HEADER_TIMEOUT_S", 0.5)
     async with connected(api) as (reader, writer):
         reading = asyncio.create_task(status_line(reader))
         for byte in b"GET /health/live HTTP/1.1\r\nX-Slow: " + b"a" * 100:
@@ -177,7 +177,7 @@ async def test_a_client_that_drips_its_headers_is_no_better(api: Api, monkeypatc
 async def test_connections_beyond_the_most_are_turned_away_and_the_others_served(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(connection, "MOST_CONNECTIONS", 3)
     async with served(database, Settings()) as api:
         assert (await api.http.get("/health/live")).status_code == 200
         async with contextlib.AsyncExitStack() as stack:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.db import Database
-from service.links import LINK_VEHICLE
+from service.database.pool import Database
+from service.http.routes.links import LINK_VEHICLE
 from tests.support import YESTERDAY, Api, Owner, Pair, assert_problem, new_pair, rfc3339
 
 MINUTE = timedelta(minutes=1)

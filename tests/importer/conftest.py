@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from service.db import open_connection
-from service.importer.command import EMBEDDED_CHUNK_ROWS
-from service.importer.load import Progress, Target, import_file
-from service.importer.mapping import Options
+from service.commands.importer.command import EMBEDDED_CHUNK_ROWS
+from service.commands.importer.load import Progress, Target, import_file
+from service.commands.importer.mapping import Options
+from service.database.pool import open_connection
 from tests.support import TestDatabase
 
 

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from service.commands.importer.rows import LONGEST_LINE
+from service.commands.importer.values import Times
 from service.errors import Problem, StartupError
-from service.importer.rows import LONGEST_LINE
-from service.importer.values import Times
 from tests.importer.conftest import Import
 from tests.support import YESTERDAY, Owner, Pair, rfc3339
 

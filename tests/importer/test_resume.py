@@ -13,10 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from service.commands.importer.load import Progress
+from service.commands.importer.mapping import Options
+from service.commands.importer.refused import RefusedFile
 from service.errors import StartupError
-from service.importer.load import Progress
-from service.importer.mapping import Options
-from service.importer.refused import RefusedFile
 from tests.importer.conftest import Import, opened
 from tests.support import YESTERDAY, Owner, Pair, TestDatabase, rfc3339
 

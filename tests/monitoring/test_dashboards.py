@@ -15,9 +15,9 @@ import jsonschema_rs
 import pytest
 from prometheus_client import Metric
 
-from service.metrics import REGISTRY
-from service.metrics_route import DATABASE_METRICS
-from service.migrate import migrate
+from service.database.migrate import migrate
+from service.http.routes.metrics import DATABASE_METRICS
+from service.observability.metrics import REGISTRY
 from tests.monitoring.files import DASHBOARDS, RULES, RUNBOOK, matchers, targets, yaml_of
 from tests.processes import assert_one_plain_line, run
 

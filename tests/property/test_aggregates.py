@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from service.migrate import migrate
+from service.database.migrate import migrate
 from tests.energy_world import (
     AGGREGATES,
     EnergyDatabase,

@@ -6,10 +6,10 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batches import decode_batch
 from service.errors import OUTCOMES, Problem
-from service.readings import METER
-from service.refusals import elements
+from service.readings.batch import decode_batch
+from service.readings.decode_errors import elements
+from service.readings.model import METER
 from tests.property.test_readings import JSON_VALUES
 
 READING = b'{"meterId":"M1","kwhConsumedAc":1,"voltage":2,"timestamp":"2026-02-08T18:00:00Z"}'

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.migrate import migrate
+from service.database.migrate import migrate
 from tests.energy_world import (
     EnergyDatabase,
     assert_aggregates,

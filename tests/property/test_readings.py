@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import OUTCOMES, Problem
-from service.readings import METER, VEHICLE, MeterReading, stream_of
+from service.readings.model import METER, VEHICLE, MeterReading, stream_of
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.simulate.feed import LATE_BY, Faults, Item, break_reading, feed
-from service.simulate.fleet import DAY_S, KNEE_SOC, WARMING_K, Fleet, Measured
+from service.commands.simulate.feed import LATE_BY, Faults, Item, break_reading, feed
+from service.commands.simulate.fleet import DAY_S, KNEE_SOC, WARMING_K, Fleet, Measured
 
 MIDNIGHT = 1_764_028_800
 DAY = DAY_S // 60

@@ -13,12 +13,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from service.simulate import drive
-from service.simulate.check import compare, expect
-from service.simulate.drive import Driver, Pace
-from service.simulate.feed import Faults, Item, feed
-from service.simulate.fleet import Fleet
-from service.simulate.tally import Tally
+from service.commands.simulate import drive
+from service.commands.simulate.check import compare, expect
+from service.commands.simulate.drive import Driver, Pace
+from service.commands.simulate.feed import Faults, Item, feed
+from service.commands.simulate.fleet import Fleet
+from service.commands.simulate.tally import Tally
 from tests.processes import ELSEWHERE, ENERGY, PLAIN, run, running
 from tests.support import NOW, Api, new_pair
 

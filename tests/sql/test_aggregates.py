@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from service.migrate import set_time_zone
+from service.database.migrate import set_time_zone
 from tests.energy_world import AGGREGATES, EnergyDatabase
 from tests.oracle.records import Reading
 from tests.support import TestDatabase, run_migrated_database

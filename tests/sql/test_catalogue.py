@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from service.db import Database, open_database
-from service.schema import CODE_SCHEMAS, SQL_DIR
+from service.database.migrations import CODE_SCHEMAS, SQL_DIR
+from service.database.pool import Database, open_database
 from tests.support import Owner, TestDatabase
 
 SCHEMAS = "('telemetry', 'api', 'bi', 'ops')"

@@ -9,9 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.db import Database, open_database
-from service.ingest import INGEST_REFUSED
-from service.readings import METER, VEHICLE
+from service.database.pool import Database, open_database
+from service.http.routes.ingest import INGEST_REFUSED
+from service.readings.model import METER, VEHICLE
 from tests.support import NOW, YESTERDAY, Api, Owner, Pair, TestDatabase, new_pair
 
 MINUTE = timedelta(minutes=1)

@@ -11,10 +11,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from service.database.migrate import migrate
+from service.database.migrations import CODE_SCHEMAS, NEWEST_MIGRATION, SQL_DIR, check_applied, known_migrations
+from service.database.server import Server, inspect_server
 from service.errors import StartupError
-from service.inspection import Server, inspect_server
-from service.migrate import migrate
-from service.schema import CODE_SCHEMAS, NEWEST_MIGRATION, SQL_DIR, check_applied, known_migrations
 from tests.support import ROOT, Owner, TestDatabase
 
 CATALOGUE = """

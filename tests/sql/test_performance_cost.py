@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from service.db import Database
-from service.readings import METER, VEHICLE
+from service.database.pool import Database
+from service.readings.model import METER, VEHICLE
 from tests.support import NOW, Owner, Pair
 
 END = NOW.replace(hour=0, minute=0)

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from service.migrate import migrate, set_time_zone
+from service.database.migrate import migrate, set_time_zone
 from tests.energy_world import EnergyDatabase
 from tests.oracle.records import Reading
 from tests.support import TestDatabase, run_migrated_database
@@ -483,9 +483,9 @@ def test_a_row_that_would_lose_data_neither_fails_a_migration_nor_rejects_readin
         connection.execute("ALTER TABLE ops.policy DISABLE TRIGGER policies_lose_nothing")
         update(connection, METER, "drop_after", "1 day")
         connection.execute("ALTER TABLE ops.policy ENABLE TRIGGER policies_lose_nothing")
-    with caplog.at_level(logging.WARNING, "service.migrate"):
+    with caplog.at_level(logging.WARNING, "service.database.migrate"):
         assert migrate(migrated_database.url) == []
-    [warning] = [record.getMessage() for record in caplog.records if record.name == "service.migrate"]
+    [warning] = [record.getMessage() for record in caplog.records if record.name == "service.database.migrate"]
     assert warning.startswith(f"policies are not applied: drop_after of {METER}: 1 day is less than ")
     assert f"of {METER} to 1 day or less" in warning
     with psycopg.connect(migrated_database.url, autocommit=True) as connection:

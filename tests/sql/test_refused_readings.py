@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from service.db import Database
-from service.ingest import INGEST_REFUSED
-from service.readings import METER
-from service.rejected import LIST, SETTLE, replay
+from service.commands.rejected import LIST, SETTLE, replay
+from service.database.pool import Database
+from service.http.routes.ingest import INGEST_REFUSED
+from service.readings.model import METER
 from tests.support import YESTERDAY, Owner, Pair, meter_reading, new_pair
 
 KEPT = 10_000
@@ -147,7 +147,7 @@ async def test_a_replay_stores_what_is_right_now_and_keeps_the_rest_with_the_new
 async def test_a_replay_goes_through_every_page_once(
     database: Database, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.rejected.PAGE", 7)
+    monkeypatch.setattr("service.commands.rejected.PAGE", 7)
     source = new_pair().meter
     rows = [("no id!", YESTERDAY, 1.0, 230.0, source)] * 30
     await database.write_rows(METER.ingest, rows)

@@ -9,9 +9,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from service.database.migrate import migrate
+from service.database.migrations import SQL_DIR
 from service.errors import StartupError
-from service.migrate import migrate
-from service.schema import SQL_DIR
 from tests.processes import running
 from tests.support import TestDatabase
 

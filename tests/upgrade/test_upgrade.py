@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from service.migrate import migrate
-from service.schema import CODE_SCHEMAS, SQL_DIR, known_migrations
+from service.database.migrate import migrate
+from service.database.migrations import CODE_SCHEMAS, SQL_DIR, known_migrations
 from tests.support import TestDatabase
 
 FOLDER = Path(__file__).parent

@@ -1,0 +1,1 @@
+"""The commands of `energy`, one module or package each."""

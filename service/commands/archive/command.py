@@ -1,0 +1,259 @@
+"""`energy archive run | list | verify | restore`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+import msgspec
+import psycopg
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+from service.commands.archive.chunks import Chunks, open_chunks
+from service.commands.archive.manifest import STREAMS, Manifest
+from service.commands.archive.places import Place, open_place
+from service.commands.archive.report import Report
+from service.commands.archive.restore import restore_chunk
+from service.commands.archive.run import ArchiveFault, archive_chunk
+from service.commands.archive.verify import Span, find_archives
+from service.commands.archive.verify import verify as verify_archive
+from service.errors import StartupError
+from service.settings import Settings, check_archive, load_settings
+from service.startup import prepared_database
+
+WIDTH = 300
+"""Of a line, where it goes to a file or another command."""
+
+
+class _Moment(click.ParamType[datetime]):
+    """A day (of UTC), or a time with an offset."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            moment = datetime.fromisoformat(value)
+            if len(value) == len("2024-02-01"):
+                return moment.replace(tzinfo=UTC)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self.fail(f"{value!r} is neither a day (2024-02-01) nor a time with an offset (2024-02-01T12:00:00Z)")
+        return moment
+
+
+def _span(required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options that say which chunks are meant."""
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        for option in (
+            click.option("--to", "end", type=_Moment(), required=required, help="Up to this day, itself not included."),
+            click.option("--from", "start", type=_Moment(), required=required, help="From this day on."),
+            click.option("--stream", type=click.Choice(STREAMS), help="Only of this kind."),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+_archive_option = click.option(
+    "--archive",
+    "archive_",
+    metavar="PLACE",
+    help="Where archives lie, a folder or s3://bucket/prefix; ENERGY_ARCHIVE unless given.",
+)
+
+
+@click.group("archive")
+def archive() -> None:
+    """Old readings as Parquet, in a folder or in S3, before retention drops them; and back again.
+
+    Which histories are archived, ops.policy says: SELECT ops.set_policy('telemetry.meter_telemetry_history', 'archive',
+    'true'), then SELECT * FROM ops.apply_policies(). The login of DATABASE_URL must be one that may act as
+    energy_owner, as that of `energy migrate`.
+    """
+
+
+@archive.command("run")
+@_archive_option
+@click.option("--drop", is_flag=True, help="Then drop at once what retention's job would within the hour.")
+@click.option("--every", type=click.IntRange(1, 720), metavar="HOURS", help="Do so again and again, until stopped.")
+def run_command(archive_: str | None, drop: bool, every: int | None) -> None:
+    """Archive every chunk that is due to be dropped: write it, read it back, compare, and only then let it go.
+
+    Whole chunks, oldest first. Interrupted or killed, the same command goes on with the chunk it was at. Exit status 1
+    where a chunk could not be archived; it stays, and the others are.
+    """
+    settings, place = _destination(archive_)
+    if every is None:
+        sys.exit(0 if _run(settings, place(), drop) else 1)
+    if not settings.database_url:
+        raise StartupError("--every needs DATABASE_URL: the embedded database would be in use all the time")
+    while True:
+        try:
+            _run(settings, place(), drop)
+        except StartupError as error:
+            print(f"energy: {error}; again in {every} h", file=sys.stderr, flush=True)
+        time.sleep(every * 3600)
+
+
+def _run(settings: Settings, place: Place, drop: bool) -> bool:
+    """One round; whether every chunk that is due is archived."""
+    with _opened(settings, alone=True) as chunks:
+        chunks.guard()
+        if not chunks.archived_streams():
+            print("nothing is archived: ops.policy has archive on for no history")
+            return True
+        due = chunks.due()
+        faults = 0
+        with Report(len(due)) as report:
+            for chunk in due:
+                report.begin(str(chunk))
+                try:
+                    manifest = archive_chunk(chunks, place, chunk, report.show)
+                except ArchiveFault as fault:
+                    faults += 1
+                    print(f"energy: {fault}", file=sys.stderr, flush=True)
+                    continue
+                report.end(manifest.readings, f"{chunk}: {manifest.readings:,} rows, {_size(manifest)}")
+        print(report.summary("archived") if due else "nothing is due", flush=True)
+        if drop:
+            chunks.drop()
+        return not faults
+
+
+@archive.command("list")
+@_span(required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def list_command(as_json: bool, **span: Any) -> None:
+    """Print the chunks of which the database knows a verified copy, oldest first."""
+    with _opened(load_settings(), alone=False) as chunks:
+        meant = Span(**span)
+        records = [record for record in chunks.records() if meant.has(record.chunk)]
+    if as_json:
+        for record in records:
+            sys.stdout.write(msgspec.json.encode(record._asdict()).decode() + "\n")
+        return
+    table = Table("chunk", "readings", "verified", "dropped", "kept until", "file", box=None, header_style="bold")
+    for record in records:
+        moments = (record.verified_at, record.dropped_at, record.keep_until)
+        times = [moment.strftime("%Y-%m-%d %H:%M") if moment else "" for moment in moments]
+        table.add_row(str(record.chunk), f"{record.readings:,}", *times, record.location)
+    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    console.print(table if records else "nothing archived")
+
+
+@archive.command("verify")
+@_archive_option
+@_span(required=False)
+def verify_command(archive_: str | None, **span: Any) -> None:
+    """Read archives again, and compare them with their manifests and with what the database has recorded.
+
+    Exit status 1 where anything is wrong or missing; each file is named.
+    """
+    settings, place = _destination(archive_)
+    faults: list[str] = []
+    with _opened(settings, alone=False) as chunks:
+        records = chunks.records()
+    at = place()
+    with _plain_faults(), Report(len(found := list(find_archives(at, records, Span(**span))))) as report:
+        for _, _, manifest, record, fault in found:
+            if manifest is None:
+                wrong = [fault]
+            else:
+                report.begin(str(manifest.chunk))
+                wrong = list(verify_archive(at, manifest, record))
+            for line in wrong:
+                print(f"WRONG {line}", flush=True)
+            if manifest and not wrong:
+                report.end(manifest.readings, f"{manifest.chunk}: {manifest.readings:,} rows")
+            faults += wrong
+    print(report.summary("verified"))
+    sys.exit(1 if faults else 0)
+
+
+@archive.command("restore")
+@_archive_option
+@_span(required=True)
+@click.option(
+    "--keep-days",
+    type=click.IntRange(1, 36_500),
+    default=30,
+    show_default=True,
+    help="Retention leaves them alone for so long.",
+)
+def restore_command(archive_: str | None, keep_days: int, **span: Any) -> None:
+    """Bring archived readings back into their history exactly as they were, whole chunks; safe to repeat.
+
+    What is in the history already stays as it is. Works on a database that knows nothing of the archive, too.
+    """
+    settings, place = _destination(archive_)
+    faults = stored = there = 0
+    with _opened(settings, alone=True) as chunks:
+        at = place()
+        until = datetime.now(UTC) + timedelta(days=keep_days)
+        found = list(find_archives(at, chunks.records(), Span(**span)))
+        if not found:
+            raise StartupError("the archive has nothing of these days")
+        archived = chunks.archived_streams()
+        for stream in sorted({stream for stream, *_ in found} - archived):
+            print(
+                f"energy: telemetry.{stream}_telemetry_history is not archived: retention drops what is due regardless",
+                file=sys.stderr,
+            )
+        with Report(len(found)) as report:
+            for _, _, manifest, record, fault in found:
+                try:
+                    if manifest is None:
+                        raise ArchiveFault(fault)
+                    report.begin(str(manifest.chunk))
+                    done = restore_chunk(chunks, at, manifest, record, until, report.show)
+                except ArchiveFault as error:
+                    faults += 1
+                    print(f"energy: {error}", file=sys.stderr, flush=True)
+                    continue
+                stored += done.stored
+                there += done.there
+                report.end(manifest.readings, f"{manifest.chunk}: {done.stored:,} restored, {done.there:,} were there")
+    print(report.summary("restored") + f": {stored:,} restored, {there:,} were there")
+    sys.exit(1 if faults else 0)
+
+
+def _destination(given: str | None) -> tuple[Settings, Callable[[], Place]]:
+    """The settings, and the place they or the option name; it is looked at when it is called for."""
+    settings = load_settings()
+    text = check_archive("--archive", given) or settings.archive
+    if text is None:
+        raise StartupError("there is no place for archives: set ENERGY_ARCHIVE, or give --archive")
+    return settings, lambda: open_place(text, settings.archive_endpoint)
+
+
+@contextlib.contextmanager
+def _opened(settings: Settings, *, alone: bool) -> Iterator[Chunks]:
+    """The chunks of the database that the settings name, and a plain word where it or the archive fails."""
+    with prepared_database(settings) as prepared, open_chunks(prepared, alone=alone) as chunks, _plain_faults():
+        yield chunks
+
+
+@contextlib.contextmanager
+def _plain_faults() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        said = str(error).strip().partition("\n")[0]
+        raise StartupError(f"the database failed ({said}): run it again, nothing is half done") from error
+    except (OSError, pa.ArrowException) as error:
+        said = str(error).partition("\n")[0]
+        raise StartupError(f"the archive failed ({said}): run it again, nothing is half done") from error
+
+
+def _size(manifest: Manifest) -> str:
+    return f"{manifest.bytes / 1048576:,.1f} MiB"

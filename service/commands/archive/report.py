@@ -1,0 +1,53 @@
+"""What archiving says while it works: a bar on a terminal, and a line for each chunk."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from service.commands.progress import progress_bar, rate
+
+
+class Report:
+    """How far a command is, on standard error; what it has done, on standard output."""
+
+    def __init__(self, total: int) -> None:
+        self._bar = progress_bar()
+        self._total = total
+        self._task = self._bar.add_task("", total=float(total), speed="")
+        self._began = time.monotonic()
+        self._chunk_began = self._began
+        self.chunks = 0
+        self.rows = 0
+
+    def __enter__(self) -> Report:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def begin(self, name: str) -> None:
+        """The next chunk."""
+        self._chunk_began = time.monotonic()
+        self._bar.update(self._task, description=name)
+
+    def show(self, done: int, of: int) -> None:
+        """How many rows of the chunk are done."""
+        speed = f"{rate(self.rows + done, time.monotonic() - self._began)} rows/s"
+        self._bar.update(self._task, completed=self.chunks + min(done / of if of else 1.0, 1.0), speed=speed)
+
+    def end(self, rows: int, line: str) -> None:
+        """A chunk is done."""
+        self.chunks += 1
+        self.rows += rows
+        self._bar.update(self._task, completed=float(self.chunks))
+        print(f"{line}; {time.monotonic() - self._chunk_began:.1f} s", flush=True)
+
+    def summary(self, verb: str) -> str:
+        """What was done, of how much, how fast."""
+        seconds = time.monotonic() - self._began
+        speed = f"{seconds:.1f} s, {rate(self.rows, seconds)} rows/s"
+        return f"{verb} {self.chunks} of {self._total} chunks, {self.rows:,} rows; {speed}"

@@ -1,0 +1,51 @@
+"""Chunks out of the archive, back into their history, exactly as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+from service.commands.archive.chunks import Chunks, Record
+from service.commands.archive.manifest import Manifest
+from service.commands.archive.parquet import counted, read
+from service.commands.archive.places import Place
+from service.commands.archive.run import ArchiveFault
+
+
+class Restored(NamedTuple):
+    """How many readings of a chunk were brought back, and how many were there."""
+
+    stored: int
+    there: int
+
+
+def restore_chunk(  # noqa: PLR0913, PLR0917
+    chunks: Chunks,
+    place: Place,
+    manifest: Manifest,
+    record: Record | None,
+    until: datetime,
+    show: Callable[[int, int], None],
+) -> Restored:
+    """Bring the readings of an archive back, and keep retention from them until `until`; twice is as good as once.
+
+    A database that does not know of the archive learns of it. `show` is told the rows that have been read, and of how
+    many.
+
+    Raises:
+        ArchiveFault: the file is not the one that was archived; nothing is restored of it.
+    """
+    address = place.address(manifest.file)
+    try:
+        with place.read(manifest.file) as copy:
+            if copy.sha256 != manifest.sha256 or (record and copy.sha256 != record.sha256):
+                raise ArchiveFault(f"{address} is not the file that was archived: its SHA-256 is {copy.sha256}")
+            with chunks.change():
+                stored = chunks.store(manifest.chunk, counted(read(copy.path), manifest.readings, show))
+                if record is None:
+                    chunks.record(manifest, address)
+                chunks.keep(manifest.chunk, until)
+    except FileNotFoundError:
+        raise ArchiveFault(f"{address} is missing") from None
+    return Restored(stored, manifest.readings - stored)

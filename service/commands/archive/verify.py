@@ -1,0 +1,75 @@
+"""Archives read again, and compared with their manifests and with what the database has recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from service.commands.archive.chunks import Record
+from service.commands.archive.manifest import (
+    STREAMS,
+    Chunk,
+    Manifest,
+    differences,
+    list_manifests,
+    manifest_path,
+    read_manifest,
+)
+from service.commands.archive.places import Place
+
+
+class Span:
+    """Which chunks are meant: of these streams, from one moment up to another (None for any)."""
+
+    def __init__(self, stream: str | None, start: datetime | None, end: datetime | None) -> None:
+        self.streams = (stream,) if stream else STREAMS
+        self._start = start
+        self._end = end
+
+    def has(self, chunk: Chunk) -> bool:
+        """Whether any of a chunk is meant."""
+        return (
+            chunk.stream in self.streams
+            and (self._start is None or chunk.end > self._start)
+            and (self._end is None or chunk.start < self._end)
+        )
+
+
+def find_archives(
+    place: Place, records: Sequence[Record], span: Span
+) -> Iterator[tuple[str, datetime, Manifest | None, Record | None, str]]:
+    """Stream and start of every chunk that has a manifest or a record, oldest first, with both, and what is wrong.
+
+    A manifest that cannot be read is None, and what is wrong says why.
+    """
+    known = {(record.stream, record.range_start): record for record in records if record.stream in span.streams}
+    found = {(stream, start) for stream in span.streams for start in list_manifests(place, stream)}
+    for stream, start in sorted(known.keys() | found, key=lambda key: (key[1], key[0])):
+        record, manifest, fault = known.get((stream, start)), None, ""
+        if (stream, start) in found:
+            try:
+                manifest = read_manifest(place, stream, start)
+            except ValueError as error:
+                fault = f"{place.address(manifest_path(stream, start))}: {error}"
+        elif record:
+            fault = f"{place.address(record.chunk.manifest_path)} is missing (recorded: {record.location})"
+        chunk = manifest.chunk if manifest else record.chunk if record else Chunk(stream, start, start)
+        if span.has(chunk) or chunk.start == chunk.end:
+            yield stream, start, manifest, record, fault
+
+
+def verify(place: Place, manifest: Manifest, record: Record | None) -> Iterator[str]:
+    """What is wrong with an archive; each file is named. All of the file is read."""
+    address = place.address(manifest.file)
+    try:
+        with place.read(manifest.file) as copy:
+            yield from (f"{address}: {fault}" for fault in differences(manifest, copy))
+    except FileNotFoundError:
+        yield f"{address} is missing"
+    if record:
+        recorded = (record.range_end, record.readings, record.fingerprint, record.sha256)
+        written = (manifest.range_end, manifest.readings, manifest.fingerprint, manifest.sha256)
+        names = ("range end", "readings", "fingerprint", "SHA-256")
+        for name, ours, theirs in zip(names, recorded, written, strict=True):
+            if ours != theirs:
+                yield f"{place.address(manifest.chunk.manifest_path)}: {name} {theirs}, the database recorded {ours}"

@@ -1,0 +1,48 @@
+"""The fleet of the demonstration: small, and with something wrong of every kind that the dashboard can show."""
+
+from __future__ import annotations
+
+from service.commands.simulate.fleet import DAY_S, Fleet, Measured
+
+VEHICLES = 20
+SEED = 7
+FAULTY = {4: 0.74, 11: 0.78}
+"""Vehicle -> efficiency of its charger, from the beginning."""
+FAILING = 7
+"""The vehicle whose charger gets worse from day to day."""
+HOT = 14
+"""The vehicle whose battery runs hot while it charges."""
+SWAPPED = 2
+"""The vehicle whose meter was another for the first days."""
+SWAPPED_AFTER_S = 5 * DAY_S
+OLD_METER = "M-old-2"
+SILENT = 5
+"""The vehicle whose meter fell silent some hours ago."""
+SILENT_S = 7 * 3600
+
+_FAILS_IN_S = 14 * DAY_S
+
+
+class DemoFleet(Fleet):
+    """A fleet in which it is known which vehicle has what."""
+
+    def __init__(self, start: int, interval: int) -> None:
+        super().__init__(VEHICLES, SEED, faulty=0, start=start, interval=interval)
+        self._began = start
+        for vehicle, efficiency in FAULTY.items():
+            self._efficiency[vehicle] = efficiency
+
+    def measure(self, vehicle: int, tick: int) -> Measured:
+        """Interval number `tick` of a vehicle."""
+        if vehicle == FAILING:
+            share = min(1.0, (self.start + tick * self.interval - self._began) / _FAILS_IN_S)
+            self._efficiency[vehicle] = 0.94 - 0.17 * share * share
+        measured = super().measure(vehicle, tick)
+        if vehicle == HOT and measured.kwh_dc > 0:
+            return measured._replace(battery_temp=measured.battery_temp + 21)
+        return measured
+
+
+def meter_of(vehicle: int, since_start_s: float) -> str:
+    """The id of the meter that a vehicle has, so long after the first reading."""
+    return OLD_METER if vehicle == SWAPPED and since_start_s < SWAPPED_AFTER_S else f"M{vehicle:06d}"

@@ -1,0 +1,101 @@
+"""Two weeks of the demonstration's fleet, into the database through the functions that ingest calls.
+
+The first run notes when the fleet began; the next ones make the same fleet again and store what has passed since.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from service.commands.demo.fleet import OLD_METER, SILENT, SILENT_S, SWAPPED, SWAPPED_AFTER_S, DemoFleet, meter_of
+from service.commands.simulate.fleet import DAY_S
+from service.database.pool import REFRESH_AGGREGATES, AnyConnection, open_connection
+from service.readings.model import METER, VEHICLE
+
+INTERVAL_S = 300
+BATCH = 5000
+SOURCE = "demo"
+
+_Rows = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
+
+
+def first_time(data_dir: Path, days: int) -> int:
+    """When the fleet of this folder began, Unix time: a midnight `days` before its first run."""
+    note = data_dir / "demo-start"
+    if not note.exists():
+        note.write_text(str(int(time.time()) // DAY_S * DAY_S - days * DAY_S))
+    return int(note.read_text())
+
+
+async def fill(url: str, fleet: DemoFleet) -> int:
+    """Store what the fleet measured until now and the database does not have; returns how many readings."""
+    began = fleet.start
+    stored = 0
+    async with open_connection(url) as connection:
+        newest = await _as_owner(connection, "SELECT max(recorded_at) FROM telemetry.vehicle_current_status")
+        known = newest[0][0].timestamp() if newest[0][0] else 0.0
+        for meters, vehicles in _readings(fleet, began, known):
+            await connection.fetch(METER.ingest, meters)
+            await connection.fetch(VEHICLE.ingest, vehicles)
+            stored += len(meters) + len(vehicles)
+        if not known:
+            start = datetime.fromtimestamp(began, UTC)
+            swapped = datetime.fromtimestamp(began + SWAPPED_AFTER_S, UTC)
+            vehicle = f"V{SWAPPED:06d}"
+            await connection.execute("SELECT api.link_vehicle($1, $2, $3)", vehicle, OLD_METER, start)
+            await connection.execute("SELECT api.unlink_vehicle($1, $2)", vehicle, swapped)
+            await connection.execute("SELECT api.set_device_profile('meter', $1, p_retired => TRUE)", OLD_METER)
+        await _refuse_some(connection)
+        for refresh in REFRESH_AGGREGATES:
+            await _as_owner(connection, refresh)
+    return stored
+
+
+def _readings(fleet: DemoFleet, began: int, known: float) -> Iterator[_Rows]:
+    """The rows of both kinds after `known`, some thousand at a time; the fleet lives through what is known, too."""
+    now = time.time()
+    silent_from = known if known else now - SILENT_S
+    meters: list[tuple[Any, ...]] = []
+    vehicles: list[tuple[Any, ...]] = []
+    for tick in range(int((now - began) // INTERVAL_S) + 1):
+        for vehicle in range(fleet.vehicles):
+            # as a device that has its own second of the interval
+            stamp = began + tick * INTERVAL_S + vehicle * INTERVAL_S // fleet.vehicles
+            measured = fleet.measure(vehicle, tick)
+            if not known < stamp <= now:
+                continue
+            at = datetime.fromtimestamp(stamp, UTC)
+            if vehicle != SILENT or stamp < silent_from:
+                meter = meter_of(vehicle, stamp - began)
+                meters.append((meter, at, measured.kwh_ac, round(measured.voltage, 1), SOURCE))
+            soc, temperature = round(measured.soc, 2), round(measured.battery_temp, 1)
+            vehicles.append((f"V{vehicle:06d}", at, soc, measured.kwh_dc, temperature, SOURCE))
+        if len(vehicles) >= BATCH:
+            yield meters, vehicles
+            meters, vehicles = [], []
+    if vehicles:
+        yield meters, vehicles
+
+
+async def _refuse_some(connection: AnyConnection) -> None:
+    """Readings that are refused, as every fleet has some."""
+    now = datetime.now(UTC)
+    never_set = datetime(1970, 1, 1, tzinfo=UTC)
+    meters = [(f"M{number % 20:06d}", now, 0.1, 2300.0, SOURCE) for number in range(14)]
+    meters += [("M000005", never_set, 0.1, 231.0, SOURCE)] * 6
+    vehicles: list[tuple[Any, ...]] = [("V000009", now, 130.0, 0.0, 21.0, SOURCE)] * 5
+    vehicles += [("V 12", now, 80.0, 0.0, 21.0, SOURCE)] * 2
+    await connection.fetch(METER.ingest, meters)
+    await connection.fetch(VEHICLE.ingest, vehicles)
+
+
+async def _as_owner(connection: AnyConnection, query: str) -> list[Any]:
+    await connection.execute("RESET ROLE; SET ROLE energy_owner")
+    try:
+        return await connection.fetch(query)
+    finally:
+        await connection.execute("SET ROLE energy_service")

@@ -1,0 +1,79 @@
+"""`energy doctor`: what there is, and what is wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+
+from service.database.migrations import NEWEST_MIGRATION, check_applied, known_migrations
+from service.database.pool import describe_url
+from service.database.server import inspect_server
+from service.embedded import InUseError, run_embedded
+from service.errors import StartupError
+from service.settings import Settings, variable_of
+
+
+def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
+    """Look at settings and database, changing nothing.
+
+    Returns:
+        Facts, as pairs of name and value, and faults, each a sentence that says what to do.
+    """
+    facts = [
+        ("setting", f"{variable_of(name)}={_shown(value)}") for name, value in dataclasses.asdict(settings).items()
+    ]
+    faults: list[str] = []
+    try:
+        known = known_migrations()
+    except StartupError as error:
+        return facts, [str(error)]
+    try:
+        if settings.database_url:
+            facts.insert(0, ("database", f"server at {describe_url(settings.database_url)}"))
+            server = asyncio.run(inspect_server(settings.database_url))
+        elif not (settings.data_dir / "pgdata").exists():
+            facts.insert(
+                0, ("database", f"embedded, not yet made (in {settings.data_dir} by the first `energy serve`)")
+            )
+            return facts, faults
+        else:
+            facts.insert(0, ("database", f"embedded, in {settings.data_dir}"))
+            with run_embedded(settings.data_dir, patience_s=1) as embedded:
+                server = asyncio.run(inspect_server(embedded.url))
+    except InUseError:
+        facts.append(("note", "a running service uses the embedded database: its /health/ready says how it is"))
+        return facts, faults
+    except StartupError as error:
+        return facts, [str(error)]
+
+    facts[1:1] = [
+        ("PostgreSQL", server.postgresql),
+        ("TimescaleDB", f"{server.timescaledb or 'none'} ({server.edition})"),
+        ("schema", f"{server.schema_version or 'none'} (this version: {NEWEST_MIGRATION})"),
+        ("time zone", server.time_zone or "none yet"),
+    ]
+    if fault := server.fault():
+        faults.append(fault)
+    if server.schema_version is None or server.schema_version < NEWEST_MIGRATION:
+        faults.append("the schema is behind this version, or hidden from this login: run `energy migrate`")
+    elif server.migrations:  # which the service's login may not see
+        facts.insert(5, ("migrations", f"{len(server.migrations)} applied, {len(known)} known"))
+        try:
+            check_applied(known, server.migrations)
+        except StartupError as error:
+            faults.append(str(error))
+    facts += [(topic, finding) for topic, finding, is_fault in server.findings if not is_fault]
+    faults += [f"{topic}: {finding}" for topic, finding, is_fault in server.findings if is_fault]
+    if settings.timezone and server.time_zone and settings.timezone != server.time_zone:
+        faults.append(
+            f"ENERGY_TIMEZONE is {settings.timezone}, but the daily aggregates have the days of {server.time_zone}: "
+            "`energy time-zone` makes them anew"
+        )
+    return facts, faults
+
+
+def _shown(value: object) -> str:
+    """A setting without the password it may hold."""
+    text = "" if value is None else str(value)
+    return re.sub(r"((?<=[?&])password=)[^&]*", r"\1***", re.sub(r"(//[^:/@]*:)[^@]*@", r"\1***@", text))

@@ -1,0 +1,66 @@
+"""Rows gathered to chunks: what is stored and committed together."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from service.commands.importer.files import plain_faults
+from service.commands.importer.mapping import Columns
+from service.commands.importer.refused import RefusedRow
+from service.commands.importer.rows import Row, Rows
+
+
+class Chunk(NamedTuple):
+    """Rows that are committed together.
+
+    Attributes:
+        size: how many rows of the file.
+        records: the values of those that may be readings, in the order of the import tables, without place.
+        refused: the others.
+        refuse: makes a refused row of a record, by its place from 0 with code and detail.
+        share: how much of the file has been read with them, 0 to 1.
+    """
+
+    size: int
+    records: list[tuple[Any, ...]]
+    refused: list[RefusedRow]
+    refuse: Callable[[int, str, str], RefusedRow]
+    share: float
+
+
+def read_chunks(path: Path, rows: Rows, columns: Columns, skip: int, size: int) -> Iterator[Chunk]:
+    """The rows after the first `skip`, in chunks of `size`.
+
+    Raises:
+        StartupError: the file is damaged.
+    """
+    found = rows.read(columns.used)
+    with plain_faults(path):
+        deque(islice(found, skip), maxlen=0)
+    while True:
+        with plain_faults(path):
+            taken = list(islice(found, size))
+        if not taken:
+            return
+        yield _chunk(path, rows, columns, taken)
+
+
+def _chunk(path: Path, rows: Rows, columns: Columns, taken: Sequence[Row]) -> Chunk:
+    def refuse(row: Row, code: str, detail: str) -> RefusedRow:
+        cells = row.cells if row.problem else rows.show(row.cells)
+        return RefusedRow(path.name, row.line, code, detail, cells)
+
+    refused = [refuse(row, row.problem.code, row.problem.detail) for row in taken if row.problem]
+    good = [row for row in taken if not row.problem] if refused else taken
+    records, faults = columns.convert(rows, [row.cells for row in good])
+    if faults:
+        refused += [refuse(good[place], problem.code, problem.detail) for place, problem in faults.items()]
+        records = [record for place, record in enumerate(records) if place not in faults]
+        good = [row for place, row in enumerate(good) if place not in faults]
+    return Chunk(
+        len(taken), records, refused, lambda place, code, detail: refuse(good[place], code, detail), rows.share()
+    )

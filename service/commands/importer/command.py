@@ -1,0 +1,197 @@
+"""`energy import FILE...`: files of readings into history and current status."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import math
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import click
+
+from service.commands.importer.files import FORMATS, format_of, open_rows
+from service.commands.importer.load import Progress, Target, import_file
+from service.commands.importer.mapping import FIELDS, Columns, Options
+from service.commands.importer.report import Report, summary
+from service.database.pool import REFRESH_AGGREGATES, open_connection
+from service.errors import StartupError
+from service.settings import load_settings
+from service.startup import Prepared, prepared_database
+
+CHUNK_ROWS = 50_000
+EMBEDDED_CHUNK_ROWS = 1_000
+REFUSED_STATUS = 3
+
+
+class _Assignment(click.ParamType[tuple[str, str]]):
+    """FIELD=TEXT, of which the field is known."""
+
+    name = "assignment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        field, equals, text = value.partition("=")
+        if not equals or field not in FIELDS or not text:
+            self.fail(f"{value!r} is not FIELD=..., with one of {', '.join(sorted(set(FIELDS.values())))}")
+        return FIELDS[field], text
+
+
+class _Scale(_Assignment):
+    """FIELD=FACTOR."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        field, text = super().convert(value, param, ctx)
+        if field == "timestamp" or field.endswith("Id"):
+            self.fail(f"{field} is not a number")
+        try:
+            factor = Fraction(text)
+            if not math.isfinite(float(factor)):
+                raise ValueError
+            return field, factor
+        except (ValueError, OverflowError, ZeroDivisionError):
+            self.fail(f"{text!r} is neither a number nor a fraction as 1/60")
+
+
+def _zone(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    try:
+        if value is not None:
+            ZoneInfo(value)
+    except (ValueError, OSError, KeyError):
+        raise click.BadParameter(f"{value!r} is not a zone of the IANA database, as Europe/Paris") from None
+    return value
+
+
+def _delimiter(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    value = {"\\t": "\t", "tab": "\t"}.get(value, value)
+    if len(value) != 1 or value in '"\r\n':
+        raise click.BadParameter("must be one character, or tab")
+    return value
+
+
+@click.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.option("--kind", type=click.Choice(["meter", "vehicle"]), help="Of what; told by the columns where they can.")
+@click.option("--format", "format_", type=click.Choice(sorted(set(FORMATS.values()))), help="Else by the name.")
+@click.option(
+    "--column",
+    "columns",
+    type=_Assignment(),
+    multiple=True,
+    metavar="FIELD=COLUMN",
+    help="Where a field stands, if not under its own name; Date+Time joins two columns with a space.",
+)
+@click.option(
+    "--set", "constants", type=_Assignment(), multiple=True, metavar="FIELD=VALUE", help="One value for every row."
+)
+@click.option(
+    "--scale",
+    "scales",
+    type=_Scale(),
+    multiple=True,
+    metavar="FIELD=FACTOR",
+    help="What the numbers are multiplied by: 0.001 makes kWh of Wh, 1/60 kWh of the kW of a minute.",
+)
+@click.option("--timezone", callback=_zone, metavar="ZONE", help="Of times without an offset, as Europe/Paris.")
+@click.option(
+    "--time-format", metavar="FORMAT", help="Of times that are not ISO 8601, as for strptime: %d/%m/%Y %H:%M."
+)
+@click.option("--delimiter", default=",", callback=_delimiter, metavar="CHARACTER", help="Between the cells of a CSV.")
+@click.option(
+    "--refused",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Where refused rows go; FILE.refused.ndjson unless given. Of one FILE only.",
+)
+@click.option("--no-resume", is_flag=True, help="Begin at the first row, whatever an interrupted import has done.")
+def import_command(
+    files: tuple[Path, ...],
+    format_: str | None,
+    refused: Path | None,
+    no_resume: bool,
+    **said: Any,
+) -> None:
+    """Import files of readings: CSV, NDJSON (both also packed: .gz, .zst), Parquet.
+
+    Columns are known by the names of the fields (meterId, kwhConsumedAc, voltage, timestamp; vehicleId, soc,
+    kwhDeliveredDc, batteryTemp) or of the database (meter_id, recorded_at or counted_at, ...); others are left alone.
+
+    The readings are judged as those that devices send. Rows that are refused (and conflicts, of which the first reading
+    is kept) go to a file beside with the line and the reason, and nowhere else. A time without an offset is refused
+    unless --timezone is given; so is a local time which the clocks of that zone show twice or never.
+
+    An import that was interrupted goes on where it was when the same command is given again. A file that was imported
+    already may be imported again: its rows are duplicates.
+
+    Exit status: 0 all rows are stored, now or before; 3 some were refused; 1 it failed; 2 wrong options; 130
+    interrupted.
+    """
+    for name in ("columns", "constants", "scales"):
+        said[name] = dict(said[name])
+    options = Options(format=format_, **said)
+    if refused and len(files) > 1:
+        raise click.UsageError("--refused is for one FILE")
+    _look_at(files, options)
+    # rows by the million hold no cycles: looking for some took half of the time to read them
+    gc.disable()
+    try:
+        with prepared_database(load_settings()) as prepared:
+            counts = asyncio.run(_run(prepared, files, options, refused, resume=not no_resume))
+    except KeyboardInterrupt:
+        print("energy: interrupted; the same command goes on after the last rows that are stored", file=sys.stderr)
+        sys.exit(130)
+    if counts["conflicts"] + counts["rejected"]:
+        sys.exit(REFUSED_STATUS)
+
+
+def _look_at(files: Sequence[Path], options: Options) -> None:
+    """Raise what the names of the columns tell, of every file, before anything is stored."""
+    for path in files:
+        with open_rows(path, format_of(path, options.format), options.delimiter) as rows:
+            Columns(path, rows.names, options)
+
+
+async def _run(
+    prepared: Prepared, files: Sequence[Path], options: Options, refused: Path | None, *, resume: bool
+) -> Counter[str]:
+    embedded = prepared.embedded is not None
+    total: Counter[str] = Counter()
+    rows = 0
+    began = time.monotonic()
+    async with contextlib.AsyncExitStack() as stack:
+        count = 1 if embedded else 2
+        connections = [await stack.enter_async_context(open_connection(prepared.url)) for _ in range(count)]
+        target = Target(connections, not embedded, EMBEDDED_CHUNK_ROWS if embedded else CHUNK_ROWS)
+        for path in files:
+            side = refused or path.with_name(path.name + ".refused.ndjson")
+            with Report(path.name) as report:
+                done = await _import(target, path, options, side, resume, report.show)
+            print(report.summary(done, side))
+            total += done.counts
+            rows += done.rows
+        if embedded:  # which runs no jobs: a server's takes the aggregates up by itself
+            await connections[0].execute("RESET ROLE")
+            for refresh in REFRESH_AGGREGATES:
+                await connections[0].execute(refresh)
+    if len(files) > 1:
+        print(summary(f"{len(files)} files", rows, total, time.monotonic() - began))
+    return total
+
+
+async def _import(  # noqa: PLR0913, PLR0917
+    target: Target, path: Path, options: Options, side: Path, resume: bool, show: Callable[[Progress], None]
+) -> Progress:
+    try:
+        return await import_file(target, path, options, side, resume=resume, show=show)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        said = str(error).partition("\n")[0] or type(error).__name__
+        raise StartupError(
+            f"the database failed ({said}): no chunk is half stored, and the same command goes on after the last one"
+        ) from error

@@ -1,0 +1,162 @@
+"""Which column of a file is which field of a reading."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from fractions import Fraction
+from itertools import repeat
+from pathlib import Path
+from typing import Any, get_args
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from service.commands.importer.rows import Rows
+from service.commands.importer.values import Faults, Times, ids, numbers
+from service.errors import StartupError
+from service.readings.model import STREAMS, Stream
+
+
+def sql_name(name: str) -> str:
+    """The column that holds a field of the wire."""
+    return "recorded_at" if name == "timestamp" else re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
+
+
+COUNTED_AT = "counted_at"
+"""The column of the histories for a reading's time: one microsecond before it (`telemetry.counted_at`)."""
+_MICROSECOND = timedelta(microseconds=1)
+
+FIELDS = {alias: name for stream in STREAMS.values() for name in stream.types for alias in (name, sql_name(name))}
+"""Every name a field goes by -> its name on the wire."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user says about the files.
+
+    Attributes:
+        kind: meter or vehicle; None where the columns tell.
+        format: csv, ndjson or parquet; None where the names of the files tell.
+        delimiter: between the cells of a CSV.
+        timezone: of the times without an offset.
+        time_format: of times that are not ISO 8601, as for strptime.
+        columns: field -> the column it stands in, or two and more of them as A+B.
+        constants: field -> the value it has in every row.
+        scales: field -> what its numbers are multiplied by.
+    """
+
+    kind: str | None = None
+    format: str | None = None
+    delimiter: str = ","
+    timezone: str | None = None
+    time_format: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    scales: Mapping[str, Fraction] = field(default_factory=dict)
+
+    def fingerprint(self, path: Path) -> str:
+        """SHA-256 of a file's content and of these options: what an import of it is known by."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+        said = {**vars(self), "scales": {name: str(scale) for name, scale in self.scales.items()}}
+        digest.update(msgspec.json.encode(said, order="deterministic"))
+        return digest.hexdigest()
+
+
+class Columns:
+    """The columns of one file, found for every field.
+
+    Attributes:
+        stream: what its rows are readings of.
+        used: the columns that are needed.
+    """
+
+    def __init__(self, path: Path, names: Sequence[str], options: Options) -> None:
+        self._path, self._names, self._options = path, names, options
+        self.stream = self._stream()
+        self._times = Times(ZoneInfo(options.timezone) if options.timezone else None, options.time_format)
+        self._sources = {name: self._find(name) for name in self.stream.types if name not in options.constants}
+        # a column that the user names holds times as they are, whatever it is called
+        self._is_counted = self._sources.get("timestamp") == [COUNTED_AT] and "timestamp" not in options.columns
+        self.used = list(dict.fromkeys(column for columns in self._sources.values() for column in columns))
+        for name in [*options.columns, *options.constants, *options.scales]:
+            if name not in self.stream.types:
+                raise StartupError(f"{path}: {name} is not a field of a {self.stream.name} reading")
+        for column in self.used:
+            if list(names).count(column) > 1:
+                raise StartupError(f"{path}: the column {column!r} is there {list(names).count(column)} times")
+        for name, value in options.constants.items():
+            faults: Faults = {}
+            self._values(name, [value], faults, text=True)
+            if faults:
+                raise StartupError(f"--set {name}={value}: {faults[0].detail}")
+
+    def convert(self, rows: Rows, cells: Sequence[Any]) -> tuple[list[tuple[Any, ...]], Faults]:
+        """A tuple for each row, in the order of the import tables, without place, and the rows that are none."""
+        faults: Faults = {}
+        values: dict[str, Any] = {}
+        for name in self.stream.types:
+            if name in self._options.constants:
+                [value] = self._values(name, [self._options.constants[name]], {}, text=True)
+                values[name] = repeat(value, len(cells))
+            else:
+                found = [rows.column(cells, column) for column in self._sources[name]]
+                column = found[0] if len(found) == 1 else list(map(_joined, zip(*found, strict=True)))
+                values[name] = self._values(name, column, faults, text=rows.text)
+        first = next(iter(values))  # the id; then the time, which the wire has last
+        return list(zip(values.pop(first), values.pop("timestamp"), *values.values(), strict=True)), faults
+
+    def _values(self, name: str, column: list[Any], faults: Faults, *, text: bool) -> Sequence[Any]:
+        if name == "timestamp":
+            times = self._times.times(name, column, faults)
+            return [time + _MICROSECOND for time in times] if self._is_counted else times
+        if get_args(self.stream.types[name])[0] is str:
+            return ids(name, column, faults)
+        found = numbers(name, column, faults, text=text)
+        if scale := self._options.scales.get(name):
+            up, down = scale.numerator, scale.denominator
+            return [value * up / down for value in found]
+        return found
+
+    def _stream(self) -> Stream:
+        """The kind that was chosen, or the only one of which there is a field of its own."""
+        if self._options.kind:
+            return STREAMS[self._options.kind]
+        known = {FIELDS.get(name) for name in self._names} | {*self._options.columns, *self._options.constants}
+        kinds = [stream for stream in STREAMS.values() if known & (stream.types.keys() - {"timestamp"})]
+        if len(kinds) != 1:
+            raise StartupError(
+                f"{self._path}: the columns do not tell whether it is of meters or of vehicles "
+                f"({self._found()}): --kind says it"
+            )
+        return kinds[0]
+
+    def _find(self, name: str) -> list[str]:
+        """The columns of a field."""
+        if given := self._options.columns.get(name):
+            columns = [given] if given in self._names else given.split("+")
+            for column in columns:
+                if column not in self._names:
+                    raise StartupError(f"{self._path}: there is no column {column!r} for {name} ({self._found()})")
+            return columns
+        aliases = (name, sql_name(name), *([COUNTED_AT] if name == "timestamp" else []))
+        columns = [column for column in dict.fromkeys(aliases) if column in self._names]
+        if len(columns) == 1:
+            return columns
+        which = f"both {' and '.join(columns)} are there" if columns else f"no column for {name}"
+        raise StartupError(
+            f"{self._path}: {which} ({self._found()}): --column {name}=COLUMN names it, --set {name}=VALUE gives "
+            "one value for all rows"
+        )
+
+    def _found(self) -> str:
+        names = ", ".join(name[:64] for name in self._names[:50])
+        return f"found: {names}" if names else "found none: is it empty?"
+
+
+def _joined(cells: tuple[Any, ...]) -> str | None:
+    return None if None in cells else " ".join(map(str, cells))

@@ -1,0 +1,76 @@
+"""The rows of a file of JSON objects, one a line."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import IO, Any
+
+import msgspec
+
+from service.commands.importer.rows import LONGEST_LINE, Row, bounded_lines
+from service.errors import OUTCOMES, Problem
+from service.readings.decode_errors import members, refuse_duplicates
+
+_LOOKED_AT = 100
+"""Lines whose members are the columns found: a first line that is broken says nothing about the others."""
+
+
+class NdjsonRows:
+    """Rows whose cells are a dict of the line's members."""
+
+    text = False
+
+    def __init__(self, content: IO[bytes], share: Callable[[], float]) -> None:
+        self._share = share
+        self._lines = bounded_lines(content)
+        self._first = list(islice(self._rows(), _LOOKED_AT))
+        self.names: Sequence[str] = list(
+            dict.fromkeys(name for row in self._first if not row.problem for name in row.cells)
+        )
+
+    def read(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Every row, once."""
+        yield from self._first
+        yield from self._rows()
+
+    def share(self) -> float:
+        """How much of the file has been read, 0 to 1."""
+        return self._share()
+
+    def column(self, cells: Sequence[Any], name: str) -> list[Any]:
+        """The values of one column; None where a row has none."""
+        return [row.get(name) for row in cells]
+
+    def show(self, cells: Any) -> Any:
+        """A row as it came."""
+        return cells
+
+    def _rows(self) -> Iterator[Row]:
+        decode = msgspec.json.Decoder().decode
+        for number, text in self._lines:
+            line = text.removeprefix(codecs.BOM_UTF8) if number == 1 else text
+            if line.isspace():
+                continue
+            try:
+                if len(line) >= LONGEST_LINE:
+                    raise Problem("item_malformed", f"the line is longer than {LONGEST_LINE} bytes")
+                cells = decode(line)
+                if type(cells) is not dict:
+                    members(line)
+                # two quotes a name and two a string; any other number is a name that stands twice, or needs a look
+                if line.count(b'"') != 2 * (len(cells) + list(map(type, cells.values())).count(str)):
+                    refuse_duplicates(line)
+                yield Row(number, cells)
+            except Problem as problem:
+                yield Row(number, line.decode(errors="replace"), _of_line(problem))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                fault = Problem("item_malformed", f"the line is not valid JSON: {error}")
+                yield Row(number, line.decode(errors="replace"), fault)
+
+
+def _of_line(problem: Problem) -> Problem:
+    if problem.code in OUTCOMES:
+        return problem
+    return Problem("item_malformed", problem.detail.replace("the body", "the line", 1))

@@ -1,0 +1,72 @@
+"""The rows of a Parquet file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from service.commands.importer.rows import Row
+
+_ROWS_AT_ONCE = 16_384
+_BUFFER_BYTES = 1 << 20
+_EARLIEST, _LATEST = datetime(1, 1, 2), datetime(9999, 12, 30)
+
+
+class ParquetRows:
+    """Rows whose cells are a tuple of the columns that were asked for."""
+
+    text = False
+
+    def __init__(self, file: IO[bytes]) -> None:
+        # a buffer: else the column chunks of a row group, of any size, are read whole
+        self._file = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+        self.names: Sequence[str] = self._file.schema_arrow.names
+        self._columns: Sequence[str] = ()
+        self._done = 0
+
+    def read(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Every row, once, with these columns."""
+        self._columns = columns
+        for batch in self._file.iter_batches(_ROWS_AT_ONCE, columns=list(columns), use_threads=False):
+            values = [_plain(batch.column(name)).to_pylist() for name in columns]
+            for cells in zip(*values, strict=True):
+                self._done += 1
+                yield Row(self._done, cells)
+
+    def column(self, cells: Sequence[Any], name: str) -> list[Any]:
+        """The values of one column; None where a row has none."""
+        place = self._columns.index(name)
+        return [row[place] for row in cells]
+
+    def show(self, cells: Any) -> Any:
+        """A row as it came, as far as its columns were asked for."""
+        return dict(zip(self._columns, map(_shown, cells), strict=True))
+
+    def share(self) -> float:
+        """How much of the file has been read, 0 to 1."""
+        return float(self._done / max(self._file.metadata.num_rows, 1))
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    """A column whose values Python can hold: dictionaries unpacked, times in UTC or zone-less, of microseconds."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_timestamp(column.type):
+        kind = pa.timestamp("us", "UTC" if column.type.tz else None)
+        naive = pa.timestamp("us")
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(kind).cast(naive)
+        column = pc.max_element_wise(
+            pc.min_element_wise(column, pa.scalar(_LATEST, naive), skip_nulls=False),
+            pa.scalar(_EARLIEST, naive),
+            skip_nulls=False,
+        ).cast(kind)
+    return column
+
+
+def _shown(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -1,0 +1,58 @@
+"""What an import says: a bar on a terminal, else a line now and then, and a summary."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+
+from service.commands.importer.load import COUNTED, Progress
+from service.commands.progress import progress_bar, rate
+
+LINE_EVERY_S = 10.0
+
+
+class Report:
+    """How one file gets on, on standard error; summarized at the end."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._began = self._said = time.monotonic()
+        self._first: Progress | None = None
+        self._bar = progress_bar()
+        self._task = self._bar.add_task(name, total=1.0, speed="")
+
+    def __enter__(self) -> Report:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, now: Progress) -> None:
+        """Say how far it is."""
+        if self._first is None:
+            self._first, self._began = now, time.monotonic()
+            if now.rows:
+                self._bar.console.print(f"{self._name}: goes on after row {now.rows:,}", highlight=False, markup=False)
+        speed = f"{rate(now.rows - self._first.rows, time.monotonic() - self._began)} rows/s"
+        self._bar.update(self._task, completed=now.share, speed=speed)
+        if self._bar.disable and time.monotonic() - self._said > LINE_EVERY_S:
+            self._said = time.monotonic()
+            line = f"{self._name}: {now.share:.0%}, {now.rows:,} rows, {speed}"
+            self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def summary(self, done: Progress, side: Path) -> str:
+        """What became of the file."""
+        before = self._first.rows if self._first else 0
+        text = summary(self._name, done.rows, done.counts, time.monotonic() - self._began, before)
+        return f"{text}; refused rows: {side}" if done.counts["conflicts"] + done.counts["rejected"] else text
+
+
+def summary(name: str, rows: int, counts: Counter[str], seconds: float, before: int = 0) -> str:
+    """What became of rows, of which some may have been dealt with before."""
+    found = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in COUNTED.values())
+    return f"{name}: {rows:,} rows: {found}; {seconds:.1f} s, {rate(rows - before, seconds)} rows/s"

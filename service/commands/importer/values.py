@@ -1,0 +1,136 @@
+"""Columns of a file as values of a field; a value that is none is a fault of its row. The limits are SQL's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from service.database.pool import storable_text, storable_time
+from service.errors import Problem
+
+Faults: TypeAlias = dict[int, Problem]
+"""Place in the column -> the first thing that is wrong there."""
+
+_SHORT_OFFSET = re.compile(r":\d\d(\.\d+)?[+-]\d\d$")
+_NOBODYS_TIME = datetime(1, 1, 2)
+
+
+def ids(name: str, column: Sequence[Any], faults: Faults) -> list[str]:
+    """Device ids; a whole number is one too."""
+    if set(map(type, column)) == {str} and "" not in column and "\0" not in "".join(column):
+        return list(column)
+    return [_id(name, index, value, faults) for index, value in enumerate(column)]
+
+
+def numbers(name: str, column: Sequence[Any], faults: Faults, *, text: bool) -> list[float]:
+    """Numbers, `text` if they are written as such."""
+    try:
+        if text:
+            if _plain_digits("".join(column)):
+                return list(map(float, column))
+        elif set(map(type, column)) <= {int, float}:
+            return list(map(float, column))
+    except (ValueError, OverflowError):
+        pass
+    return [_number(name, index, value, faults, text) for index, value in enumerate(column)]
+
+
+class Times:
+    """Times of a file: ISO 8601 with an offset unless there is a format, or a zone for those without.
+
+    A local time which the zone's clocks show twice or never is a fault: which moment was meant, nobody can say.
+    """
+
+    def __init__(self, zone: ZoneInfo | None, format_: str | None) -> None:
+        self._zone = zone
+        self._format = format_
+
+    def times(self, name: str, column: Sequence[Any], faults: Faults) -> list[datetime]:
+        """The times of a column; each that occurs more than once is parsed once."""
+        try:
+            distinct = set(column)
+        except TypeError:  # a JSON array or object
+            column = [value if isinstance(value, Hashable) else str(value) for value in column]
+            distinct = set(column)
+        known: dict[Any, datetime] = {}
+        wrong: dict[Any, Problem] = {}
+        for value in distinct:
+            try:
+                known[value] = self._parse(name, value)
+            except Problem as problem:
+                # a new one: that which was raised holds on to this frame, and with it to every row of the chunk
+                known[value], wrong[value] = _NOBODYS_TIME, Problem(problem.code, problem.detail)
+        if wrong:
+            for index, value in enumerate(column):
+                if value in wrong:
+                    faults.setdefault(index, wrong[value])
+        return [known[value] for value in column]
+
+    def _parse(self, name: str, value: Any) -> datetime:
+        time = value
+        if value in {None, ""}:
+            raise _missing(name)
+        if isinstance(value, str):
+            try:
+                if self._format:
+                    time = datetime.strptime(value, self._format)
+                else:
+                    # PostgreSQL writes the whole hours of an offset alone, as +00
+                    time = msgspec.convert(value + ":00" if _SHORT_OFFSET.search(value) else value, datetime)
+            except (ValueError, msgspec.ValidationError):
+                wanted = f"written {self._format}" if self._format else "an ISO 8601 time as 2026-02-08T18:00:00Z"
+                raise Problem("timestamp_invalid", f"{name} must be {wanted}, not {value[:64]!r}") from None
+        if not isinstance(time, datetime):
+            kind = "a date" if isinstance(value, date) else "a number"
+            raise Problem("timestamp_invalid", f"{name} must be a time, not {kind}: {str(value)[:64]}")
+        return storable_time(time if time.tzinfo else self._in_zone(name, time))
+
+    def _in_zone(self, name: str, time: datetime) -> datetime:
+        if self._zone is None:
+            raise Problem("timestamp_invalid", f"{name} {time} has no offset: --timezone says which clocks it is of")
+        first, second = (time.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1))
+        ahead, then = (moment.utcoffset() or timedelta() for moment in (first, second))
+        if ahead == then:
+            return first
+        # clocks that go forward leave an hour out, clocks that go back show one twice
+        shown = "never" if ahead < then else "twice"
+        raise Problem("timestamp_invalid", f"{name} {time} is shown {shown} by the clocks of {self._zone.key}")
+
+
+def _plain_digits(text: str) -> bool:
+    """Whether nothing is in it that Python's numbers have and nobody else's."""
+    return text.isascii() and "_" not in text
+
+
+def _missing(name: str) -> Problem:
+    return Problem("field_missing", f"{name} has no value")
+
+
+def _id(name: str, index: int, value: Any, faults: Faults) -> str:
+    if value is None or value == "":
+        faults.setdefault(index, _missing(name))
+    elif isinstance(value, str) or type(value) is int:
+        return storable_text(str(value))
+    else:
+        faults.setdefault(index, Problem("field_type_invalid", f"{name} must be a string, not {str(value)[:64]}"))
+    return ""
+
+
+def _number(name: str, index: int, value: Any, faults: Faults, text: bool) -> float:
+    try:
+        if value is None or value == "":
+            faults.setdefault(index, _missing(name))
+        elif isinstance(value, bool) or isinstance(value, str) != text or (text and not _plain_digits(value)):
+            raise ValueError
+        else:
+            return float(value)
+    except (TypeError, ValueError):
+        faults.setdefault(index, Problem("field_type_invalid", f"{name} must be a number, not {str(value)[:64]!r}"))
+    except OverflowError:
+        faults.setdefault(index, Problem("value_out_of_range", f"{name} is a number too large to be stored"))
+    return 0.0

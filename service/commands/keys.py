@@ -1,0 +1,138 @@
+"""`energy keys create | list | rotate | revoke`: who may post, read and change over HTTP (`ENERGY_AUTH=required`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from service.errors import StartupError
+from service.settings import load_settings
+from service.startup import prepared_database
+
+CREATE = "SELECT key_id, token, expires_at FROM ops.create_api_key(%s, %s, %s, %s, %s, %s)"
+ROTATE = "SELECT key_id, token, expires_at FROM ops.rotate_api_key(%s, %s)"
+REVOKE = "SELECT %s::text, ops.revoke_api_key(%s)"
+LIST = """
+    SELECT key_id, scope, stream, device_ids, id_prefix, note, created_at, expires_at, last_used_at, state
+    FROM ops.api_key WHERE state = 'live' OR %s ORDER BY created_at, key_id
+"""
+WIDTH = 200
+"""Of a line, where it goes to a file or another command."""
+
+
+class _Span(click.ParamType[timedelta]):
+    """A length of time: 90m, 24h, 7d; 0 for none."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        units = {"m": "minutes", "h": "hours", "d": "days"}
+        if isinstance(value, timedelta):
+            return value
+        if value == "0":
+            return timedelta(0)
+        if not (value[-1:] in units and value[:-1].isascii() and value[:-1].isdecimal() and len(value) < 7):
+            self.fail(f"{value!r} is not a length of time (90m, 24h, 7d, or 0)")
+        return timedelta(**{units[value[-1]]: int(value[:-1])})
+
+
+@click.group("keys")
+def keys() -> None:
+    """API keys of the HTTP service. Needs a login that is a member of energy_dba (the service's own is not)."""
+
+
+@keys.command("create")
+@click.option("--scope", required=True, type=click.Choice(["device", "gateway", "read", "admin"]), help="What it may.")
+@click.option("--stream", type=click.Choice(["meter", "vehicle"]), help="Which kind its devices are.")
+@click.option("--device", "devices", metavar="ID", multiple=True, help="A device it may send for; may be repeated.")
+@click.option("--prefix", metavar="TEXT", help="It may send for every device whose id begins so ('' for every one).")
+@click.option("--expires", type=_Span(), metavar="TIME", help="When it ends: in 90m, 24h, 365d. Without it, never.")
+@click.option("--note", default="", metavar="TEXT", help="Whose it is, for the list.")
+def create_command(  # noqa: PLR0913, PLR0917
+    scope: str, stream: str | None, devices: tuple[str, ...], prefix: str | None, expires: timedelta | None, note: str
+) -> None:
+    """Make a key, and print its token: the only time that it is shown.
+
+    device: posts readings of one device. gateway: of several. read: every GET. admin: everything.
+    """
+    ends = None if expires is None else datetime.now(UTC) + expires
+    _print_token(_ask(CREATE, scope, stream, list(devices), prefix, ends, note)[0])
+
+
+@keys.command("list")
+@click.option("--all", "everything", is_flag=True, help="Also those that were revoked or have expired.")
+def list_command(everything: bool) -> None:
+    """Print the live keys, oldest first; never a secret."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
+    table = Table(box=None, pad_edge=False, header_style=None)
+    for name in ("key", "scope", "for", "state", "created", "expires", "used", "note"):
+        table.add_column(name, overflow="fold")
+    for key, scope, stream, devices, prefix, note, created, expires, used, state in _ask(LIST, everything):
+        ids = [*devices[:3], *(["…"] if len(devices) > 3 else []), *([f"{prefix}*"] if prefix is not None else [])]
+        meant = " ".join(filter(None, [stream or "", ", ".join(ids)]))
+        table.add_row(key, scope, meant or "-", state, _shown(created), _shown(expires), _shown(used), note)
+    console.print(table, markup=False) if table.row_count else print("no keys")
+
+
+@keys.command("rotate")
+@click.argument("key_id", metavar="KEY")
+@click.option(
+    "--keep", type=_Span(), default="24h", show_default=True, metavar="TIME", help="How long the old key still holds."
+)
+def rotate_command(key_id: str, keep: timedelta) -> None:
+    """Make a key like KEY and print its token; KEY ends after a while."""
+    _print_token(_ask(ROTATE, key_id, keep)[0])
+
+
+@keys.command("revoke")
+@click.argument("key_id", metavar="KEY")
+def revoke_command(key_id: str) -> None:
+    """End KEY for good; the service refuses it within 5 seconds."""
+    key, revoked = _ask(REVOKE, key_id, key_id)[0]
+    print(f"{key} is revoked since {_shown(revoked)}")
+
+
+def _print_token(row: tuple[Any, ...]) -> None:
+    key_id, token, expires = row
+    print(f"key      {key_id}\nexpires  {_shown(expires)}\ntoken    {token}")
+    click.echo("the token is not shown again; send it as: Authorization: Bearer TOKEN", err=True)
+
+
+def _shown(time: datetime | None) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if time else "never"
+
+
+def _ask(query: str, *arguments: Any) -> list[tuple[Any, ...]]:
+    """Rows of one statement on the database that the settings name, with the rights of its login.
+
+    Raises:
+        StartupError: the database is not ready, or refuses; the message says why.
+    """
+    if any("\x00" in value for value in arguments if isinstance(value, str)):
+        raise StartupError("an argument has a NUL character")
+    return _with_database(lambda connection: connection.execute(query, arguments).fetchall())
+
+
+def _with_database(work: Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+    with prepared_database(load_settings()) as prepared:
+        try:
+            with psycopg.connect(prepared.url, autocommit=True) as connection:
+                return work(connection)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise StartupError(
+                f"this login may not manage keys ({_first_line(error)}): it has to be a member of energy_dba"
+            ) from error
+        except psycopg.Error as error:
+            raise StartupError(_first_line(error)) from error
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return (error.diag.message_primary or str(error)).strip().splitlines()[0]

@@ -1,0 +1,176 @@
+"""`energy rejected list | replay`: what was refused, to look at, and to send again once its cause is mended."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from service.database.group_commit import MOST_ROWS_A_CALL
+from service.database.pool import Database, open_database
+from service.errors import OUTCOMES, Problem, StartupError
+from service.readings.model import METER, STREAMS, VEHICLE, Stream, stream_of
+from service.settings import load_settings
+from service.startup import prepared_database
+
+LIST = "SELECT * FROM api.list_rejected_readings($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+SETTLE = "SELECT api.settle_rejected_readings($1, $2, $3)"
+WIDTH = 500
+"""Of a line, where it goes to a file or another command: enough for every column."""
+PAGE = MOST_ROWS_A_CALL
+"""Readings that are replayed in one transaction."""
+
+
+class _Time(click.ParamType[datetime]):
+    """A time with an offset, or how long ago: 90m, 24h, 7d."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        units = {"m": "minutes", "h": "hours", "d": "days"}
+        try:
+            if value[-1:] in units and value[:-1].isdecimal() and len(value) < 8:
+                return datetime.now().astimezone() - timedelta(**{units[value[-1]]: int(value[:-1])})
+            time = datetime.fromisoformat(value)
+        except (ValueError, OverflowError):
+            time = None
+        if time is None or time.tzinfo is None:
+            self.fail(f"{value!r} is neither a time with an offset (2026-02-08T18:00:00Z) nor an age (90m, 24h, 7d)")
+        return time
+
+
+def _filters(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which readings are meant."""
+    for option in (
+        click.option("--source", metavar="ADDRESS", help="Only those of this sender."),
+        click.option("--code", type=click.Choice(sorted(OUTCOMES)), help="Only those refused for this reason."),
+        click.option("--stream", type=click.Choice(["meter", "vehicle", "unknown"]), help="Only this kind."),
+        click.option("--until", "until", type=_Time(), help="Received before: a time with an offset, or an age: 24h."),
+        click.option("--since", "since", type=_Time(), help="Received from this time on, or not longer ago: 24h, 7d."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group("rejected")
+def rejected() -> None:
+    """Readings that were refused, kept for 30 days: list them, send them again once the cause is mended."""
+
+
+@rejected.command("list")
+@_filters
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="Newest this many.")
+@click.option("--all", "with_settled", is_flag=True, help="Also those that a replay has stored.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, the payload whole.")
+def list_command(limit: int, with_settled: bool, as_json: bool, **filters: Any) -> None:
+    """Print refused readings, newest first."""
+    asyncio_run(_list, limit, None if with_settled else False, as_json, filters)
+
+
+async def _list(database: Database, limit: int, settled: bool | None, as_json: bool, filters: dict[str, Any]) -> None:
+    rows = await database.write_rows(LIST, True, None, limit, *_arguments(filters), settled)
+    if as_json:
+        for row in rows:
+            sys.stdout.write(msgspec.json.encode(dict(row)).decode() + "\n")
+        return
+    table = Table("number", "received", "kind", "code", "why", "reading", "sender", box=None, header_style="bold")
+    for row in rows:
+        received = row["received_at"].isoformat(" ", "seconds").removesuffix("+00:00")
+        cells = map(_printable, (row["stream"], row["code"], row["detail"], row["payload"][:200], row["source"] or ""))
+        table.add_row(str(row["rejected_id"]), received, *cells)
+    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    console.print(table if rows else "nothing refused")
+    if len(rows) == limit:
+        console.print(f"the newest {limit}; --limit shows more, --since, --code and --source choose")
+
+
+def _printable(text: str) -> str:
+    """Without the characters by which a device could command the terminal of whoever looks."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+@rejected.command("replay")
+@_filters
+@click.option("--dry-run", is_flag=True, help="Say what would be sent again, and change nothing.")
+def replay_command(dry_run: bool, **filters: Any) -> None:
+    """Send refused readings again, oldest first.
+
+    A reading that is stored, or was meanwhile, is settled; one that is refused again stays, with the new reason beside
+    the old one. Safe to repeat, and to interrupt.
+    """
+    outcomes = asyncio_run(replay, dry_run, filters)
+    verb = "would be sent again" if dry_run else "sent again"
+    found = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
+    print(f"{outcomes.total()} {verb}" + (f": {found}" if found else ""))
+
+
+async def replay(database: Database, dry_run: bool, filters: dict[str, Any]) -> Counter[str]:
+    """Send what is not settled again, a page a transaction; how often each outcome (`dry_run`: each old reason)."""
+    outcomes: Counter[str] = Counter()
+    async for rows in _pages(database, filters):
+        if dry_run:
+            outcomes.update(f"refused as {row['code']}" for row in rows)
+            continue
+        async with database.write.acquire() as connection, connection.transaction():
+            found = await _send_again(connection, rows)
+            received = [row["received_at"] for row in rows]
+            await connection.execute(SETTLE, [row["rejected_id"] for row in rows], received, found)
+        outcomes.update(found)
+    return outcomes
+
+
+async def _pages(database: Database, filters: dict[str, Any]) -> AsyncIterator[list[asyncpg.Record]]:
+    """What is not settled, in the order in which it came."""
+    last = None
+    while rows := await database.write_rows(LIST, False, last, PAGE, *_arguments(filters), False):
+        yield rows
+        last = rows[-1]["rejected_id"]
+
+
+async def _send_again(connection: Any, rows: list[asyncpg.Record]) -> list[str]:
+    """The outcome of each; none is kept a second time."""
+    outcomes = [""] * len(rows)
+    sent: dict[Stream, list[tuple[int, tuple[Any, ...]]]] = {METER: [], VEHICLE: []}
+    for index, row in enumerate(rows):
+        payload = row["payload"].encode()
+        try:
+            stream = STREAMS.get(row["stream"]) or stream_of(payload)
+            sent[stream].append((index, stream.decode(payload).to_row(row["source"])))
+        except Problem as problem:
+            outcomes[index] = problem.code
+    for stream, readings in sent.items():
+        records = await connection.fetch(stream.ingest_once, [row for _, row in readings])
+        for (index, _), (outcome, _) in zip(readings, records, strict=True):
+            outcomes[index] = outcome
+    return outcomes
+
+
+def _arguments(filters: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(filters[name] for name in ("since", "until", "stream", "code", "source"))
+
+
+def asyncio_run(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Run `work` on the database that the settings name.
+
+    Raises:
+        StartupError: the database is not ready, or was lost on the way.
+    """
+
+    async def run(url: str, connections: int) -> Any:
+        async with open_database(url, connections=connections) as database:
+            return await work(database, *arguments)
+
+    with prepared_database(load_settings()) as prepared:
+        try:
+            return asyncio.run(run(prepared.url, 1))
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise StartupError(f"the database failed ({error}): run it again, nothing is half done") from error

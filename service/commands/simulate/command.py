@@ -1,0 +1,250 @@
+"""`energy simulate`: the options, and one run from the first look at the service to the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import math
+import random
+import re
+import signal
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import click
+import msgspec
+import uvloop
+from rich.console import Console
+
+from service.commands.simulate.check import Verdict, ask, expect, judge
+from service.commands.simulate.drive import REQUEST_TIMEOUT_S, Driver, Pace
+from service.commands.simulate.feed import Faults, feed
+from service.commands.simulate.fleet import DAY_S, Fleet
+from service.commands.simulate.tally import Tally
+from service.commands.simulate.view import print_summary, show
+from service.errors import StartupError
+
+WATCHED = 8
+"""Vehicles whose readings are kept for the check, half of them with a faulty charger, as far as there are any."""
+LOOKED_AT = 2000
+"""Vehicles among which these are found."""
+OLDEST_DAYS = 725
+"""The service keeps two years, and so takes no older readings."""
+SHARE = click.FloatRange(0, 1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to simulate; see the options for the meanings and units."""
+
+    url: str
+    vehicles: int
+    prefix: str
+    interval: int
+    seed: int
+    faulty: float
+    faults: Faults
+    batch: int
+    concurrency: int
+    pace: Pace
+    end: float
+
+
+def _url(context: click.Context, option: click.Parameter, text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_plain = parts.hostname and "@" not in parts.netloc and not (parts.path.strip("/") or parts.query)
+        if parts.scheme in {"http", "https"} and is_plain and parts.port != 0:
+            return text
+    except ValueError:
+        pass
+    raise click.BadParameter(f"{text!r} is not like http://127.0.0.1:3000", context, option)
+
+
+def _prefix(context: click.Context, option: click.Parameter, text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{0,50}", text):
+        raise click.BadParameter(f"{text!r} is not 0 to 50 of A-Z a-z 0-9 . _ : -", context, option)
+    return text
+
+
+@click.command("simulate")
+@click.option(
+    "--url", default="http://127.0.0.1:3000", show_default=True, callback=_url, help="The service, scheme://host:port."
+)
+@click.option(
+    "--vehicles", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="Each with a meter."
+)
+@click.option("--prefix", default="", callback=_prefix, help="Ids are V<prefix>000000, M<prefix>000000 and so on.")
+@click.option(
+    "--interval", type=click.IntRange(1, 3600), default=60, show_default=True, help="Seconds between readings."
+)
+@click.option("--duration", type=click.FloatRange(min=0), help="Seconds to run; without it, until Ctrl-C.")
+@click.option(
+    "--days",
+    type=click.FloatRange(0, OLDEST_DAYS, min_open=True),
+    help="First send this many days of history, as fast as they are taken; then stop, or go on for --duration.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(1, 1_000_000),
+    default=1.0,
+    show_default=True,
+    help="Simulated seconds a second, until the clock is caught up with. The start lies as far back as that takes.",
+)
+@click.option("--start", metavar="TIME", help="First simulated time, with an offset, as 2026-02-08T18:00:00Z.")
+@click.option("--batch", type=click.IntRange(1, 1000), default=1, show_default=True, help="Readings a request.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 10_000),
+    help="Connections, and requests of history under way at once (64, with --batch 4).",
+)
+@click.option("--faulty", type=SHARE, default=0.05, show_default=True, help="Share of chargers below 85 %.")
+@click.option("--late", type=SHARE, default=Faults.late, show_default=True, help="Share sent 10 to 60 intervals late.")
+@click.option("--duplicates", type=SHARE, default=Faults.duplicates, show_default=True, help="Share sent twice.")
+@click.option(
+    "--out-of-order", type=SHARE, default=Faults.out_of_order, show_default=True, help="Share sent after the next one."
+)
+@click.option("--broken", type=SHARE, default=Faults.broken, show_default=True, help="Share the service has to refuse.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed is the same fleet.")
+@click.option("--samples", type=click.File("wb", lazy=False), help="Write every second's figures, NDJSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def simulate(samples: IO[bytes] | None, as_json: bool, **options: Any) -> None:
+    """Send the telemetry of a fleet to a running service, and check what the service makes of it.
+
+    Requests go out when they are due, however long others take, and latency counts from then on. Exit status 1: a
+    reading was lost, refused or accepted wrongly, or an energy balance of the service is not that of what was sent.
+    """
+    plan = _plan(**options)
+    tally, seconds, verdicts = uvloop.run(_run(plan, Console(stderr=True, highlight=False), samples))
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(_result(tally, seconds, verdicts)).decode() + "\n")
+    else:
+        print_summary(Console(highlight=False), tally, seconds, verdicts)
+    counts = tally.counts
+    wrong = counts.lost + counts.refused_wrongly + counts.accepted_wrongly
+    sys.exit(1 if wrong or any(verdict.word == "MISMATCH" for verdict in verdicts) else 0)
+
+
+def _plan(  # noqa: PLR0913 - each is an option
+    *,
+    duration: float | None,
+    days: float | None,
+    speed: float,
+    start: str | None,
+    late: float,
+    duplicates: float,
+    out_of_order: float,
+    broken: float,
+    concurrency: int | None,
+    batch: int,
+    **options: Any,
+) -> Plan:
+    """When it begins and ends, and the rest of the options.
+
+    Raises:
+        click.UsageError: they contradict each other; names them.
+    """
+    if late + duplicates + out_of_order + broken > 1:
+        raise click.UsageError("--late, --duplicates, --out-of-order and --broken together are more than 1")
+    if days and (start or speed > 1):
+        raise click.UsageError("--days sets the start, and goes as fast as it can: it excludes --start and --speed")
+    now = time.time()
+    if days:
+        begin, speed, end = now - days * DAY_S, math.inf, now + (duration or 0)
+    else:
+        deadline = math.inf if duration is None else now + duration
+        span = DAY_S if duration is None else (speed - 1) * duration
+        begin = _time(start) if start else now - (span if speed > 1 else 0)
+        end = min(begin + speed * (deadline - now), deadline)
+    ago = (now - begin) / DAY_S
+    if not 0 <= ago <= OLDEST_DAYS:
+        raise click.UsageError(f"it would start {ago:.3g} days ago: from 0 to {OLDEST_DAYS} is possible")
+    faults = Faults(late=late, duplicates=duplicates, out_of_order=out_of_order, broken=broken)
+    concurrency = concurrency or (64 if batch == 1 else 4)
+    pace = Pace(now, int(begin), speed)
+    return Plan(faults=faults, batch=batch, concurrency=concurrency, pace=pace, end=end, **options)
+
+
+def _time(text: str) -> float:
+    try:
+        time_ = datetime.fromisoformat(text)
+    except ValueError:
+        time_ = None
+    if time_ is None or time_.tzinfo is None:
+        raise click.UsageError(f"--start {text!r} is not a time with an offset, as 2026-02-08T18:00:00Z")
+    return time_.timestamp()
+
+
+async def _run(plan: Plan, console: Console, samples: IO[bytes] | None) -> tuple[Tally, float, list[Verdict]]:
+    start = int(plan.pace.start)
+    with console.status(f"making {plan.vehicles:,} vehicles"):
+        fleet = Fleet(plan.vehicles, plan.seed, faulty=plan.faulty, start=start, interval=plan.interval)
+    watched = _watched(fleet, plan)
+    tally = Tally(watched, plan.end - DAY_S if math.isfinite(plan.end) else start)
+    async with aiohttp.ClientSession(
+        plan.url,
+        connector=aiohttp.TCPConnector(limit=plan.concurrency),
+        timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
+    ) as session:
+        try:
+            earlier = {v: await ask(session, _id(plan, v), (start, start + 730 * DAY_S)) for v in watched}
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise StartupError(f"no energy service answers at {plan.url} ({error}): start it, or give --url") from None
+        gc.freeze()  # a pass over all that is there already would delay whatever is due meanwhile
+        pace = replace(plan.pace, began=time.time())  # what went before took its time, and nothing is late for that
+        driver = Driver(session, tally, pace, batch=plan.batch, concurrency=plan.concurrency)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, driver.stopping.set)
+        showing = asyncio.create_task(show(tally, lambda: driver.last_due, console, samples))
+        await driver.run(feed(fleet, plan.faults, prefix=plan.prefix, end=plan.end))
+        seconds = time.monotonic() - tally.began
+        showing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await showing
+        stop = int(driver.last_due) + 1
+        window = (max(start, stop - DAY_S), stop)
+        verdicts = []
+        for vehicle in watched:
+            # SQL takes no interval for shorter than a minute
+            expected = expect(tally.accepted[vehicle], window, max(plan.interval, 60))
+            reason = _why_not_comparable(tally, vehicle, earlier[vehicle])
+            verdicts.append(await judge(session, _id(plan, vehicle), window, expected, reason))
+    return tally, seconds, verdicts
+
+
+def _why_not_comparable(tally: Tally, vehicle: int, earlier: dict[str, Any]) -> str:
+    if vehicle in tally.disputed:
+        return "a reading of it conflicted with one that was there before, or was lost"
+    if earlier["meterReadings"] or earlier["vehicleReadings"]:
+        return "it had readings of this time before: --prefix makes another fleet"
+    return ""
+
+
+def _watched(fleet: Fleet, plan: Plan) -> list[int]:
+    """Vehicles to look at: with a faulty charger and without, in equal parts as far as possible."""
+    looked_at = random.Random(plan.seed).sample(range(plan.vehicles), min(plan.vehicles, LOOKED_AT))
+    faulty = [vehicle for vehicle in looked_at if fleet.is_faulty(vehicle)]
+    healthy = [vehicle for vehicle in looked_at if not fleet.is_faulty(vehicle)]
+    some = faulty[: max(WATCHED // 2, WATCHED - len(healthy))]
+    return sorted(some + healthy[: WATCHED - len(some)])
+
+
+def _id(plan: Plan, vehicle: int) -> str:
+    return f"V{plan.prefix}{vehicle:06d}"
+
+
+def _result(tally: Tally, seconds: float, verdicts: list[Verdict]) -> dict[str, Any]:
+    return {
+        "seconds": round(seconds, 3),
+        "counts": tally.counts,
+        "refused": tally.codes,
+        "faults": tally.faults,
+        **{f"p{p:g}_ms".replace(".", ""): tally.latencies.percentile(p) for p in (50, 99, 99.9)},
+        "checked": [asdict(verdict) | {"verdict": verdict.word} for verdict in verdicts],
+    }

@@ -1,0 +1,123 @@
+"""The readings of a fleet in the order in which they are sent, as JSON; a chosen share of them with a fault."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from service.commands.simulate.fleet import Fleet
+
+AGAIN_AFTER = 0.5
+"""Intervals after which a reading is sent again."""
+OUT_OF_ORDER_BY = 1.5
+"""Intervals: a reading that waits this long comes after the next one of its device."""
+LATE_BY = (10, 60)
+"""Intervals, from and to."""
+REST_S = 2.0
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Shares of readings, together at most 1.
+
+    Attributes:
+        late: sent 10 to 60 intervals after their time.
+        duplicates: sent twice.
+        out_of_order: sent after the next reading of their device.
+        broken: not a reading, in one of the ways of `break_reading`.
+    """
+
+    late: float = 0.005
+    duplicates: float = 0.01
+    out_of_order: float = 0.01
+    broken: float = 0.002
+
+
+class Item(NamedTuple):
+    """A reading on its way.
+
+    Attributes:
+        due: when it is sent, simulated Unix time, seconds.
+        kind: `meter` or `vehicle`.
+        vehicle: number of the vehicle whose reading, or whose meter's, it is.
+        body: JSON, or what is left of it.
+        is_broken: whether the service has to refuse it.
+    """
+
+    due: float
+    kind: str
+    vehicle: int
+    body: bytes
+    is_broken: bool
+
+
+def feed(fleet: Fleet, faults: Faults, *, prefix: str, end: float) -> Iterator[Item]:
+    """Every reading due before `end` (Unix seconds), in the order of sending; ids begin with V or M and `prefix`.
+
+    Each device has its own second of the interval, so that the load is even. A reading's timestamp is that second, when
+    the interval it tells of has ended. Readings that are held back at the end follow within `REST_S`.
+    """
+    held: list[tuple[float, int, Item]] = []
+    numbers = itertools.count()
+    bounds = list(itertools.accumulate((faults.broken, faults.duplicates, faults.out_of_order, faults.late)))
+    clock, stamp = -1, b""
+    id_ = prefix.encode()
+    interval, vehicles = fleet.interval, fleet.vehicles
+    for tick in itertools.count():
+        for vehicle in range(vehicles):
+            due = fleet.start + interval * (tick + vehicle / vehicles)
+            while held and held[0][0] <= min(due, end):
+                yield heapq.heappop(held)[2]
+            if due >= end:
+                yield from _rest([item for _, _, item in sorted(held)], end)
+                return
+            if (second := int(due)) != clock:
+                clock, stamp = second, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second)).encode()
+            kwh_ac, voltage, soc, kwh_dc, temperature = fleet.measure(vehicle, tick)
+            meter = b'{"meterId":"M%b%06d","kwhConsumedAc":%.6f,"voltage":%.1f,"timestamp":"%b"}'
+            car = b'{"vehicleId":"V%b%06d","soc":%.2f,"kwhDeliveredDc":%.6f,"batteryTemp":%.1f,"timestamp":"%b"}'
+            bodies = (
+                ("meter", meter % (id_, vehicle, kwh_ac, voltage, stamp)),
+                ("vehicle", car % (id_, vehicle, soc, kwh_dc, temperature, stamp)),
+            )
+            for (kind, body), chance in zip(bodies, fleet.draw(vehicle), strict=True):
+                item = Item(due, kind, vehicle, body, False)
+                if chance >= bounds[3]:
+                    yield item
+                elif chance < bounds[0]:
+                    yield item._replace(body=break_reading(body, tick + vehicle), is_broken=True)
+                else:
+                    if chance < bounds[1]:
+                        yield item
+                        by = AGAIN_AFTER
+                    elif chance < bounds[2]:
+                        by = OUT_OF_ORDER_BY
+                    else:
+                        by = LATE_BY[0] + (tick + vehicle) % (LATE_BY[1] - LATE_BY[0])
+                    later = due + interval * by
+                    heapq.heappush(held, (later, next(numbers), item._replace(due=later)))
+
+
+def _rest(items: list[Item], end: float) -> Iterator[Item]:
+    """What is left at the end, not all at once."""
+    return (item._replace(due=end + REST_S * number / len(items)) for number, item in enumerate(items))
+
+
+def break_reading(body: bytes, how: int) -> bytes:
+    """`body` (a reading as `feed` writes it) with one of the faults that devices have, all of which are refused."""
+    stamp = body[body.rindex(b':"') + 2 : -2]
+    ways = (
+        lambda: body[: len(body) // 2],  # the connection broke off
+        lambda: body.replace(stamp, b"1970-01-01T00:00:07Z"),  # a clock that was never set
+        lambda: body.replace(b"Z", b""),  # no offset
+        lambda: body.replace(b"voltage", b"volts").replace(b"soc", b"charge"),  # another firmware
+        lambda: body.replace(b'"voltage":', b'"voltage":9').replace(b'"batteryTemp":', b'"batteryTemp":9'),  # a sensor
+        lambda: body.replace(b',"kwh', b',"kwhConsumedAc":null,"kwh', 1),  # a field twice
+        lambda: b"[]",
+        lambda: body.replace(b":", b':"', 2).replace(b',"kwh', b'","kwh', 1),  # quotes gone wrong
+    )
+    return ways[how % len(ways)]()

@@ -1,0 +1,132 @@
+"""The run on a terminal: a table that changes while it lasts, or a line every few seconds where there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import IO
+
+import msgspec
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.table import Table
+
+from service.commands.simulate.check import Verdict
+from service.commands.simulate.tally import Sample, Tally
+
+LINE_EVERY = 5
+"""Samples between two lines where there is no terminal."""
+
+
+async def show(tally: Tally, reached: Callable[[], float], console: Console, samples: IO[bytes] | None) -> None:
+    """Show a run every second until cancelled; `reached` tells the simulated time, `samples` is written as NDJSON."""
+    last = tally.sample()
+    number = 0
+    live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+    try:
+        if live:
+            live.start()
+        while True:
+            await asyncio.sleep(1)
+            sample = tally.sample()
+            number += 1
+            if samples:
+                samples.write(msgspec.json.encode(sample) + b"\n")
+            if live:
+                live.update(_table(tally, sample, last, reached()), refresh=True)
+            elif number % LINE_EVERY == 0:
+                console.print(_line(sample, last), soft_wrap=True)
+            last = sample
+    finally:
+        if live:
+            live.stop()
+
+
+def print_summary(console: Console, tally: Tally, seconds: float, verdicts: Sequence[Verdict]) -> None:
+    """What became of the whole run."""
+    counts = tally.counts
+    latencies = "  ".join(f"p{p:g} {_ms(tally.latencies.percentile(p))}" for p in (50, 99, 99.9))
+    facts = {
+        "sent": f"{counts.sent:,} readings in {counts.requests:,} requests, {counts.sent / seconds:,.0f} readings/s",
+        "stored": f"{counts.stored:,}, {counts.duplicates:,} duplicates, {counts.conflicts:,} conflicts",
+        "refused": f"{counts.refused:,}, of {counts.broken:,} broken ones" + _listed(tally.codes),
+        "latency": latencies,
+    }
+    if tally.faults:
+        facts["retried"] = f"{counts.retries:,} requests" + _listed(tally.faults)
+    for name, what, text in (
+        ("LOST", counts.lost, "readings got no answer in a minute of attempts"),
+        ("WRONG", counts.refused_wrongly, "whole readings were refused"),
+        ("WRONG", counts.accepted_wrongly, "broken readings were accepted"),
+    ):
+        if what:
+            facts[name] = f"{what:,} {text}"
+    for name, fact in facts.items():
+        console.print(f"{name:<10}{fact}", soft_wrap=True)
+    table = Table(
+        "vehicle", "AC kWh", "DC kWh", "efficiency", "", "battery °C", "readings", "check", box=None, pad_edge=False
+    )
+    for verdict in verdicts:
+        answer = verdict.answered
+        table.add_row(
+            verdict.vehicle_id,
+            *(_number(answer[name]) for name in ("totalEnergyConsumedAc", "totalEnergyDeliveredDc", "efficiencyRatio")),
+            answer["efficiencyStatus"],
+            _number(answer["avgBatteryTemp"]),
+            f"{answer['meterReadings']} + {answer['vehicleReadings']}",
+            verdict.word,
+        )
+    console.print(table, soft_wrap=True)
+    for verdict in verdicts:
+        if verdict.differences:
+            why = verdict.not_comparable or "; ".join(verdict.differences)
+            console.print(f"{verdict.word}: {verdict.vehicle_id}: {why}", soft_wrap=True)
+
+
+def _table(tally: Tally, sample: Sample, last: Sample, reached: float) -> RenderableType:
+    counts = sample.counts
+    elapsed = sample.seconds - last.seconds
+    table = Table(box=None, show_header=False, pad_edge=False)
+    rows = {
+        "simulated": f"{_utc(reached)}, {sample.behind_s:.2f} s behind, {counts.in_flight:,} requests under way",
+        "sent": f"{counts.sent:,} readings, {(counts.sent - last.counts.sent) / elapsed:,.0f}/s",
+        "requests": f"{counts.requests:,}, {(counts.requests - last.counts.requests) / elapsed:,.0f}/s",
+        "stored": f"{counts.stored:,}",
+        "duplicates": f"{counts.duplicates:,}",
+        "conflicts": f"{counts.conflicts:,}",
+        "refused": f"{counts.refused:,}{_listed(tally.codes)}",
+        "retries": f"{counts.retries:,}{_listed(tally.faults)}",
+        "latency": f"p50 {_ms(sample.p50_ms)}  p99 {_ms(sample.p99_ms)}",
+    }
+    for row in rows.items():
+        table.add_row(*row)
+    return table
+
+
+def _line(sample: Sample, last: Sample) -> str:
+    counts = sample.counts
+    rate = (counts.sent - last.counts.sent) / (sample.seconds - last.seconds)
+    return (
+        f"{sample.seconds:>6.0f} s  {counts.sent:,} sent ({rate:,.0f}/s)  {counts.stored:,} stored  "
+        f"{counts.duplicates:,} duplicates  {counts.conflicts:,} conflicts  {counts.refused:,} refused  "
+        f"{counts.retries:,} retries  p50 {_ms(sample.p50_ms)}  p99 {_ms(sample.p99_ms)}  "
+        f"{sample.behind_s:.2f} s behind"
+    )
+
+
+def _listed(counter: dict[str, int]) -> str:
+    found = ", ".join(f"{name} {count:,}" for name, count in sorted(counter.items(), key=lambda pair: -pair[1]))
+    return f": {found}" if found else ""
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f} ms" if value >= 100 else f"{value:.3g} ms"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _utc(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat(" ", "seconds").removesuffix("+00:00")

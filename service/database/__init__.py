@@ -1,0 +1,1 @@
+"""PostgreSQL: pools, the calls to SQL functions, group commit, migrations."""

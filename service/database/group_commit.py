@@ -1,0 +1,194 @@
+"""Group commit: requests that wait at the same time go down as one call and one commit, none delayed for company."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import asyncpg
+
+from service.database.observers import CallObserver
+from service.database.time_clusters import REACH, Span, cluster, span_of
+from service.errors import Problem, is_retryable
+from service.observability.request_id import REQUEST_ID, application_name, traced
+
+MOST_ROWS_A_CALL = 1000
+"""Beyond it a call gains nothing, and keeps those behind it waiting."""
+
+ACQUIRE_TIMEOUT_S = 5.0
+"""How long rows wait for a connection, while the database is away, before they are given up on."""
+
+MOST_WAIT_S = ACQUIRE_TIMEOUT_S
+"""How long they wait for the rows before them: behind a database that has become slow, a bound on their number alone
+would let them wait until their sender has given up and sends them again, as more to do."""
+
+Row: TypeAlias = tuple[Any, ...]
+if TYPE_CHECKING:
+    _Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+    _Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+
+class _Request:
+    """Rows that somebody waits for."""
+
+    __slots__ = ("answer", "request_id", "rows", "since", "span")
+
+    def __init__(self, rows: list[Row], span: Span | None, loop: asyncio.AbstractEventLoop) -> None:
+        self.rows = rows
+        self.span = span
+        self.answer: asyncio.Future[Sequence[asyncpg.Record]] = loop.create_future()
+        self.request_id = REQUEST_ID.get()
+        self.since = loop.time()
+
+
+class Coalescer:
+    """Calls one function, which takes an array of rows and answers a record for each, for many requests at once.
+
+    As soon as one of at most `writers` connections is free, whatever waits goes down it. Where the observer says which
+    value of a row is its time, rows that are far apart in time go down in calls of their own (`time_clusters`).
+
+    Attributes:
+        pending: rows that wait or are under way; from `max_pending` on, no more are taken.
+    """
+
+    def __init__(
+        self, pool: _Pool, query: str, *, writers: int, max_pending: int, observer: CallObserver | None = None
+    ) -> None:
+        self._pool = pool
+        self._query = query
+        self._observer = observer or CallObserver()
+        self._most_writers = writers
+        self._max_pending = max_pending
+        self._waiting: deque[_Request] = deque()
+        self._writers = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
+        self.pending = 0
+
+    def check_room(self) -> None:
+        """Look whether rows are taken now; good to know before a request is decoded.
+
+        Raises:
+            Problem: `overloaded`: as much is pending as may be, or has been waiting for `MOST_WAIT_S`.
+        """
+        if self.pending >= self._max_pending:
+            self._observer.overloaded()
+            raise Problem("overloaded", f"{self.pending} readings are waiting already (at most {self._max_pending})")
+        if self._waiting and self._is_stale(self._waiting[0]):
+            self._observer.overloaded()
+            raise _waited_too_long()
+
+    async def call(self, rows: list[Row]) -> Sequence[asyncpg.Record]:
+        """The records for `rows` (at most `MOST_ROWS_A_CALL`), in order, once all are committed.
+
+        Raises:
+            Problem: `overloaded`, at once, or after `MOST_WAIT_S`.
+            Exception: what became of a call these rows were part of; who sends all of them again loses none.
+        """
+        self.check_room()
+        time_at = self._observer.time_at
+        if time_at is None or not rows:
+            return await self._add(rows, None)
+        span = span_of(rows, time_at)
+        if span.last - span.first <= REACH:
+            return await self._add(rows, span)
+        clusters = cluster([row[time_at] for row in rows])
+        parts = [[rows[position] for position in positions] for positions in clusters]
+        answers = await asyncio.gather(*[self._add(part, span_of(part, time_at)) for part in parts])
+        records = dict(
+            pair
+            for positions, answer in zip(clusters, answers, strict=True)
+            for pair in zip(positions, answer, strict=True)
+        )
+        return [records[position] for position in range(len(rows))]
+
+    def _add(self, rows: list[Row], span: Span | None) -> asyncio.Future[Sequence[asyncpg.Record]]:
+        """Have rows wait for a call of their own or with others; the answer to them."""
+        request = _Request(rows, span, asyncio.get_running_loop())
+        self._waiting.append(request)
+        self.pending += len(rows)
+        if self._writers < self._most_writers:
+            self._writers += 1
+            task = asyncio.create_task(self._write_while_waiting())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return request.answer
+
+    async def _write_while_waiting(self) -> None:
+        try:
+            while self._waiting:
+                try:
+                    async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                        while (group := self._take()) and await self._write(connection, group):
+                            pass
+                except Exception as error:
+                    self._fail(self._take_all(), error)
+        finally:
+            self._writers -= 1  # in one step with the last look at the queue: whoever comes after it starts a writer
+
+    def _take(self) -> list[_Request]:
+        """The requests that go down together next; those that have waited too long are given up on."""
+        while self._waiting and self._is_stale(self._waiting[0]):
+            self._observer.overloaded()
+            self._fail([self._waiting.popleft()], _waited_too_long())
+        group: list[_Request] = []
+        apart: list[_Request] = []
+        rows, span = 0, None
+        while self._waiting and len(apart) < MOST_ROWS_A_CALL:
+            request = self._waiting[0]
+            if span and request.span and not span.reaches(request.span):
+                apart.append(self._waiting.popleft())
+            elif (rows := rows + len(request.rows)) <= MOST_ROWS_A_CALL:
+                group.append(self._waiting.popleft())
+                span = span.with_(request.span) if span and request.span else request.span
+            else:
+                break
+        self._waiting.extendleft(reversed(apart))  # in their order, before whoever came later
+        return group
+
+    @staticmethod
+    def _is_stale(request: _Request) -> bool:
+        return request.answer.get_loop().time() - request.since > MOST_WAIT_S
+
+    def _take_all(self) -> list[_Request]:
+        requests = list(self._waiting)
+        self._waiting.clear()
+        return requests
+
+    async def _write(self, connection: _Connection, group: list[_Request]) -> bool:
+        """Call for these requests and answer them; False where the connection is not to be used further."""
+        rows = [row for request in group for row in request.rows]
+        began = time.perf_counter()
+        try:
+            name = application_name(group[0].request_id, len(group) - 1)
+            records = await connection.fetch(traced(self._query), rows, name)
+        except Exception as error:
+            if len(group) == 1 or is_retryable(error):
+                self._fail(group, error)
+                return False
+            # a bug, or rows nothing foresaw: let each request bear its own
+            return all([await self._write(connection, [request]) for request in group])
+        self._observer.called(rows, records, time.perf_counter() - began)
+        start = 0
+        for request in group:
+            end = start + len(request.rows)
+            self._settle(request)
+            if not request.answer.done():
+                request.answer.set_result(records[start:end])
+            start = end
+        return True
+
+    def _fail(self, requests: Iterable[_Request], error: Exception) -> None:
+        for request in requests:
+            self._settle(request)
+            if not request.answer.done():
+                request.answer.set_exception(error)
+
+    def _settle(self, request: _Request) -> None:
+        self.pending -= len(request.rows)
+
+
+def _waited_too_long() -> Problem:
+    return Problem("overloaded", f"readings have been waiting for {MOST_WAIT_S:g} s already")

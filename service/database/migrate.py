@@ -1,0 +1,217 @@
+"""Brings a database to this version's schema: migrations once, code always, one migrator at a time.
+
+yoyo-migrations finds, orders and records the migrations. Around it stand the guarantees it does not give: a migration
+and its record commit together, a killed migrator blocks nobody, and a migration edited after it landed is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import psycopg
+from psycopg import sql
+from yoyo import read_migrations
+from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+from yoyo.connections import parse_uri
+
+from service.database.migrations import CODE_SCHEMAS, SQL_DIR, check_applied, known_migrations
+from service.database.pool import REFRESH_AGGREGATES, describe_url
+from service.database.server import inspect_server
+from service.errors import StartupError
+
+_log = logging.getLogger(__name__)
+
+_LOCK_KEY = 0x656E65726779  # "energy"
+_PATIENCE = "10min"
+"""How long to wait for another migrator."""
+_LOCK_TIMEOUT = "30s"
+"""How long a statement may wait for a table, with every reading queued behind it, before the migration gives up."""
+
+
+def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) -> list[str]:
+    """Bring the database behind `url` to this version's schema.
+
+    Safe to run at any time and from several places at once: one works, the others wait and find nothing to do.
+    `time_zone` (IANA name) is the one whose days the daily aggregates get when they are first made.
+
+    Returns:
+        The migrations that were applied, in order.
+
+    Raises:
+        StartupError: the server cannot carry the engine, a migration was edited, or the database refused a statement.
+    """
+    known = known_migrations(sql_dir)
+    if fault := asyncio.run(inspect_server(url)).fault():
+        raise StartupError(fault)
+    try:
+        with _locked_backend(url) as backend:
+            backend.execute("SELECT set_config('energy.time_zone', :zone, FALSE)", {"zone": time_zone or ""})
+            pending = check_applied(known, _applied(backend.connection))
+            migrations = {migration.id: migration for migration in read_migrations(str(sql_dir / "migrations"))}
+            for migration_id in pending:
+                _apply(backend, migrations[migration_id], known[migration_id])
+            _apply_code(backend.connection, sql_dir)
+            if (sql_dir / "ops" / "apply_policies.sql").exists():  # not in what an older version is made of
+                _apply_policies(backend.connection)
+            return pending
+    except psycopg.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise StartupError(f"the database at {describe_url(url)} refused to migrate: {reason}") from error
+
+
+def _apply_policies(connection: psycopg.Connection[Any]) -> None:
+    """Have the database follow `ops.policy`. A row that would lose data is named, and nothing is applied."""
+    try:
+        with connection.transaction():
+            connection.execute("SELECT ops.apply_policies()")
+    except psycopg.errors.InvalidParameterValue as error:
+        said = filter(None, (error.diag.message_primary, error.diag.message_detail, error.diag.message_hint))
+        _log.warning("policies are not applied: %s", "; ".join(said).replace("\n", "; "))
+
+
+def set_time_zone(url: str, time_zone: str) -> None:
+    """Make the daily aggregates and the views on top of them anew for the days of `time_zone` (IANA name).
+
+    Raises:
+        StartupError: the database refused; the message says why.
+    """
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            with connection.transaction():
+                connection.execute("SELECT ops.set_time_zone(%s)", [time_zone])
+                _apply_code(connection, SQL_DIR)
+                _apply_policies(connection)
+            for stream, refresh in zip(("meter", "vehicle"), REFRESH_AGGREGATES, strict=True):
+                left = None
+                # a run ends after a minute, and the next goes on; what does not become less is left to the job
+                while (due := _due_days(connection, stream)) and due != left:
+                    left = due
+                    with contextlib.suppress(psycopg.errors.LockNotAvailable):  # the job refreshes at this moment
+                        connection.execute(refresh)
+    except psycopg.Error as error:
+        raise StartupError(f"cannot change the time zone: {str(error).strip().splitlines()[0]}") from error
+
+
+def _due_days(connection: psycopg.Connection[Any], stream: str) -> int:
+    """How many pieces of the daily aggregate of a stream are to be refreshed."""
+    found = connection.execute("SELECT count(*) FROM telemetry.due_times(%s)", [f"{stream}_daily"]).fetchone()
+    return int(found[0]) if found else 0
+
+
+def make_login(url: str, name: str, password: str, role: str) -> None:
+    """Make (or give a new password to) the login `name`, a member of `role`, with the settings that role has.
+
+    Raises:
+        StartupError: the database refused, or `name` is a superuser.
+    """
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            found = connection.execute("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = %s", [name]).fetchone()
+            if found and found[0]:
+                raise StartupError(f"{name} is a superuser: a member of {role} needs a login of its own")
+            # hashed here, so that the password itself never stands in a statement or a log
+            verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
+            connection.execute(
+                sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
+                    sql.SQL("ALTER" if found else "CREATE"), sql.Identifier(name), sql.Literal(verifier)
+                )
+            )
+            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(name)))
+            # membership brings the rights of a role, and not its settings
+            query = "SELECT setting FROM pg_catalog.pg_roles, unnest(rolconfig) AS setting WHERE rolname = %s"
+            for (setting,) in connection.execute(query, [role]).fetchall():
+                parameter, _, value = setting.partition("=")
+                connection.execute(
+                    sql.SQL("ALTER ROLE {} SET {} = {}").format(
+                        sql.Identifier(name), sql.Identifier(parameter), sql.Literal(value)
+                    )
+                )
+    except psycopg.Error as error:
+        raise StartupError(f"cannot make the login {name}: {str(error).strip().splitlines()[0]}") from error
+
+
+@contextlib.contextmanager
+def _locked_backend(url: str) -> Iterator[PostgresqlPsycopgBackend]:
+    """A yoyo backend on one connection that holds the migration lock.
+
+    yoyo's own lock is a row, which a killed migrator leaves behind. The advisory lock ends with its connection; whoever
+    holds it may clear that row.
+    """
+    scheme_less = url.partition("://")[2]
+    separator = "&" if "?" in scheme_less else "?"
+    uri = parse_uri(f"postgresql+psycopg://{scheme_less}{separator}schema=yoyo")
+    uri = uri._replace(database=unquote(uri.database or ""))
+    backend = PostgresqlPsycopgBackend(uri, "_yoyo_migration")
+    with backend:
+        backend.execute(f"SET lock_timeout = '{_PATIENCE}'")
+        backend.execute(f"SELECT pg_catalog.pg_advisory_lock({_LOCK_KEY})")
+        backend.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
+        try:
+            backend.execute("CREATE SCHEMA IF NOT EXISTS yoyo")
+            if backend.lock_table not in backend.list_tables():
+                backend.create_lock_table()
+            backend.break_lock()
+            with backend.lock():
+                backend.ensure_internal_schema_updated()
+                yield backend
+        finally:
+            if not backend.connection.closed:
+                backend.execute(f"SELECT pg_catalog.pg_advisory_unlock({_LOCK_KEY})")
+
+
+def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    exists = connection.execute("SELECT to_regclass('ops.migration') IS NOT NULL").fetchone()
+    if exists is None or not exists[0]:
+        return {}
+    return dict(connection.execute("SELECT migration_id, sha256 FROM ops.migration ORDER BY migration_id").fetchall())
+
+
+def _apply(backend: PostgresqlPsycopgBackend, migration: Any, digest: str) -> None:
+    """Apply one migration and record it, in one transaction."""
+    with backend.transaction():
+        with contextlib.redirect_stdout(io.StringIO()):  # yoyo prints the rows of every SELECT
+            migration.process_steps(backend, "apply")
+        backend.execute("RESET ROLE")
+        backend.mark_one(migration)
+        backend.execute(
+            "INSERT INTO ops.migration (migration_id, sha256) VALUES (:id, :sha256)",
+            {"id": migration.id, "sha256": digest},
+        )
+
+
+def _apply_code(connection: psycopg.Connection[Any], sql_dir: Path) -> None:
+    """Run every code file, and drop what code there was before, in one transaction, as the owner of the objects.
+
+    No order is kept by hand: a file that needs what another defines is tried again after the others.
+    """
+    waiting = [path for schema in CODE_SCHEMAS for path in sorted((sql_dir / schema).glob("*.sql"))]
+    with connection.transaction():
+        connection.execute("SET LOCAL ROLE energy_owner")
+        while waiting:
+            failed: dict[Path, psycopg.Error] = {}
+            for path in waiting:
+                try:
+                    with connection.transaction():
+                        connection.execute(path.read_bytes())
+                except (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedTable) as error:
+                    failed[path] = error
+                except psycopg.Error as error:
+                    raise _in_file(path, error) from error
+            if len(failed) == len(waiting):
+                path, reason = next(iter(failed.items()))
+                raise _in_file(path, reason) from reason
+            waiting = list(failed)
+        connection.execute((sql_dir / "retired.sql").read_bytes())
+
+
+def _in_file(path: Path, error: psycopg.Error) -> StartupError:
+    where = re.sub(r"^.*/sql/", "sql/", path.as_posix())
+    return StartupError(f"{where}: {str(error).strip().splitlines()[0]}")

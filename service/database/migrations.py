@@ -1,0 +1,59 @@
+"""The schema this version has: its migrations, and how those of a database compare."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from service.errors import StartupError
+
+SQL_DIR = Path(__file__).parent.parent.parent / "sql"
+CODE_SCHEMAS = ("telemetry", "bi", "ops", "api")
+NEWEST_MIGRATION = max(path.stem for path in (SQL_DIR / "migrations").glob("*.sql"))
+
+
+def known_migrations(sql_dir: Path = SQL_DIR) -> dict[str, str]:
+    """The migrations of this version, id -> SHA-256 of the file, in order.
+
+    Raises:
+        StartupError: a file is not what `SHA256SUMS` says, or is not in it.
+    """
+    folder = sql_dir / "migrations"
+    found = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.sql"))}
+    lines = (line.split() for line in (folder / "SHA256SUMS").read_text().splitlines())
+    frozen = {name.removesuffix(".sql"): digest for digest, name in lines}
+    for migration_id in sorted(found.keys() | frozen.keys()):
+        if found.get(migration_id) != frozen.get(migration_id):
+            raise StartupError(
+                f"migration {migration_id} is not as it landed (sql/migrations/SHA256SUMS): "
+                "restore the file and put the change into a new migration"
+            )
+    return found
+
+
+def digest_of(sql_dir: Path = SQL_DIR) -> str:
+    """SHA-256 of all that `energy migrate` runs: the same for two versions whose databases come out the same."""
+    digest = hashlib.sha256()
+    for path in sorted(sql_dir.rglob("*.sql")):
+        digest.update(path.relative_to(sql_dir).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def check_applied(known: Mapping[str, str], applied: Mapping[str, str]) -> list[str]:
+    """The migrations that `applied` lacks.
+
+    Raises:
+        StartupError: the database has a migration that this version does not know, or knows otherwise.
+    """
+    for migration_id, digest in applied.items():
+        if migration_id not in known:
+            raise StartupError(
+                f"the database has migration {migration_id}, which this version does not know: use the newer version"
+            )
+        if known[migration_id] != digest:
+            raise StartupError(
+                f"migration {migration_id} was edited after this database had applied it: "
+                "restore the file and put the change into a new migration"
+            )
+    return [migration_id for migration_id in known if migration_id not in applied]

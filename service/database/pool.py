@@ -1,0 +1,246 @@
+"""Connections to the database: pools that work as `energy_service`, and why a connection failed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+
+from service.database.group_commit import ACQUIRE_TIMEOUT_S, Coalescer, Row
+from service.database.observers import OBSERVERS
+from service.errors import StartupError
+from service.observability.metrics import POOL, POOL_LIMIT, QUEUE, QUEUE_LIMIT
+from service.observability.request_id import REQUEST_ID, SERVICE, application_name, traced
+from service.settings import Settings
+
+REFRESH_AGGREGATES = tuple(
+    f'CALL ops.refresh_aggregates(NULL, \'{{"stream": "{stream}"}}\')' for stream in ("meter", "vehicle")
+)
+"""Bring the aggregates up to date, as energy_owner, where no job does it yet."""
+CONNECTIONS = 10
+"""A pool has at most."""
+COMMAND_TIMEOUT_S = 10.0
+BULK_TIMEOUT_S = 300.0
+WRITERS = 2
+"""Connections a kind of reading is stored on at once: while one commits, the other gathers."""
+CONNECT_TIMEOUT_S = 5.0
+PROBE_TIMEOUT_S = 0.8
+"""A silent connection is waited for once more when it is given back; together that is less than the promised 2 s."""
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+if TYPE_CHECKING:
+    AnyConnection = asyncpg.Connection[asyncpg.Record]
+else:  # generic only to the type checker
+    AnyConnection = asyncpg.Connection
+Session: TypeAlias = "AnyConnection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+"""A connection, or one lent by a pool."""
+
+
+class Connection(AnyConnection):
+    """A connection whose session state never changes after `set_up`, so nothing need be reset on its way back."""
+
+    def get_reset_query(self) -> str:
+        """Nothing: spares a round trip to the server per request."""
+        return ""
+
+
+async def set_up(connection: Session) -> None:
+    """Give up every right but those of the service, and let no default of the server weaken what an answer means.
+
+    A statement, as the embedded database ignores start-up options. `jit` slows the look-up of types down.
+    """
+    await connection.execute(
+        "SET ROLE energy_service; SET synchronous_commit = on; SET TimeZone = 'UTC'; SET jit = off; "
+        "SET lock_timeout = '5s'"
+    )
+
+
+_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+
+
+def storable_time(time: datetime) -> datetime:
+    """The time within what asyncpg can convert; SQL refuses what lies beyond as it does the nearest it gets."""
+    return min(max(time, _EARLIEST), _LATEST)
+
+
+def storable_text(text: str) -> str:
+    """The text with NUL, which PostgreSQL cannot hold, as a character that no valid id has either."""
+    return text.replace("\x00", "\ufffd")
+
+
+class Database:
+    """The pools the handlers use: `write` for ingest, `read` for everything else (a replica, where there is one)."""
+
+    def __init__(self, write: Pool, read: Pool, max_pending: int) -> None:
+        self.write = write
+        self.read = read
+        self._max_pending = max_pending
+        self._coalescers: dict[str, Coalescer] = {}
+
+    def check_room(self, *queries: str) -> None:
+        """Look whether rows would be taken now, before the work of decoding them.
+
+        Raises:
+            Problem: `overloaded`: too much is waiting for one of these queries already.
+        """
+        for query in queries:
+            if coalescer := self._coalescers.get(query):
+                coalescer.check_room()
+
+    async def ingest(self, query: str, rows: list[Row]) -> Sequence[asyncpg.Record]:
+        """A record for each of `rows` from a call that stores an array of them, in company with what others send.
+
+        Raises:
+            Problem: `overloaded`: too much is waiting for this query already, or for too long.
+        """
+        coalescer = self._coalescers.get(query)
+        if coalescer is None:
+            coalescer = Coalescer(
+                self.write, query, writers=WRITERS, max_pending=self._max_pending, observer=OBSERVERS.get(query)
+            )
+            self._coalescers[query] = coalescer
+        return await coalescer.call(rows)
+
+    async def write_rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Rows of a call that writes; committed when it returns."""
+        return await _fetch(self.write, query, arguments)
+
+    async def read_rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Rows of a call that reads."""
+        return await _fetch(self.read, query, arguments)
+
+    async def read_row(self, query: str, *arguments: Any) -> asyncpg.Record:
+        """The one row of a call that reads."""
+        return (await _fetch(self.read, query, arguments))[0]
+
+    async def probe(self, query: str) -> asyncpg.Record:
+        """The one row of a call that tells whether the database answers, or soon that it does not."""
+        return (await _probe(self.read, query))[0]
+
+    async def probe_primary(self, query: str) -> list[asyncpg.Record]:
+        """Rows of a call that tells as soon that the primary does not answer."""
+        return await _probe(self.write, query)
+
+    def note_load(self) -> None:
+        """Set the gauges of what waits, and of the connections."""
+        for query, observer in OBSERVERS.items():
+            if observer.stream:
+                waiting = self._coalescers.get(query)
+                QUEUE.labels(observer.stream).set(waiting.pending if waiting else 0)
+        QUEUE_LIMIT.set(self._max_pending)
+        for name, pool in {"write": self.write, "read": self.read}.items():
+            if name == "write" or pool is not self.write:
+                idle = pool.get_idle_size()
+                POOL.labels(name, "idle").set(idle)
+                POOL.labels(name, "busy").set(pool.get_size() - idle)
+                POOL_LIMIT.labels(name).set(pool.get_max_size())
+
+
+async def _fetch(pool: Pool, query: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:
+    async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+        return await connection.fetch(traced(query), *arguments, application_name(REQUEST_ID.get()))
+
+
+async def _probe(pool: Pool, query: str) -> list[asyncpg.Record]:
+    async with pool.acquire(timeout=PROBE_TIMEOUT_S) as connection:
+        return await connection.fetch(query, timeout=PROBE_TIMEOUT_S)
+
+
+@asynccontextmanager
+async def open_database(
+    url: str,
+    *,
+    read_url: str | None = None,
+    connections: int = CONNECTIONS,
+    max_pending: int = Settings.max_pending,
+    connect: bool = True,
+) -> AsyncIterator[Database]:
+    """Open the pools, up to `connections` each; one of them at once, if `connect`.
+
+    Raises:
+        StartupError: the server does not answer or refuses; the message says what to do.
+    """
+    write = await _open_pool(url, connections, connect)
+    try:
+        read = await _open_pool(read_url, connections, connect) if read_url else write
+        try:
+            yield Database(write, read, max_pending)
+        finally:
+            read.terminate()
+    finally:
+        # not close(): nothing is under way any more, and the embedded database does not answer an orderly good-bye
+        write.terminate()
+
+
+@asynccontextmanager
+async def open_connection(url: str) -> AsyncIterator[AnyConnection]:
+    """One connection for work in bulk, whose statements may take as long as `BULK_TIMEOUT_S`.
+
+    Raises:
+        StartupError: the server does not answer or refuses; the message says what to do.
+    """
+    try:
+        connection = await asyncpg.connect(
+            url,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=BULK_TIMEOUT_S,
+            server_settings={"application_name": "energy-import"},
+        )
+        await set_up(connection)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StartupError(describe_failure(error, url)) from error
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
+async def _open_pool(url: str, connections: int, connect: bool) -> Pool:
+    try:
+        return await asyncpg.create_pool(
+            url,
+            min_size=1 if connect else 0,
+            max_size=connections,
+            connection_class=Connection,
+            init=set_up,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            server_settings={"application_name": SERVICE},
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StartupError(describe_failure(error, url)) from error
+
+
+def describe_failure(error: Exception, url: str) -> str:
+    """One line on why a connection failed and what to do about it; never the password."""
+    where = describe_url(url)
+    said = str(error).partition("\n")[0]
+    match error:
+        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
+            return f"the database at {where} refused the login ({said}): check user and password in its URL"
+        case asyncpg.InvalidCatalogNameError():
+            return f"the server answers, but {said}: create the database or correct the URL ({where})"
+        case asyncpg.InvalidParameterValueError():
+            return f"the database at {where} refused ({said}): if it lacks energy_service, run `energy migrate` first"
+        case asyncpg.InsufficientPrivilegeError():
+            return f"the database at {where} refused ({said}): the login must be a member of energy_service"
+        case asyncpg.PostgresError():
+            return f"the database at {where} refused: {said}"
+        case TimeoutError() | asyncio.TimeoutError():
+            return f"the database at {where} did not answer within {CONNECT_TIMEOUT_S:g} s: is it running?"
+        case _:
+            return f"the database at {where} cannot be reached ({said}): is it running, is DATABASE_URL right?"
+
+
+def describe_url(url: str) -> str:
+    """Host, port and database of a URL, without user and password."""
+    parts = urlsplit(url)
+    host = parts.hostname or parse_qs(parts.query).get("host", ["localhost"])[0]
+    return f"{host}:{parts.port or 5432}{parts.path}"

@@ -1,5 +1,0 @@
-"""`energy demo`: the service with a simulated fleet and its last two weeks, to look at."""
-
-from service.demo.command import demo
-
-__all__ = ["demo"]

@@ -1,0 +1,181 @@
+"""HTTP on a socket, with limits that uvicorn has not: for slow clients, for long headers, and for idle connections.
+
+Nothing here runs for a good request but a look at the clock as it begins: a sweep each second finds who is too slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from http import HTTPStatus
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.errors import PROBLEM_MEDIA_TYPE, Problem
+from service.observability.metrics import HTTP_REQUESTS
+from service.observability.request_id import REQUEST_ID, request_id
+
+HEADER_TIMEOUT_S = 10.0
+"""From the first byte of a request, or from connecting, to the end of the headers."""
+BODY_TIMEOUT_S = 60.0
+"""From the first byte of a request to the end of its body."""
+MAX_HEADER_BYTES = 16 * 1024
+"""Names and values of the headers, and the path."""
+MOST_CONNECTIONS = 10_000
+"""Of a worker, at once; who comes then is turned away."""
+SWEEP_S = 1.0
+ENDLESS = "energy.endless"
+"""In the scope of a request whose answer goes on until somebody ends it."""
+
+_UPGRADING = {b"upgrade", b"http2-settings"}
+"""Headers by which a client asks for another protocol, and the options of `Connection` that name them."""
+
+_sweepers: dict[int, asyncio.Task[None]] = {}
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """A connection that has to keep up."""
+
+    _since: float | None = None
+    """When the request began that has not come whole; None while there is none."""
+    _in_headers = True
+    _read = 0
+    """Bytes that came since then, while the headers are not complete."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Take the connection, if there is room."""
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()
+            return
+        self._since = time.monotonic()
+        _sweep_while_there_are(self.connections)
+
+    def data_received(self, data: bytes) -> None:
+        """Note when a request begins."""
+        if self._since is None:
+            self._since = time.monotonic()
+        if self._in_headers:
+            self._read += len(data)
+        self._unset_keepalive_if_required()
+        self._feed(data)
+        if self._in_headers and self._read > MAX_HEADER_BYTES:
+            self._refuse("headers_too_long", f"path and headers are longer than {MAX_HEADER_BYTES} bytes")
+
+    def _feed(self, data: bytes) -> None:
+        """Parse what came; answer what is no HTTP."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Read a request that asks for another protocol as one that does not, with its body (RFC 9110, section 7.8).
+
+        The parser takes what follows the headers for that other protocol: a body would be lost, or be the next request.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if method == b"CONNECT":
+            self.send_400_response("CONNECT is for proxies.")
+            return
+        head = [b"%s %s HTTP/%s" % (method, self.url, version.encode())]
+        for name, value in self.headers:
+            if name == b"connection":
+                kept = [token for token in value.split(b",") if token.strip().lower() not in _UPGRADING]
+                head.append(name + b": " + b",".join(kept))
+            elif name not in _UPGRADING:
+                head.append(name + b": " + value)
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        self._feed(b"\r\n".join([*head, b"", b""]) + rest)
+
+    def on_headers_complete(self) -> None:
+        """Let a request in whose headers are within the limit, and which asks for no other protocol."""
+        if self.parser.should_upgrade():
+            return  # _feed reads it again
+        if self._read > MAX_HEADER_BYTES:  # with a body, perhaps: now it shows
+            length = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if length > MAX_HEADER_BYTES:
+                return  # data_received refuses it
+        self._in_headers = False
+        self._read = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body, of a request that was let in."""
+        if not self._in_headers:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request has come whole."""
+        if not self._in_headers:
+            self._in_headers = True
+            self._since = None
+            super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """The server stops: what would not end by itself ends now, all else when it is answered."""
+        super().shutdown()
+        if self.cycle is not None and not self.cycle.response_complete and self.cycle.scope.get(ENDLESS):
+            self.transport.close()
+
+    def sweep(self, now: float) -> None:
+        """Turn the client away if it is too slow; not where it is this side that does not read."""
+        if self._since is None or (self.flow and self.flow.read_paused):
+            return
+        waited = now - self._since
+        if self._in_headers:
+            if waited > HEADER_TIMEOUT_S and (self.cycle is None or self.cycle.response_complete):
+                self._refuse("request_timeout", f"the headers did not end within {HEADER_TIMEOUT_S:g} s")
+        elif waited > BODY_TIMEOUT_S and not self.cycle.response_complete:
+            self._refuse("request_timeout", f"the body did not end within {BODY_TIMEOUT_S:g} s")
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP; `msg` is uvicorn's."""
+        self.transport.write(_answer(Problem("http_invalid", msg)))
+        self.transport.close()
+
+    def _refuse(self, code: str, detail: str) -> None:
+        """Say why, unless an answer is under way, and hang up."""
+        if self.transport.is_closing():
+            return
+        if self._read or not self._in_headers:  # who has sent nothing is told nothing
+            under_way = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+            if not under_way:
+                self.transport.write(_answer(Problem(code, detail)))
+        self.transport.close()
+
+
+def _answer(problem: Problem) -> bytes:
+    """The problem as an answer that ends the connection, for requests that never reach the application."""
+    this = request_id(b"")
+    REQUEST_ID.set(this.decode())
+    body = problem.to_response().content
+    HTTP_REQUESTS.labels("other", "unknown", problem.status).inc()
+    head = (
+        f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n"
+        f"content-type: {PROBLEM_MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nx-request-id: {this.decode()}\r\n"
+        "connection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def _sweep_while_there_are(connections: set[Any]) -> None:
+    """Have a task look at `connections` until there are none; a server has one such set."""
+    if id(connections) not in _sweepers:
+        task = asyncio.get_running_loop().create_task(_sweep(connections))
+        _sweepers[id(connections)] = task
+        task.add_done_callback(lambda _: _sweepers.pop(id(connections), None))
+
+
+async def _sweep(connections: set[Any]) -> None:
+    while connections:
+        await asyncio.sleep(SWEEP_S)
+        now = time.monotonic()
+        for connection in list(connections):
+            if isinstance(connection, GuardedProtocol):
+                connection.sweep(now)

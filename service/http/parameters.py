@@ -1,0 +1,93 @@
+"""What the questions have in common: the id of a device in the path, the query parameters of a window and of a page."""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar.params import PathParameter, QueryParameter
+from msgspec import Meta
+
+from service.database.pool import storable_time
+from service.errors import Problem
+from service.readings.model import ID_DESCRIPTION, ID_SCHEMA
+
+MOST_ITEMS = 10_000
+
+
+def schema(type_: str | list[str], **more: Any) -> dict[str, Any]:
+    """What the OpenAPI document says of a query parameter that may be left out: a text is never null."""
+    return {"one_of": None, "type": type_, **more}
+
+
+PathId = Annotated[str, PathParameter(description=ID_DESCRIPTION, schema_extra=ID_SCHEMA)]
+Time = Annotated[
+    str | None,
+    QueryParameter(
+        description="ISO 8601 time with an offset, as 2026-02-08T18:01:00Z",
+        schema_extra=schema("string", format="date-time"),
+    ),
+]
+Hours = Annotated[
+    float | None,
+    QueryParameter(
+        description="length of the window, hours (24 if neither start nor hours is given)",
+        schema_extra=schema(["number", "null"], minimum=1 / 60, maximum=731 * 24),  # `null` is none given
+    ),
+]
+Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before", schema_extra=schema("string"))]
+Limit = Annotated[
+    int,
+    QueryParameter(
+        description="most items of a page, 1 to 10,000", schema_extra=schema("integer", minimum=1, maximum=MOST_ITEMS)
+    ),
+]
+
+
+def parse_time(name: str, text: str | None) -> datetime | None:
+    """The query parameter `name` as a time; a `+` that became a space on its way is put right.
+
+    Raises:
+        Problem: it is not an ISO 8601 time with an offset.
+    """
+    if text is None:
+        return None
+    try:
+        time: datetime = msgspec.convert(re.sub(r" (?=\d\d:?\d\d$)", "+", text), Annotated[datetime, Meta(tz=True)])
+    except msgspec.ValidationError:
+        raise Problem(
+            "parameter_invalid",
+            f"{name} must be an ISO 8601 time with an offset, as 2026-02-08T18:01:00Z, not {text!r}",
+        ) from None
+    return storable_time(time)
+
+
+def check_limit(limit: int) -> int:
+    """The most items of a page.
+
+    Raises:
+        Problem: it is out of range.
+    """
+    if not 1 <= limit <= MOST_ITEMS:
+        raise Problem("parameter_invalid", f"limit must be from 1 to {MOST_ITEMS}, not {limit}")
+    return limit
+
+
+def encode_cursor(*position: Any) -> str:
+    """Where a page ends, as a text that means nothing to whoever gets it."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
+
+
+def decode_cursor(text: str, type_: Any) -> Any:
+    """What `encode_cursor` was given, as `type_`.
+
+    Raises:
+        Problem: it is not a cursor of this route.
+    """
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=type_)
+    except (ValueError, msgspec.MsgspecError):
+        raise Problem("parameter_invalid", "cursor must be the `next` of a page of this route") from None

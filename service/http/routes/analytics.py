@@ -1,0 +1,238 @@
+"""GET /v1/analytics/...: what became of the energy. All of it is worked out in SQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+from msgspec import Meta, Struct
+
+from service.database.pool import Database, storable_text, storable_time
+from service.http.openapi import problems
+from service.http.parameters import (
+    Cursor,
+    Hours,
+    Limit,
+    PathId,
+    Time,
+    check_limit,
+    decode_cursor,
+    encode_cursor,
+    parse_time,
+)
+
+GET_VEHICLE_PERFORMANCE = "SELECT * FROM api.get_vehicle_performance($1, $2, $3, $4)"
+LIST_VEHICLE_EFFICIENCY = "SELECT * FROM api.list_vehicle_efficiency($1, $2, $3, $4, $5, $6, $7)"
+LIST_EFFICIENCY_BUCKETS = "SELECT * FROM api.list_vehicle_efficiency_buckets($1, $2, $3, $4, $5)"
+GET_FLEET_SUMMARY = "SELECT * FROM api.get_fleet_summary($1, $2, $3)"
+
+
+class Performance(Struct, rename="camel", frozen=True):
+    """A vehicle's energy balance after periodStart, up to and including periodEnd: kWh, degrees Celsius.
+
+    A side without readings is null. `efficiencyStatus` is normal (0.85 to 1), low (below 0.85: a fault or leakage),
+    impossible (above 1), idle (nothing delivered, and no more drawn than in standby) or unknown (a side without
+    readings, or a window shorter than the interval of a device). An idle or unknown vehicle has no ratio.
+    """
+
+    vehicle_id: str
+    period_start: datetime
+    period_end: datetime
+    total_energy_consumed_ac: float | None
+    total_energy_delivered_dc: float | None
+    efficiency_ratio: float | None
+    efficiency_status: str
+    avg_battery_temp: float | None
+    meter_ids: list[str]
+    meter_readings: int
+    vehicle_readings: int
+
+
+@get(
+    "/v1/analytics/performance/{vehicle_id:str}",
+    responses=problems(400, 404, 422, 503),
+    tags=["analytics"],
+    summary="A vehicle's energy balance",
+)
+async def get_vehicle_performance(
+    database: NamedDependency[Database],
+    vehicle_id: PathId,
+    start: Time = None,
+    end: Time = None,
+    hours: Hours = None,
+) -> Performance:
+    """AC consumed, DC delivered, efficiency and mean battery temperature, of the last 24 hours or the window given."""
+    window = (parse_time("start", start), parse_time("end", end), hours)
+    return Performance(**await database.read_row(GET_VEHICLE_PERFORMANCE, vehicle_id, *window))
+
+
+class VehicleEfficiency(Struct, rename="camel", frozen=True):
+    """A vehicle's energy balance, kWh."""
+
+    vehicle_id: str
+    total_energy_consumed_ac: float
+    total_energy_delivered_dc: float
+    efficiency_ratio: float
+    efficiency_status: str
+    meter_readings: int
+    vehicle_readings: int
+
+
+class Efficiencies(Struct, rename="camel", frozen=True):
+    """A page of vehicles, the lowest efficiency first, and where the next one begins."""
+
+    items: list[VehicleEfficiency]
+    next: str | None
+
+
+_POSITION = tuple[Annotated[datetime, Meta(tz=True)], Annotated[datetime, Meta(tz=True)], float, float, str]
+"""What a cursor says: window, threshold, and the last vehicle that was listed."""
+
+
+@get(
+    "/v1/analytics/efficiency",
+    responses=problems(400, 422, 503),
+    tags=["analytics"],
+    summary="Vehicles below a threshold",
+)
+async def list_vehicle_efficiency(  # noqa: PLR0913, PLR0917
+    database: NamedDependency[Database],
+    start: Time = None,
+    end: Time = None,
+    hours: Hours = None,
+    below: Annotated[float, QueryParameter(description="the efficiency below which a vehicle is listed")] = 0.85,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Efficiencies:
+    """The vehicles whose efficiency is below a threshold, the lowest first, in the last 24 hours or the window given.
+
+    The pages after the first keep its window and threshold.
+    """
+    if cursor is None:
+        window = (parse_time("start", start), parse_time("end", end), hours)
+        ratio, vehicle = None, None
+    else:
+        begin, until, below, ratio, vehicle = decode_cursor(cursor, _POSITION)
+        window = (storable_time(begin), storable_time(until), None)
+        vehicle = storable_text(vehicle)
+    # one more than asked tells whether there is a next page
+    rows = await database.read_rows(LIST_VEHICLE_EFFICIENCY, *window, below, ratio, vehicle, check_limit(limit) + 1)
+    following = None
+    if len(rows) > limit:
+        last = rows[limit - 1]
+        position = (last["efficiency_ratio"], last["vehicle_id"])
+        following = encode_cursor(last["period_start"], last["period_end"], below, *position)
+    return Efficiencies([VehicleEfficiency(*list(row.values())[:7]) for row in rows[:limit]], following)
+
+
+class EfficiencyBucket(Struct, rename="camel", frozen=True):
+    """A vehicle after `bucket`, up to and including the next: kWh, degrees Celsius, % at the first and last reading.
+
+    `meterId` is the meter that feeds it at the start. A side without readings is null. `efficiencyStatus` and the
+    ratio are those of a vehicle's performance. `isOpen` says that the bucket is not over yet.
+    """
+
+    bucket: datetime
+    meter_id: str | None
+    kwh_consumed_ac: float | None
+    kwh_delivered_dc: float | None
+    efficiency_ratio: float | None
+    efficiency_status: str
+    battery_temp_min: float | None
+    battery_temp_avg: float | None
+    battery_temp_max: float | None
+    soc_first: float | None
+    soc_last: float | None
+    is_open: bool
+
+
+class EfficiencyBuckets(Struct, frozen=True):
+    """Buckets in order of time."""
+
+    items: list[EfficiencyBucket]
+
+
+@get(
+    "/v1/analytics/efficiency/{vehicle_id:str}",
+    responses=problems(400, 404, 422, 503),
+    tags=["analytics"],
+    summary="A vehicle's AC beside DC, bucket by bucket",
+)
+async def list_efficiency_buckets(  # noqa: PLR0913, PLR0917
+    database: NamedDependency[Database],
+    vehicle_id: PathId,
+    resolution: Annotated[
+        Literal["15min", "hourly", "daily"],
+        QueryParameter(description="length of a bucket; a window has at most 3,000"),
+    ] = "hourly",
+    start: Time = None,
+    end: Time = None,
+    hours: Hours = None,
+) -> EfficiencyBuckets:
+    """AC consumed, DC delivered, efficiency, battery and meter, in the buckets of the last 24 hours or a window.
+
+    A bucket belongs, whole, to the meter that feeds the vehicle at its start.
+    """
+    window = (parse_time("start", start), parse_time("end", end), hours)
+    rows = await database.read_rows(LIST_EFFICIENCY_BUCKETS, vehicle_id, resolution, *window)
+    return EfficiencyBuckets([EfficiencyBucket(*row.values()) for row in rows])
+
+
+class EfficiencyBand(Struct, rename="camel", frozen=True):
+    """Vehicles with an efficiency in [ratioFrom, ratioTo); the last band has no end."""
+
+    ratio_from: float
+    ratio_to: float | None
+    vehicles: int
+
+
+class SilentDevice(Struct, rename="camel", frozen=True):
+    """A device without a reading for over 5 of its expected intervals (seconds), and the time of its newest."""
+
+    stream: str
+    device_id: str
+    recorded_at: datetime
+    expected_interval_s: float
+
+
+class FleetSummary(Struct, rename="camel", frozen=True):
+    """The fleet after periodStart, up to and including periodEnd, kWh.
+
+    Energies and ratio are those of the vehicles that are normal, low or impossible; `vehicles` are those with a reading
+    on either side. `silentDevices` lists the 100 that have been silent for longest.
+    """
+
+    period_start: datetime
+    period_end: datetime
+    total_energy_consumed_ac: float | None
+    total_energy_delivered_dc: float | None
+    efficiency_ratio: float | None
+    efficiency_status: str
+    vehicles: int
+    vehicles_normal: int
+    vehicles_low: int
+    vehicles_impossible: int
+    vehicles_idle: int
+    vehicles_unknown: int
+    distribution: list[EfficiencyBand]
+    silent_meters: int
+    silent_vehicles: int
+    silent_devices: list[SilentDevice]
+
+
+@get("/v1/analytics/fleet", responses=problems(400, 422, 503), tags=["analytics"], summary="The fleet's totals")
+async def get_fleet_summary(
+    database: NamedDependency[Database],
+    start: Time = None,
+    end: Time = None,
+    hours: Hours = None,
+) -> FleetSummary:
+    """Totals and distribution of the last 24 hours or the window given, and the devices that are silent now."""
+    window = (parse_time("start", start), parse_time("end", end), hours)
+    row = dict(await database.read_row(GET_FLEET_SUMMARY, *window))
+    row["distribution"] = [EfficiencyBand(**band) for band in row["distribution"]]
+    row["silent_devices"] = [SilentDevice(**device) for device in row["silent_devices"]]
+    return FleetSummary(**row)

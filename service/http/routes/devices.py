@@ -1,0 +1,97 @@
+"""/v1/devices/{kind}/{id}: what an operator says of a device."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from litestar import Request, get, put
+from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Meta, Struct
+
+from service.database.pool import Database, storable_text
+from service.http.openapi import problems, reads
+from service.http.parameters import PathId
+from service.http.request_body import read_json
+from service.readings.model import METER, VEHICLE, Stream
+
+SET_DEVICE_PROFILE = "SELECT api.set_device_profile($1, $2, $3, $4, $5, $6, $7)"
+GET_DEVICE_PROFILE = "SELECT * FROM api.get_device_profile($1, $2)"
+
+
+def _up_to(most: float) -> Meta:
+    """As `in_range`, from 0, which is none of it."""
+    return Meta(extra_json_schema={"exclusiveMinimum": 0, "maximum": most})
+
+
+class NewProfile(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """What is left out is as if it was never said.
+
+    `energyKind` is interval, or register for a device that sends a running total (kWh), which starts again from 0 at
+    `registerMax`, if it does. A reading of more than twice the energy that `maxKw` gives is refused. Without
+    `expectedIntervalS` the interval is as observed. A `retired` device is neither silent nor counted until it reports.
+    """
+
+    energy_kind: Annotated[str, Meta(extra_json_schema={"enum": ["interval", "register"]})] = "interval"
+    register_max: Annotated[float, _up_to(1e7)] | None = None
+    max_kw: Annotated[float, _up_to(1e6)] | None = None
+    expected_interval_s: Annotated[float, Meta(extra_json_schema={"minimum": 1, "maximum": 86400})] | None = None
+    retired: bool = False
+
+
+class Profile(Struct, rename="camel", frozen=True):
+    """What holds of a device (kWh, kW, seconds); `setAt` is null where nobody has said anything.
+
+    `observedIntervalS` is null before the second reading. `retired` ends with the next reading.
+    """
+
+    device_id: str
+    energy_kind: str
+    register_max: float | None
+    max_kw: float | None
+    expected_interval_s: float | None
+    observed_interval_s: float | None
+    retired: bool
+    set_at: datetime | None
+
+
+async def _profile(database: Database, stream: Stream, device_id: str) -> Profile:
+    # on the primary: whoever has set a profile sees that at once
+    [row] = await database.write_rows(GET_DEVICE_PROFILE, stream.name, device_id)
+    return Profile(**row)
+
+
+def _routes(stream: Stream) -> tuple[HTTPRouteHandler, HTTPRouteHandler]:
+    """GET and PUT for the devices of a stream."""
+    path = f"/v1/devices/{stream.name}/{{device_id:str}}"
+
+    async def read(device_id: PathId, database: NamedDependency[Database]) -> Profile:
+        return await _profile(database, stream, device_id)
+
+    async def write(device_id: PathId, request: Request[Any, Any, Any], database: NamedDependency[Database]) -> Profile:
+        said = await read_json(request, NewProfile, request.app.state.settings.max_body_bytes)
+        limits = (said.register_max, said.max_kw, said.expected_interval_s)
+        values = (storable_text(said.energy_kind), *limits, said.retired)
+        await database.write_rows(SET_DEVICE_PROFILE, stream.name, device_id, *values)
+        return await _profile(database, stream, device_id)
+
+    read.__name__, write.__name__ = f"get_{stream.name}_profile", f"put_{stream.name}_profile"
+    read.__doc__ = f"What holds of a {stream.name}."
+    write.__doc__ = f"Say what holds of a {stream.name}, for readings that come from now on. Safe to retry."
+    return (
+        get(path, responses=problems(400, 404, 422, 503), tags=["devices"], summary=f"Profile of a {stream.name}")(
+            read
+        ),
+        put(
+            path,
+            operation_class=reads(NewProfile),
+            responses=problems(400, 413, 415, 422, 503),
+            tags=["devices"],
+            summary=f"Set the profile of a {stream.name}",
+        )(write),
+    )
+
+
+get_meter_profile, put_meter_profile = _routes(METER)
+get_vehicle_profile, put_vehicle_profile = _routes(VEHICLE)

@@ -1,0 +1,136 @@
+"""GET /v1/events: the fleet's pulse as server-sent events, every few seconds, for pages that watch it.
+
+A worker asks the database once for all who listen, and not at all while nobody does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from litestar import Request, get
+from litestar.datastructures import State
+from litestar.openapi import ResponseSpec
+from litestar.response import Stream
+from msgspec import Struct
+
+from service.database.pool import Database
+from service.errors import Problem, from_exception
+from service.http.connection import ENDLESS
+from service.http.openapi import problems
+
+GET_FLEET_PULSE = "SELECT * FROM api.get_fleet_pulse()"
+EVERY_S = 4.0
+LONGEST_S = 600.0
+"""A stream ends after this, and who listens comes again: so a key that was revoked does not listen for ever."""
+MOST_LISTENERS = 100
+"""Of a worker."""
+
+
+class Pulse(Struct, rename="camel", frozen=True):
+    """The fleet at a moment, and its time zone (IANA name).
+
+    A device is silent after 5 of its expected intervals without a reading.
+    """
+
+    time_zone: str
+    at: datetime
+    last_received_at: datetime | None
+    readings_per_minute: float
+    meters: int
+    meters_silent: int
+    vehicles: int
+    vehicles_silent: int
+    vehicles_charging: int
+
+
+class Pulses:
+    """Asks for the pulse while somebody listens, and hands the newest event to each.
+
+    Args:
+        every_s: between two questions, seconds.
+    """
+
+    def __init__(self, every_s: float = EVERY_S) -> None:
+        self._every_s = every_s
+        self._listeners = 0
+        self._event = b""
+        self._changed = asyncio.Condition()
+        self._number = 0
+        self._asking: asyncio.Task[None] | None = None
+
+    async def listen(self, database: Database) -> AsyncIterator[bytes]:
+        """Events from now on; who cannot keep up misses some, and memory is not filled with them."""
+        self._listeners += 1
+        try:
+            if self._asking is None or self._asking.done():
+                self._number, self._event = 0, b""
+                self._asking = asyncio.create_task(self._ask(database))
+            yield b"retry: 2000\n\n"
+            ends_at = time.monotonic() + LONGEST_S
+            seen = 0
+            while time.monotonic() < ends_at:
+                async with self._changed:
+                    while self._number <= seen:
+                        await self._changed.wait()
+                    seen, event = self._number, self._event
+                yield event
+        finally:
+            self._listeners -= 1
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more may listen."""
+        return self._listeners >= MOST_LISTENERS
+
+    async def _ask(self, database: Database) -> None:
+        while self._listeners:
+            event = await _event(database)
+            async with self._changed:
+                self._number += 1
+                self._event = event
+                self._changed.notify_all()
+            await asyncio.sleep(self._every_s)
+
+
+async def _event(database: Database) -> bytes:
+    """The pulse, or that there is none now; either way the connection is seen to live."""
+    try:
+        pulse = Pulse(**await database.read_row(GET_FLEET_PULSE))
+    except Exception as error:  # whatever it is, the next one may succeed
+        code = from_exception(error).code
+        return b'event: problem\ndata: {"code":"%b"}\n\n' % code.encode()
+    return b"event: pulse\ndata: %b\n\n" % msgspec.json.encode(pulse)
+
+
+@get(
+    "/v1/events",
+    media_type="text/event-stream",
+    responses={
+        200: ResponseSpec(
+            Pulse,
+            generate_examples=False,
+            media_type="text/event-stream",
+            description="server-sent events: `pulse` with such an object every 4 s, `problem` with a code where the "
+            "database does not answer; ends after 10 minutes",
+        ),
+        **problems(503),
+    },
+    tags=["status"],
+    summary="The fleet's pulse, live",
+)
+async def get_events(request: Request[Any, Any, Any], state: State) -> Stream:
+    """Readings a minute, devices reporting and silent, now and every few seconds."""
+    pulses: Pulses = state.pulses
+    if pulses.is_full:
+        raise Problem("overloaded", f"{MOST_LISTENERS} listen already; ask /v1/fleet instead, or retry")
+    request.scope[ENDLESS] = True  # type: ignore[literal-required]
+    return Stream(
+        pulses.listen(state.database),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )

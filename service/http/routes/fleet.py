@@ -1,0 +1,99 @@
+"""GET /v1/fleet: the whole fleet at a glance, at a price that allows a page to ask every minute."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+from msgspec import Struct
+
+from service.database.pool import Database
+from service.http.openapi import problems
+from service.http.routes.analytics import EfficiencyBand, SilentDevice
+
+GET_FLEET_OVERVIEW = "SELECT * FROM api.get_fleet_overview()"
+
+
+class FleetHour(Struct, rename="camel", frozen=True):
+    """The energy (kWh) of all vehicles in the hour that begins at `bucket`."""
+
+    bucket: datetime
+    kwh_consumed_ac: float | None
+    kwh_delivered_dc: float | None
+
+
+class DayEfficiency(Struct, rename="camel", frozen=True):
+    """A vehicle's efficiency in the day that begins at `bucket`; null where it is unknown or idle."""
+
+    bucket: datetime
+    efficiency_ratio: float | None
+
+
+class WorstVehicle(Struct, rename="camel", frozen=True):
+    """A vehicle's energy balance (kWh), and its efficiency in each of the last 14 days."""
+
+    vehicle_id: str
+    kwh_consumed_ac: float
+    kwh_delivered_dc: float
+    efficiency_ratio: float
+    efficiency_status: str
+    trend: list[DayEfficiency]
+
+
+class RefusedReadings(Struct, rename="camel", frozen=True):
+    """How many readings were refused, and are kept, for a reason, and when the newest of them came."""
+
+    code: str
+    readings: int
+    newest: datetime
+
+
+class FleetOverview(Struct, rename="camel", frozen=True):
+    """The fleet now. Energies of today are those of all meters and all vehicles, up to `energyUntil`, kWh.
+
+    Efficiencies are those of the 24 hours up to `periodEnd`. Of at most 1,000 meters and vehicles all is exact at this
+    moment. Of more, figures end where the aggregates do, and count the readings received before `receivedUntil`.
+    `silentDevices` are the 20 that fell silent last; `refused` counts the last 24 hours.
+    """
+
+    time_zone: str
+    today_start: datetime
+    energy_until: datetime
+    received_until: datetime
+    kwh_consumed_ac_today: float | None
+    kwh_delivered_dc_today: float | None
+    period_start: datetime
+    period_end: datetime
+    efficiency_ratio: float | None
+    efficiency_status: str
+    vehicles_normal: int
+    vehicles_low: int
+    vehicles_impossible: int
+    vehicles_idle: int
+    vehicles_unknown: int
+    distribution: list[EfficiencyBand]
+    hours: list[FleetHour]
+    worst: list[WorstVehicle]
+    silent_devices: list[SilentDevice]
+    refused: list[RefusedReadings]
+
+
+_LISTS: dict[str, Any] = {
+    "distribution": list[EfficiencyBand],
+    "hours": list[FleetHour],
+    "worst": list[WorstVehicle],
+    "silent_devices": list[SilentDevice],
+    "refused": list[RefusedReadings],
+}
+
+
+@get("/v1/fleet", responses=problems(503), tags=["analytics"], summary="The fleet at a glance")
+async def get_fleet_overview(database: NamedDependency[Database]) -> FleetOverview:
+    """Energy of today, efficiencies and the worst vehicles of the last 24 hours, silent devices, refused readings."""
+    row = dict(await database.read_row(GET_FLEET_OVERVIEW))
+    for name, type_ in _LISTS.items():
+        row[name] = msgspec.json.decode(row[name], type=type_)
+    return FleetOverview(**row)

@@ -1,0 +1,48 @@
+"""GET /health/...: probes. Alive says that the process answers; ready, that it can do its work now."""
+
+from __future__ import annotations
+
+from litestar import get
+from litestar.di import NamedDependency
+from msgspec import Struct
+
+from service.database.migrations import NEWEST_MIGRATION
+from service.database.pool import Database
+from service.errors import Problem
+from service.http.openapi import problems
+
+GET_SCHEMA_VERSION = "SELECT api.get_schema_version() AS version"
+
+
+class Liveness(Struct, frozen=True):
+    """The process answers."""
+
+    status: str
+
+
+class Readiness(Struct, rename="camel", frozen=True):
+    """The database answers, and has the schema this service knows."""
+
+    status: str
+    schema_version: str
+
+
+@get("/health/live", security=[{}], tags=["health"], summary="Does the process answer?")
+async def get_liveness() -> Liveness:
+    """Whether the process answers; says nothing of the database."""
+    return Liveness("alive")
+
+
+@get(
+    "/health/ready",
+    security=[{}],
+    responses=problems(503, public=True),
+    tags=["health"],
+    summary="Can it do its work now?",
+)
+async def get_readiness(database: NamedDependency[Database]) -> Readiness:
+    """Whether the database answers and has the schema this service needs; a newer schema will do."""
+    version = (await database.probe(GET_SCHEMA_VERSION))["version"]
+    if version is None or version < NEWEST_MIGRATION:
+        raise Problem("schema_behind", f"the schema is at {version}, this service needs {NEWEST_MIGRATION}: migrate")
+    return Readiness("ready", version)

@@ -1,0 +1,216 @@
+"""GET /v1/history/{kind}/{id}: what a device has sent, reading by reading or in the buckets that BI people see."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import ResponseSpec
+from litestar.params import QueryParameter
+from msgspec import Struct, field
+
+from service.database.pool import Database
+from service.http.openapi import answers_also_as, problems
+from service.http.parameters import Cursor, Hours, Limit, PathId, Time, check_limit, parse_time, schema
+from service.readings.model import METER, VEHICLE, Stream
+
+LIST_READINGS = {
+    "meter": "SELECT * FROM api.list_meter_readings($1, $2, $3, $4, $5, $6)",
+    "vehicle": "SELECT * FROM api.list_vehicle_readings($1, $2, $3, $4, $5, $6)",
+}
+LIST_BUCKETS = {
+    "meter": "SELECT * FROM api.list_meter_buckets($1, $2, $3, $4, $5, $6, $7)",
+    "vehicle": "SELECT * FROM api.list_vehicle_buckets($1, $2, $3, $4, $5, $6, $7)",
+}
+
+Resolution: TypeAlias = Literal["raw", "15min", "hourly", "daily"]
+Format: TypeAlias = Literal["json", "ndjson", "csv"]
+MEDIA_TYPES: dict[Format, str] = {"json": "application/json", "ndjson": "application/x-ndjson", "csv": "text/csv"}
+
+
+class MeterPoint(Struct, rename="camel", frozen=True):
+    """A reading as it is stored (kWh of its interval, V); `registerKwh` is what a register device sent."""
+
+    recorded_at: datetime = field(name="timestamp")
+    received_at: datetime
+    kwh_consumed_ac: float
+    voltage: float
+    register_kwh: float | None
+
+
+class VehiclePoint(Struct, rename="camel", frozen=True):
+    """A reading as it is stored (%, kWh of its interval, °C); `registerKwh` is what a register device sent."""
+
+    recorded_at: datetime = field(name="timestamp")
+    received_at: datetime
+    soc: float
+    kwh_delivered_dc: float
+    battery_temp: float
+    register_kwh: float | None
+
+
+class MeterBucket(Struct, rename="camel", frozen=True):
+    """The readings after `bucket`, up to and including the next: kWh, count, V; `isOpen` while it is not over."""
+
+    bucket: datetime
+    kwh_consumed_ac: float
+    readings: int
+    voltage_min: float
+    voltage_avg: float
+    voltage_max: float
+    is_open: bool
+
+
+class VehicleBucket(Struct, rename="camel", frozen=True):
+    """The readings after `bucket`, up to and including the next: kWh, count, degrees Celsius, % at first and last.
+
+    `isOpen` says that the bucket is not over yet.
+    """
+
+    bucket: datetime
+    kwh_delivered_dc: float
+    readings: int
+    battery_temp_min: float
+    battery_temp_avg: float
+    battery_temp_max: float
+    soc_first: float
+    soc_last: float
+    is_open: bool
+
+
+class MeterReadings(Struct, frozen=True):
+    """A page of readings, in order of time, and where the next one begins."""
+
+    items: list[MeterPoint]
+    next: str | None
+
+
+class MeterBuckets(Struct, frozen=True):
+    """A page of buckets, in order of time, and where the next one begins."""
+
+    items: list[MeterBucket]
+    next: str | None
+
+
+class VehicleReadings(Struct, frozen=True):
+    """A page of readings, in order of time, and where the next one begins."""
+
+    items: list[VehiclePoint]
+    next: str | None
+
+
+class VehicleBuckets(Struct, frozen=True):
+    """A page of buckets, in order of time, and where the next one begins."""
+
+    items: list[VehicleBucket]
+    next: str | None
+
+
+_ITEMS: dict[str, tuple[type[Any], type[Any]]] = {
+    "meter": (MeterPoint, MeterBucket),
+    "vehicle": (VehiclePoint, VehicleBucket),
+}
+_PAGES: dict[str, tuple[type[Any], type[Any]]] = {
+    "meter": (MeterReadings, MeterBuckets),
+    "vehicle": (VehicleReadings, VehicleBuckets),
+}
+
+
+def _route(stream: Stream) -> HTTPRouteHandler:
+    """The route of a stream."""
+    pages: Any = _PAGES[stream.name]
+
+    async def read(  # noqa: PLR0913, PLR0917
+        device_id: PathId,
+        request: Request[Any, Any, Any],
+        database: NamedDependency[Database],
+        resolution: Annotated[
+            Resolution,
+            QueryParameter(description="raw: as sent; else what is in the buckets, which begin in the window"),
+        ] = "raw",
+        start: Time = None,
+        end: Time = None,
+        hours: Hours = None,
+        cursor: Cursor = None,
+        limit: Limit = 1000,
+        format: Annotated[  # noqa: A002
+            Format | None,
+            QueryParameter(
+                description="json, ndjson or csv; else what Accept says, else json",
+                schema_extra=schema("string", enum=list(MEDIA_TYPES)),
+            ),
+        ] = None,
+    ) -> Response[Any]:
+        window = (parse_time("start", start), parse_time("end", end), hours, parse_time("cursor", cursor))
+        # one more than asked tells whether there is a next page
+        page_size = check_limit(limit) + 1
+        if resolution == "raw":
+            rows = await database.read_rows(LIST_READINGS[stream.name], device_id, *window, page_size)
+        else:
+            rows = await database.read_rows(LIST_BUCKETS[stream.name], device_id, resolution, *window, page_size)
+        in_buckets = resolution != "raw"
+        type_ = _ITEMS[stream.name][in_buckets]
+        items = [type_(*row.values()) for row in rows[:limit]]
+        following = _rfc3339(rows[limit - 1][0]) if len(rows) > limit else None
+        chosen = format or _accepted(request.headers.get("accept", ""))
+        if chosen == "json":
+            return Response(pages[in_buckets](items, following))
+        headers = {}
+        if following:
+            query = urlencode({**dict(request.query_params), "cursor": following})
+            headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
+        content = msgspec.json.Encoder().encode_lines(items) if chosen == "ndjson" else _csv(type_, items)
+        return Response(content, media_type=MEDIA_TYPES[chosen], headers=headers)
+
+    read.__name__ = f"get_{stream.name}_history"
+    read.__doc__ = f"""The readings of a {stream.name}, of the last 24 hours or the window given, a page at a time.
+
+    NDJSON and CSV name the next page in the header `Link`."""
+    return get(
+        f"/v1/history/{stream.name}/{{device_id:str}}",
+        operation_class=answers_also_as(
+            *(media_type for format_, media_type in MEDIA_TYPES.items() if format_ != "json")
+        ),
+        responses={
+            200: ResponseSpec(
+                pages[0] | pages[1], generate_examples=False, description="a page; as NDJSON or CSV its items only"
+            ),
+            **problems(400, 404, 422, 503),
+        },
+        tags=["history"],
+        summary=f"What a {stream.name} has sent",
+    )(read)
+
+
+def _accepted(accept: str) -> Format:
+    """The format that an Accept header names first, of those there are."""
+    wanted = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
+    known = {media_type: format_ for format_, media_type in MEDIA_TYPES.items()}
+    return next((known[media_type] for media_type in wanted if media_type in known), "json")
+
+
+def _csv(type_: type[Any], items: Sequence[Any]) -> bytes:
+    """The items as RFC 4180 has it, with a header line."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(name.encode_name for name in msgspec.structs.fields(type_))
+    for item in items:
+        values = msgspec.structs.astuple(item)
+        writer.writerow(_rfc3339(value) if isinstance(value, datetime) else value for value in values)
+    return text.getvalue().encode()
+
+
+def _rfc3339(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+get_meter_history = _route(METER)
+get_vehicle_history = _route(VEHICLE)

@@ -1,0 +1,135 @@
+"""POST /v1/ingest...: one reading in. What is stored, refused or a duplicate is decided in `api.ingest_*_readings`.
+
+The hot route: what can be made once is made once, and the body and its headers are read without a detour.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import ResponseSpec
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
+from msgspec import Struct
+
+from service.database.observers import OBSERVERS, RefusedObserver
+from service.database.pool import Database
+from service.errors import OUTCOMES, Problem
+from service.http.authentication import check_device
+from service.http.middleware import key_of
+from service.http.openapi import problems, reads
+from service.http.request_body import header, read_body
+from service.readings.model import (
+    METER,
+    VEHICLE,
+    AnyReading,
+    MeterReading,
+    Stream,
+    VehicleReading,
+    claimed_device,
+    stream_of,
+)
+
+INGEST_REFUSED = """
+    WITH kept AS MATERIALIZED (SELECT api.ingest_refused_readings($1::api.refused_reading[]))
+    SELECT FROM kept, unnest($1::api.refused_reading[])
+"""
+"""Answers an empty row for each, so that these share calls and commits as the others do."""
+OBSERVERS[INGEST_REFUSED] = RefusedObserver()
+
+
+class Outcome(Struct, frozen=True):
+    """What became of a reading: `stored`, or `duplicate` for one that was stored before with the same values."""
+
+    outcome: str
+
+
+class _Rendered(ASGIResponse):
+    """A response whose two messages are made once."""
+
+    def __init__(self, body: bytes, status: int) -> None:
+        super().__init__(body=body, status_code=status)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        self._messages: tuple[Any, Any] = (
+            {"type": "http.response.start", "status": status, "headers": headers},
+            {"type": "http.response.body", "body": body},
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        for message in self._messages:
+            await send(message)
+
+
+class _Answer(Response[Outcome]):
+    """An answer that is rendered once and sent many times."""
+
+    def __init__(self, outcome: str) -> None:
+        super().__init__(Outcome(outcome))
+        self._rendered = _Rendered(msgspec.json.encode(self.content), OUTCOMES[outcome])
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
+        return self._rendered
+
+
+_ANSWERS = {outcome: _Answer(outcome) for outcome in ("stored", "duplicate")}
+
+
+def _route(path: str, stream: Stream | None, summary: str, *readings: type[AnyReading]) -> HTTPRouteHandler:
+    """The route at `path` for readings of one stream, or (None) of either."""
+
+    async def ingest(request: Request[Any, Any, Any]) -> Response[Outcome]:
+        return await _ingest(request, stream)
+
+    ingest.__name__ = f"ingest_{stream.name}" if stream else "ingest"
+    ingest.__doc__ = f"{summary}. Safe to retry: a reading that was stored is a duplicate."
+    return post(
+        path,
+        operation_class=reads(*readings),
+        responses={
+            200: ResponseSpec(
+                Outcome, generate_examples=False, description="a duplicate: stored before with the same values"
+            ),
+            **problems(400, 409, 413, 415, 422, 503),
+        },
+        response_description="stored and committed",
+        tags=["ingest"],
+        summary=summary,
+    )(ingest)
+
+
+async def _ingest(request: Request[Any, Any, Any], stream: Stream | None) -> Response[Outcome]:
+    """Decode, one call, encode; a reading whose shape is wrong is kept as refused first."""
+    scope = request.scope
+    if header(scope, b"content-type") != "application/json":
+        raise Problem("media_type_unsupported", "send the reading as Content-Type: application/json")
+    state = request.app.state
+    database: Database = state.database
+    if stream:
+        database.check_room(stream.ingest)
+    body = await read_body(request, state.settings.max_body_bytes)
+    source = client[0] if (client := scope["client"]) else None
+    key = key_of(scope)
+    try:
+        stream = stream or stream_of(body)
+        reading = stream.decode(body)
+    except Problem as problem:
+        if problem.code in OUTCOMES:
+            if key is not None and (claimed := claimed_device(body)):
+                check_device(key, *claimed)  # not kept: sent again one day, it would be stored as that device's
+            name = stream.name if stream else "unknown"
+            await database.ingest(INGEST_REFUSED, [(name, problem.code, problem.detail, body.decode(), source)])
+        raise
+    if key is not None:
+        check_device(key, stream.name, reading.device_id)
+    [(outcome, detail)] = await database.ingest(stream.ingest, [reading.to_row(source)])
+    if answer := _ANSWERS.get(outcome):
+        return answer
+    raise Problem(outcome, detail)
+
+
+ingest_meter = _route("/v1/ingest/meter", METER, "Store a reading of a smart meter", MeterReading)
+ingest_vehicle = _route("/v1/ingest/vehicle", VEHICLE, "Store a reading of a vehicle", VehicleReading)
+ingest_either = _route("/v1/ingest", None, "Store a reading; its id tells its kind", MeterReading, VehicleReading)

@@ -1,0 +1,151 @@
+"""POST /v1/ingest/.../batch: many readings in, an outcome for each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import ResponseSpec
+from msgspec import Struct
+
+from service.database.group_commit import MOST_ROWS_A_CALL
+from service.database.pool import Database
+from service.errors import Problem
+from service.http.authentication import Key, check_device
+from service.http.middleware import key_of
+from service.http.openapi import problems, reads_many
+from service.http.request_body import header, read_body, unpack
+from service.http.routes.ingest import INGEST_REFUSED
+from service.readings.batch import NDJSON, Batch, decode_batch
+from service.readings.model import METER, VEHICLE, AnyReading, MeterReading, Stream, VehicleReading, claimed_device
+
+MOST_ERRORS = 1000
+"""Listed in an answer; the counts are whole."""
+
+
+class ItemError(Struct, frozen=True):
+    """An item that was not stored: its place in the batch, from 0, and why."""
+
+    index: int
+    code: str
+    detail: str
+
+
+class BatchOutcome(Struct, frozen=True):
+    """What became of a batch; `errors` lists conflicts and rejected items by index, at most 1,000 of them."""
+
+    received: int
+    stored: int
+    duplicates: int
+    conflicts: int
+    rejected: int
+    errors: list[ItemError]
+
+    @property
+    def status(self) -> int:
+        """201 nothing refused, 207 some, 422 all."""
+        if not self.conflicts + self.rejected:
+            return 201
+        return 207 if self.stored + self.duplicates else 422
+
+
+def _route(path: str, stream: Stream | None, summary: str, *readings: type[AnyReading]) -> HTTPRouteHandler:
+    """The route at `path` for batches of one stream, or (None) of both."""
+
+    async def ingest(request: Request[Any, Any, Any]) -> Response[BatchOutcome]:
+        return await _ingest(request, stream)
+
+    ingest.__name__ = f"ingest_{stream.name}_batch" if stream else "ingest_batch"
+    ingest.__doc__ = (
+        f"{summary}: a JSON array, or NDJSON, plain or gzip or zstd. Each stands alone: what is wrong is refused, the "
+        "rest is stored. Safe to retry: readings that were stored are duplicates."
+    )
+    return post(
+        path,
+        operation_class=reads_many(*readings),
+        responses={
+            207: ResponseSpec(BatchOutcome, generate_examples=False, description="some are refused, the others stored"),
+            422: ResponseSpec(BatchOutcome, generate_examples=False, description="all are refused"),
+            **problems(400, 413, 415, 503),
+        },
+        response_description="all are stored, now or before, and committed",
+        tags=["ingest"],
+        summary=summary,
+    )(ingest)
+
+
+async def _ingest(request: Request[Any, Any, Any], stream: Stream | None) -> Response[BatchOutcome]:
+    """Decode, call for at most a thousand at a time, count."""
+    settings = request.app.state.settings
+    media_type = header(request.scope, b"content-type")
+    if media_type != "application/json" and media_type not in NDJSON:
+        raise Problem(
+            "media_type_unsupported", "send the batch as Content-Type: application/json or application/x-ndjson"
+        )
+    request.app.state.database.check_room(*(each.ingest for each in ([stream] if stream else [METER, VEHICLE])))
+    body = await read_body(request, settings.max_body_bytes)
+    body = unpack(body, header(request.scope, b"content-encoding"), settings.max_body_bytes)
+    batch = decode_batch(body, ndjson=media_type in NDJSON, stream=stream, most=settings.max_batch_items)
+    source = client[0] if (client := request.scope["client"]) else None
+    key = key_of(request.scope)
+    errors = _withhold(batch, key) if key and not key.sends_all else []
+    outcome = await _store(request.app.state.database, batch, source, errors)
+    return Response(outcome, status_code=outcome.status)
+
+
+def _withhold(batch: Batch, key: Key) -> list[ItemError]:
+    """Take out what names a device that is not the key's: neither stored nor kept, and what is said of it."""
+    errors: list[ItemError] = []
+
+    def may(index: int, named: tuple[str, str] | None) -> bool:
+        try:
+            if named:
+                check_device(key, *named)
+        except Problem as problem:
+            errors.append(ItemError(index, problem.code, problem.detail))
+            return False
+        return True
+
+    for stream, readings in batch.readings.items():
+        batch.readings[stream] = [pair for pair in readings if may(pair[0], (stream.name, pair[1].device_id))]
+    batch.refused = [item for item in batch.refused if may(item.index, claimed_device(item.text.encode()))]
+    return errors
+
+
+async def _store(database: Database, batch: Batch, source: str | None, errors: list[ItemError]) -> BatchOutcome:
+    """What became of each item, once all is committed; `errors` are of those that were taken out."""
+    outcomes: Counter[str] = Counter()
+    errors += [ItemError(item.index, item.problem.code, item.problem.detail) for item in batch.refused]
+    for stream, readings in batch.readings.items():
+        for start in range(0, len(readings), MOST_ROWS_A_CALL):
+            part = readings[start : start + MOST_ROWS_A_CALL]
+            records = await database.ingest(stream.ingest, [reading.to_row(source) for _, reading in part])
+            for (index, _), (outcome, detail) in zip(part, records, strict=True):
+                outcomes[outcome] += 1
+                if detail is not None:
+                    errors.append(ItemError(index, outcome, detail))
+    refused = [(item.stream, item.problem.code, item.problem.detail, item.text, source) for item in batch.refused]
+    for start in range(0, len(refused), MOST_ROWS_A_CALL):
+        await database.ingest(INGEST_REFUSED, refused[start : start + MOST_ROWS_A_CALL])
+    errors.sort(key=lambda error: error.index)
+    return BatchOutcome(
+        received=batch.received,
+        stored=outcomes["stored"],
+        duplicates=outcomes["duplicate"],
+        conflicts=outcomes["conflict"],
+        rejected=len(errors) - outcomes["conflict"],
+        errors=errors[:MOST_ERRORS],
+    )
+
+
+ingest_meter_batch = _route("/v1/ingest/meter/batch", METER, "Store readings of smart meters", MeterReading)
+ingest_vehicle_batch = _route("/v1/ingest/vehicle/batch", VEHICLE, "Store readings of vehicles", VehicleReading)
+ingest_either_batch = _route(
+    "/v1/ingest/batch",
+    None,
+    "Store readings of both kinds; each id tells its kind",
+    MeterReading,
+    VehicleReading,
+)

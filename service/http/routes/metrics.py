@@ -1,0 +1,128 @@
+"""GET /metrics: what this process (or all workers) counted, and what the database says of itself.
+
+The database is asked once a scrape, not once a worker, and not again within `KEEP_S`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from litestar import Request, Response, get
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from service import __version__
+from service.database.single_flight import Together
+from service.errors import is_retryable
+from service.observability.metrics import REGISTRY
+
+if TYPE_CHECKING:
+    from service.database.pool import Database
+
+GET_DATABASE_METRICS = "SELECT name, labels, value FROM api.get_database_metrics()"
+KEEP_S = 10.0
+SAMPLE_S = 1.0
+"""How often each of several workers notes its queue and its connections, for whichever of them is asked."""
+
+DATABASE_METRICS = {
+    "energy_aggregate_lag_seconds": "Time since the last complete refresh, while an aggregate is stale; else 0.",
+    "energy_aggregate_lag_limit_seconds": "Beyond this lag, two runs of the refresh have not mended what is stale.",
+    "energy_job_healthy": "1 where a job works; 0 where it fails, does not run, or is paused.",
+    "energy_job_failures_total": "Runs of a job that failed.",
+    "energy_job_last_success_timestamp_seconds": "When a job last succeeded, Unix time.",
+    "energy_policy_faults": "Settings in ops.policy that would lose data or work against each other.",
+    "energy_devices": "Devices in use that report, and those that are silent.",
+    "energy_storage_bytes": "What chunks take, with their indexes, in the columnstore (compressed) and before it.",
+    "energy_chunks": "Chunks of a table or aggregate.",
+}
+
+
+class DatabaseMetrics:
+    """What the database said last, for a while."""
+
+    def __init__(self) -> None:
+        self._families: list[Metric] = []
+        self._until = 0.0
+        self._asking = Together[list[Metric]]()
+
+    async def read(self, database: Database) -> list[Metric]:
+        """The families; of a database that is away, only that it is. Whoever asks meanwhile gets the same answer."""
+        if time.monotonic() < self._until:
+            return self._families
+        return await self._asking.do(lambda: self._ask(database))
+
+    async def _ask(self, database: Database) -> list[Metric]:
+        up = GaugeMetricFamily("energy_database_up", "Whether the database answers in time.")
+        try:
+            rows = await database.probe_primary(GET_DATABASE_METRICS)
+        except Exception as error:
+            if not is_retryable(error):
+                raise
+            up.add_metric([], 0)
+            return [up]
+        up.add_metric([], 1)
+        self._families = [up, *_families(rows)]
+        self._until = time.monotonic() + KEEP_S
+        return self._families
+
+
+def _families(rows: Iterable[Any]) -> Iterator[Metric]:
+    """A family for each metric; rows of one come together."""
+    families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+    for name, labels_json, value in rows:
+        labels: dict[str, str] = msgspec.json.decode(labels_json)
+        family = families.get(name)
+        if family is None:
+            kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            family = families[name] = kind(name, DATABASE_METRICS[name], labels=sorted(labels))
+        family.add_metric([labels[label] for label in sorted(labels)], value)
+    yield from families.values()
+
+
+class _Given(Collector):
+    """Families as a collector."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _render(accept: str, families: list[Metric]) -> tuple[bytes, str]:
+    registry = CollectorRegistry()
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    else:
+        registry.register(cast("Collector", REGISTRY))
+    build = GaugeMetricFamily("energy_build_info", "The version that runs.", labels=["version"])
+    build.add_metric([__version__], 1)
+    registry.register(_Given([build, *families]))
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
+
+
+@get("/metrics", include_in_schema=False)
+async def get_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """All metrics, in Prometheus' text format or OpenMetrics."""
+    state = request.app.state
+    database: Database = state.database
+    database.note_load()
+    families = await state.database_metrics.read(database)
+    body, content_type = await asyncio.to_thread(_render, request.headers.get("accept", ""), families)
+    return Response(body, headers={"content-type": content_type})
+
+
+async def note_load_again_and_again(database: Database) -> None:
+    """For workers: the one that is scraped cannot look into the others."""
+    while True:
+        database.note_load()
+        await asyncio.sleep(SAMPLE_S)

@@ -1,0 +1,110 @@
+"""Several processes on one port (`ENERGY_WORKERS`): uvicorn's supervisor starts them and replaces what dies or hangs.
+
+They share nothing but the database, which is what keeps them correct together. Each reads the settings from the
+environment it inherits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvicorn
+from litestar import Litestar
+from prometheus_client.multiprocess import mark_process_dead
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from service.database.pool import open_database
+from service.errors import StartupError
+from service.http.app import create_app, spare_the_collector
+from service.http.routes.metrics import note_load_again_and_again
+from service.observability.logs import REPEATED, configure_logging
+from service.settings import Settings, load_settings
+
+START_TIMEOUT_S = 60.0
+
+
+class _Supervisor(Multiprocess):
+    """Says where the service is once every worker serves, and forgets the gauges of one that is replaced."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, announcement: str) -> None:
+        super().__init__(config, sockets=[listener])
+        self._announcement = announcement
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace what has died; its gauges go with it, what it counted stays."""
+        before = [process.pid for process in self.processes]
+        super().keep_subprocess_alive()
+        for pid in {*before} - {process.pid for process in self.processes}:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        if all(process.wait_until_ready(START_TIMEOUT_S, self.should_exit) for process in self.processes):
+            print(f"{self._announcement}\nworkers   {len(self.processes)}", flush=True)
+
+
+def run_workers(settings: Settings, listener: socket.socket, announcement: str, options: dict[str, Any]) -> None:
+    """Serve on `listener` in `settings.workers` processes until SIGINT or SIGTERM, with these options of uvicorn.
+
+    Raises:
+        StartupError: a worker could not start; it has said why.
+    """
+    config = uvicorn.Config(
+        "service.http.server:create_worker",
+        factory=True,
+        lifespan="on",
+        workers=settings.workers,
+        loop="uvloop",
+        **options,
+    )
+    supervisor = _Supervisor(config, listener, announcement)
+    # what the workers count, in files that whichever of them is asked adds up; what a dead one counted stays
+    with tempfile.TemporaryDirectory(prefix="energy-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        raise StartupError("a worker could not start: see what it said above")
+
+
+def create_worker() -> Litestar:
+    """The application of one worker."""
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        watching = asyncio.create_task(_end_with_parent())
+        # no connection is needed to start: a worker that is replaced while the database is away must come up
+        async with open_database(
+            settings.database_url or "",
+            read_url=settings.database_read_url,
+            max_pending=settings.max_pending,
+            connect=False,
+        ) as database:
+            app.state.database = database
+            noting = asyncio.create_task(note_load_again_and_again(database))
+            spare_the_collector()
+            yield
+            noting.cancel()
+        watching.cancel()
+        REPEATED.flush()
+
+    return create_app(None, settings, lifespan=lifespan)
+
+
+async def _end_with_parent() -> None:
+    """Stop when the supervisor is gone (killed, say): nobody would stop or replace this worker any more."""
+    # not os.getppid(): of one killed before this worker has come so far, that is somebody else
+    parent = multiprocessing.parent_process()
+    while parent is not None and parent.is_alive():  # noqa: ASYNC110 - the death of a parent has no event
+        await asyncio.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)

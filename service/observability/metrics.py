@@ -1,0 +1,127 @@
+"""What the service counts of itself, for Prometheus: every metric of a process, and how it is counted cheaply.
+
+Labels have few values, none of which a client can make up. A child of a metric is looked up once and kept: counting
+a request or a coalesced call costs a few microseconds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+from service.observability.logs import REPEATED
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+REGISTRY = CollectorRegistry()
+"""Of this process; where there are several, `prometheus_client` keeps the values in files that any of them adds up."""
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_READINGS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+HTTP_REQUESTS = Counter(
+    "energy_http_requests",
+    "Requests answered, also those that were not let in. Route is a template, or unknown.",
+    ["method", "route", "status"],
+    registry=REGISTRY,
+)
+HTTP_DURATION = Histogram(
+    "energy_http_request_duration_seconds",
+    "Time from the headers of a request to the end of its answer.",
+    ["method", "route"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+READINGS = Counter(
+    "energy_readings",
+    "Readings by what became of them: stored, duplicate, conflict, or why refused. Stream unknown: nobody can tell.",
+    ["stream", "outcome"],
+    registry=REGISTRY,
+)
+CALL_READINGS = Histogram(
+    "energy_ingest_call_readings",
+    "Readings that went to the database in one call and one commit.",
+    ["stream"],
+    buckets=_READINGS,
+    registry=REGISTRY,
+)
+CALL_DURATION = Histogram(
+    "energy_ingest_call_duration_seconds",
+    "Time of such a call that was committed, with the commit.",
+    ["stream"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+OVERLOADS = Counter(
+    "energy_overloads",
+    "Requests refused because too many readings were waiting, or had been for too long.",
+    ["stream"],
+    registry=REGISTRY,
+)
+# gauges of several processes are added up, those of the ones that live
+QUEUE = Gauge(
+    "energy_ingest_queue_readings",
+    "Readings that wait for the database or are on their way to it.",
+    ["stream"],
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
+)
+QUEUE_LIMIT = Gauge(
+    "energy_ingest_queue_limit_readings",
+    "Readings of a stream that may wait; beyond, requests are refused.",
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
+)
+POOL = Gauge(
+    "energy_database_pool_connections",
+    "Connections to the database. Pool write also reads where there is no replica.",
+    ["pool", "state"],
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
+)
+POOL_LIMIT = Gauge(
+    "energy_database_pool_limit_connections",
+    "Most connections that a pool may open.",
+    ["pool"],
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
+)
+
+_log = logging.getLogger(__name__)
+_TAKEN = frozenset({"stored", "duplicate"})
+_REFUSED = {401: logging.INFO, 403: logging.INFO, 429: logging.INFO, 503: logging.WARNING}
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+
+_requests: dict[tuple[str, str, int], Callable[[], None]] = {}
+_durations: dict[tuple[str, str], Callable[[float], None]] = {}
+_readings: dict[tuple[str, str], Callable[[float], None]] = {}
+
+
+def count_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Count a request that was answered; one that was refused is logged, too."""
+    if (level := _REFUSED.get(status)) is not None:
+        REPEATED.log(_log, level, "requests refused", route=route, status=str(status))
+    try:
+        _requests[method, route, status]()
+        _durations[method, route](seconds)
+    except KeyError:
+        _requests[method, route, status] = HTTP_REQUESTS.labels(_method(method), route, status).inc
+        _durations[method, route] = HTTP_DURATION.labels(_method(method), route).observe
+        _requests[method, route, status]()
+        _durations[method, route](seconds)
+
+
+def count_readings(stream: str, outcome: str, number: int = 1) -> None:
+    """Count readings of which this became; those that were refused are logged, too."""
+    if outcome not in _TAKEN:
+        REPEATED.log(_log, logging.INFO, "readings refused", number, stream=stream, outcome=outcome)
+    try:
+        _readings[stream, outcome](number)
+    except KeyError:
+        _readings[stream, outcome] = READINGS.labels(stream, outcome).inc
+        _readings[stream, outcome](number)
+
+
+def _method(method: str) -> str:
+    return method if method in _METHODS else "other"

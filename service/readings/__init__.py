@@ -1,0 +1,1 @@
+"""The wire format of readings, without I/O."""

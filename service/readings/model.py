@@ -1,0 +1,195 @@
+"""The two kinds of reading on the wire, and how they are decoded.
+
+A good reading takes one pass of a prebuilt decoder. Only when that fails does `decode_errors` look at it again.
+The limits of the values are judged in `telemetry.refuse_*_reading`; here they are only told to the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, TypeAlias, get_args
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from service.database.observers import OBSERVERS, StreamObserver
+from service.database.pool import storable_text, storable_time
+from service.errors import Problem
+from service.readings.decode_errors import explain, members, refuse_duplicates
+
+ID_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]*$"}
+"""For the OpenAPI document: there it is said, and in SQL it is judged."""
+ID_DESCRIPTION = "1 to 64 characters of A-Z a-z 0-9 . _ : -, the first a letter or digit"
+
+DeviceId = Annotated[str, Meta(description=ID_DESCRIPTION, extra_json_schema=ID_SCHEMA)]
+Timestamp = Annotated[
+    datetime, Meta(tz=True, description="the device's own time, ISO 8601 with an offset; the end of the interval")
+]
+
+
+def in_range(description: str, least: float, most: float) -> Meta:
+    """A number's description, and its range for the OpenAPI document: what lies outside is refused in SQL, by name."""
+    return Meta(description=description, extra_json_schema={"minimum": least, "maximum": most})
+
+
+class MeterReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """One reading of a smart meter."""
+
+    meter_id: DeviceId
+    kwh_consumed_ac: Annotated[float, in_range("AC energy drawn in the interval, kWh, 0 to 1e7", 0, 1e7)]
+    voltage: Annotated[float, in_range("mains voltage, V, 0 to 1500; 0, or at least 1e-300", 0, 1500)]
+    timestamp: Timestamp
+
+    @property
+    def device_id(self) -> str:
+        """Whose reading it is."""
+        return self.meter_id
+
+    def to_row(self, source: str | None) -> tuple[Any, ...]:
+        """The reading as an `api.meter_reading`."""
+        return (storable_text(self.meter_id), storable_time(self.timestamp), self.kwh_consumed_ac, self.voltage, source)
+
+
+class VehicleReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """One reading of an electric vehicle."""
+
+    vehicle_id: DeviceId
+    soc: Annotated[float, in_range("state of charge, percent, 0 to 100", 0, 100)]
+    kwh_delivered_dc: Annotated[float, in_range("DC energy delivered in the interval, kWh, 0 to 1e7", 0, 1e7)]
+    battery_temp: Annotated[
+        float, in_range("battery temperature, degrees Celsius, -60 to 120; 0, or at least 1e-300 from it", -60, 120)
+    ]
+    timestamp: Timestamp
+
+    @property
+    def device_id(self) -> str:
+        """Whose reading it is."""
+        return self.vehicle_id
+
+    def to_row(self, source: str | None) -> tuple[Any, ...]:
+        """The reading as an `api.vehicle_reading`."""
+        return (
+            storable_text(self.vehicle_id),
+            storable_time(self.timestamp),
+            self.soc,
+            self.kwh_delivered_dc,
+            self.battery_temp,
+            source,
+        )
+
+
+AnyReading: TypeAlias = MeterReading | VehicleReading
+
+
+class Stream:
+    """One of the two kinds of reading, and the call that stores it.
+
+    Attributes:
+        name: as in `telemetry.rejected_reading.stream`.
+        ingest: the query that takes an array of rows and answers outcome and detail of each, in input order.
+        ingest_once: the same, keeping none of what it refuses: whoever calls it does.
+        types: wire name of each field -> its annotated type.
+    """
+
+    def __init__(self, name: str, reading: type[AnyReading], ingest: str) -> None:
+        fields = msgspec.structs.fields(reading)
+        self.name = name
+        self.ingest = ingest
+        self.ingest_once = ingest.removesuffix(")") + ", FALSE)"
+        self.types = {field.encode_name: field.type for field in fields}
+        self._decode = msgspec.json.Decoder(reading).decode
+        self._decode_array = msgspec.json.Decoder(list[reading]).decode  # type: ignore[valid-type]
+        self._decode_lines = msgspec.json.Decoder(reading).decode_lines
+        # Two quotes a name, two more a string: a body that decodes but has other than these says a name twice, or
+        # escapes a quote within a string.
+        self._quotes = sum(2 if get_args(field.type)[0] is float else 4 for field in fields)
+
+    def decode(self, body: bytes) -> AnyReading:
+        """The reading in `body`.
+
+        Raises:
+            Problem: the body is not JSON, or not this kind of reading; names the first field that is wrong.
+        """
+        try:
+            reading = self._decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise explain(body, self.name, self.types) from None
+        if body.count(b'"') != self._quotes:
+            refuse_duplicates(body)
+        return reading
+
+    def decode_many(self, body: bytes, *, ndjson: bool) -> list[AnyReading] | None:
+        """The readings in `body`, a JSON array or one JSON object a line; None where one needs a closer look."""
+        try:
+            readings = self._decode_lines(body) if ndjson else self._decode_array(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        if ndjson and body.strip().count(b"\n") + 1 != len(readings) > 0:
+            return None  # more than one on a line, one on several lines, or empty lines
+        # none has fewer quotes than it must, so that the sum tells of each
+        return readings if body.count(b'"') == self._quotes * len(readings) else None
+
+
+METER = Stream("meter", MeterReading, "SELECT outcome, detail FROM api.ingest_meter_readings($1::api.meter_reading[])")
+VEHICLE = Stream(
+    "vehicle", VehicleReading, "SELECT outcome, detail FROM api.ingest_vehicle_readings($1::api.vehicle_reading[])"
+)
+STREAMS = {stream.name: stream for stream in (METER, VEHICLE)}
+OBSERVERS.update({stream.ingest: StreamObserver(stream.name) for stream in (METER, VEHICLE)})
+
+
+class _Ids(Struct, rename="camel"):
+    """Just enough of a reading to tell its kind."""
+
+    meter_id: Raw | UnsetType = UNSET
+    vehicle_id: Raw | UnsetType = UNSET
+
+
+_decode_ids = msgspec.json.Decoder(_Ids).decode
+
+
+def claimed_device(body: bytes) -> tuple[str, str] | None:
+    """The stream and the id that a body names, whatever else is wrong with it; None where it names none, or two."""
+    try:
+        ids = _decode_ids(body)
+        if isinstance(ids.meter_id, Raw):
+            named = ("meter", msgspec.json.decode(ids.meter_id, type=str))
+            return named if ids.vehicle_id is UNSET else None
+        if isinstance(ids.vehicle_id, Raw):
+            return "vehicle", msgspec.json.decode(ids.vehicle_id, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    return None
+
+
+def decode_either(body: bytes) -> tuple[Stream, AnyReading]:
+    """The reading in `body`, and its kind.
+
+    Raises:
+        Problem: as `stream_of` and `Stream.decode`.
+    """
+    likely = METER if b'"meterId":' in body else VEHICLE
+    try:
+        return likely, likely.decode(body)
+    except Problem:
+        stream = stream_of(body)
+        if stream is likely:
+            raise
+        return stream, stream.decode(body)
+
+
+def stream_of(body: bytes) -> Stream:
+    """The kind of the reading in `body`, by which id it has.
+
+    Raises:
+        Problem: the body is not a JSON object, or has both ids or neither.
+    """
+    try:
+        ids = _decode_ids(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        members(body)
+        raise Problem("body_malformed", "the body is not valid JSON") from None
+    if (ids.meter_id is UNSET) != (ids.vehicle_id is UNSET):
+        return VEHICLE if ids.meter_id is UNSET else METER
+    members(body)  # what is refused by its kind is JSON; so far only the ids were looked at
+    raise Problem("kind_unknown", "a reading has either meterId or vehicleId, and not both")

@@ -1,0 +1,83 @@
+"""The database that a command or the service works on: found or started, looked at, and of this version's schema."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from service.database.migrate import migrate
+from service.database.migrations import NEWEST_MIGRATION, digest_of
+from service.database.pool import describe_url
+from service.database.server import Server, inspect_server
+from service.embedded import EmbeddedDatabase, run_embedded
+from service.errors import StartupError
+from service.settings import Settings
+
+
+class Prepared(NamedTuple):
+    """A database that is ready to work on.
+
+    Attributes:
+        url: where it is.
+        name: for people.
+        embedded: its process, where it is the embedded one.
+    """
+
+    url: str
+    name: str
+    embedded: EmbeddedDatabase | None
+
+
+@contextlib.contextmanager
+def prepared_database(settings: Settings, *, migrate_first: bool = False) -> Iterator[Prepared]:
+    """The database of `DATABASE_URL`, or the embedded one, which runs until the block ends.
+
+    `migrate_first` brings the schema up to date; the embedded one, which nobody else could migrate, always is.
+
+    Raises:
+        StartupError: it does not answer, cannot carry the engine, or has another schema; the message says what to do.
+    """
+    if not settings.database_url:
+        with run_embedded(settings.data_dir) as embedded:
+            _bring_up_to_date(embedded, settings)
+            server = asyncio.run(inspect_server(embedded.url))
+            name = f"embedded TimescaleDB {server.timescaledb} in {settings.data_dir}, for trying out"
+            yield Prepared(embedded.url, name, embedded)
+        return
+    if migrate_first:
+        migrate(settings.database_url, time_zone=settings.timezone)
+    server = asyncio.run(inspect_server(settings.database_url))
+    _require(server, "DATABASE_URL")
+    if settings.database_read_url:
+        _require(asyncio.run(inspect_server(settings.database_read_url)), "DATABASE_READ_URL")
+    name = f"TimescaleDB {server.timescaledb} ({server.edition}) at {describe_url(settings.database_url)}"
+    yield Prepared(settings.database_url, name, None)
+
+
+def _bring_up_to_date(embedded: EmbeddedDatabase, settings: Settings) -> None:
+    """Migrate, unless this very SQL was the last to be applied: that takes seconds, which a restart can do without.
+
+    Only here, where nobody else could have changed anything meanwhile; `energy migrate` always does all.
+    """
+    mark, digest = settings.data_dir / "pgdata" / "energy_sql.sha256", digest_of()
+    if mark.exists() and mark.read_text() == digest:
+        return
+    migrate(embedded.url, time_zone=settings.timezone)
+    mark.write_text(digest)
+
+
+def _require(server: Server, variable: str) -> None:
+    """Refuse a server that cannot carry the engine, or whose schema is behind (one ahead will do: a rolling deploy)."""
+    if fault := server.fault():
+        raise StartupError(fault)
+    found = server.schema_version
+    if found is None:
+        raise StartupError(
+            f"the database of {variable} has not been migrated, or not for this login: run `energy migrate` first"
+        )
+    if found < NEWEST_MIGRATION:
+        raise StartupError(
+            f"the schema of {variable} is at {found}, this version needs {NEWEST_MIGRATION}: run `energy migrate` first"
+        )
