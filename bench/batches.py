@@ -54,7 +54,7 @@ def _call_directly(stage: Stage, number: int) -> float:
 
             async def send() -> None:
                 for batch in waiting:
-                    await database.write_rows(METER.ingest, batch)
+                    await database.write_rows(METER.ingest.query, batch)
 
             began = time.perf_counter()
             await asyncio.gather(*(send() for _ in range(SENDERS)))

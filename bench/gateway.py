@@ -71,8 +71,8 @@ class Gateway:
             began = time.perf_counter()
             devices = range(start, min(start + BATCH, self._vehicles))
             await asyncio.gather(
-                database.ingest(METER.ingest, [(f"M{n:06d}", self._time(), 0.001, 230.0, None) for n in devices]),
-                database.ingest(
+                database.call_grouped(METER.ingest, [(f"M{n:06d}", self._time(), 0.001, 230.0, None) for n in devices]),
+                database.call_grouped(
                     VEHICLE.ingest, [(f"V{n:06d}", self._time(), 60.0, 0.0009, 25.0, None) for n in devices]
                 ),
             )
@@ -103,7 +103,7 @@ class Gateway:
     async def _time_probe(self, database: Database, meter: str, late: timedelta) -> float:
         """Seconds, of a reading that comes so late, of a meter that has no other."""
         recorded_at = datetime.now(UTC) - late
-        await database.ingest(METER.ingest, [(meter, recorded_at, 0.001, 230.0, None)])
+        await database.call_grouped(METER.ingest, [(meter, recorded_at, 0.001, 230.0, None)])
         began = time.perf_counter()
         async with await psycopg.AsyncConnection.connect(self._stage.url or "", autocommit=True) as connection:
             while (waited := time.perf_counter() - began) < MOST_WAIT_S:

@@ -1,7 +1,7 @@
-"""Servers to measure the service against, one process each: `python -m bench.servers bare | uncoalesced`.
+"""Servers to measure the service against, one process each: `python -m bench.servers bare | ungrouped`.
 
-bare         an ASGI callable of a few lines, with the same decoder and the same coalescer: the ceiling of Python
-uncoalesced  the application, with one transaction a request
+bare         an ASGI callable of a few lines, with the same decoder and the same group commit: the ceiling of Python
+ungrouped  the application, with one transaction a request
 
 They take their settings from the environment, as `energy serve` does.
 """
@@ -18,6 +18,7 @@ import uvicorn
 import uvloop
 
 from service.commands.serve import BACKLOG, SERVER_OPTIONS
+from service.database.calls import GroupedCall
 from service.database.pool import CONNECTIONS, Database, open_database
 from service.http.app import create_app, spare_the_collector
 from service.readings.model import METER
@@ -36,7 +37,7 @@ def bare_app(database: Database) -> Any:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        [(outcome, _)] = await database.ingest(METER.ingest, [METER.decode(body).to_row(scope["client"][0])])
+        [(outcome, _)] = await database.call_grouped(METER.ingest, [METER.decode(body).to_row(scope["client"][0])])
         if outcome != "stored":
             raise ValueError(outcome)
         await send({"type": "http.response.start", "status": 201, "headers": headers})
@@ -45,12 +46,12 @@ def bare_app(database: Database) -> Any:
     return app
 
 
-class Uncoalesced(Database):
+class Ungrouped(Database):
     """A call and a commit for each request."""
 
-    async def ingest(self, query: str, rows: list[Any]) -> Sequence[asyncpg.Record]:
+    async def call_grouped(self, call: GroupedCall, rows: list[Any]) -> Sequence[asyncpg.Record]:
         """A record for each of `rows`."""
-        return await self.write_rows(query, rows)
+        return await self.write_rows(call.query, rows)
 
 
 async def _run(kind: str, settings: Settings, url: str, connections: int) -> None:
@@ -58,7 +59,7 @@ async def _run(kind: str, settings: Settings, url: str, connections: int) -> Non
         if kind == "bare":
             app = bare_app(database)
         else:
-            app = create_app(Uncoalesced(database.write, database.read, settings.max_pending), settings)
+            app = create_app(Ungrouped(database.write, database.read, settings.max_pending), settings)
         spare_the_collector()
         listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
         print("serving", flush=True)

@@ -1,4 +1,4 @@
-"""One reading a request, as fast as they are answered: the service beside the same without framework, or coalescer."""
+"""One reading a request, as fast as they are answered: the service beside one without framework or group commit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.stage import SERVICE, Load, Stage
 CONNECTIONS = 64
 ROUNDS = 3
 SECONDS = 8
-SERVERS = {"service": SERVICE, "bare": ("bench.servers", "bare"), "uncoalesced": ("bench.servers", "uncoalesced")}
+SERVERS = {"service": SERVICE, "bare": ("bench.servers", "bare"), "ungrouped": ("bench.servers", "ungrouped")}
 
 
 def measure(stage: Stage) -> list[Row]:
@@ -38,5 +38,5 @@ def measure(stage: Stage) -> list[Row]:
     return [
         *rows,
         Row.ratio("service / bare", rates["service"] / rates["bare"], at_least=0.65),
-        Row.ratio("service / uncoalesced", rates["service"] / rates["uncoalesced"], at_least=2.5),
+        Row.ratio("service / ungrouped", rates["service"] / rates["ungrouped"], at_least=2.5),
     ]

@@ -1,24 +1,6 @@
-"""Everything that can go wrong on the wire: one table of codes, and how exceptions become RFC 9457 problem details."""
+"""Problem codes and their HTTP status, and the errors that carry them. No framework is imported here."""
 
 from __future__ import annotations
-
-import logging
-import traceback
-from collections.abc import Callable
-from typing import Any
-
-import asyncpg
-import msgspec
-from litestar import Request, Response
-from litestar.exceptions import HTTPException, InternalServerException, ValidationException
-from litestar.types import ExceptionHandlersMap
-
-from service.observability.logs import REPEATED
-from service.observability.request_id import REQUEST_ID
-
-logger = logging.getLogger(__name__)
-
-PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 OUTCOMES: dict[str, int] = {
     "stored": 201,
@@ -79,12 +61,6 @@ SQLSTATES: dict[str, str] = {
 }
 """SQLSTATE raised by the functions of schema api -> code. Class IE is ours."""
 
-_RETRYABLE_CLASSES = ("08", "25", "3D", "3F", "40", "53", "55", "57")
-"""SQLSTATE classes that a retry may cure: connection, read-only replica or failover, no such database or schema (a
-restore under way), serialization, resources, locks, operator intervention."""
-
-_HTTP_CODES = {404: "route_unknown", 405: "method_not_allowed", 413: "body_too_large"}
-
 RETRY_AFTER_S = 1
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_AFTER_S)}}
 
@@ -107,90 +83,3 @@ class Problem(Exception):  # noqa: N818 - the word RFC 9457 uses
         self.detail = detail
         self.status = OUTCOMES[code] if code in OUTCOMES else PROBLEMS[code]
         self.headers = headers or _HEADERS.get(self.status, {})
-
-    def to_response(self) -> Response[bytes]:
-        """The problem as an answer, `application/problem+json`."""
-        body = ProblemDetails(
-            title=self.code.replace("_", " "),
-            status=self.status,
-            code=self.code,
-            detail=self.detail,
-            request_id=REQUEST_ID.get(),
-        )
-        return Response(
-            msgspec.json.encode(body), status_code=self.status, headers=self.headers, media_type=PROBLEM_MEDIA_TYPE
-        )
-
-
-class ProblemDetails(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
-    """RFC 9457 problem details; `code` is stable, `detail` is for people, `requestId` stands in the log too."""
-
-    title: str
-    status: int
-    code: str
-    detail: str
-    request_id: str
-
-
-def exception_handlers(max_body_bytes: int) -> ExceptionHandlersMap:
-    """Litestar's exception handlers: every error leaves as problem details."""
-
-    def answer(translate: Callable[[Any], Problem]) -> Callable[[Request[Any, Any, Any], Any], Response[bytes]]:
-        return lambda request, error: translate(error).to_response()
-
-    return {
-        Problem: answer(lambda problem: problem),
-        HTTPException: answer(lambda error: from_http_exception(error, max_body_bytes)),
-        Exception: answer(from_exception),
-    }
-
-
-def from_http_exception(error: HTTPException, max_body_bytes: int) -> Problem:
-    """The problem behind an error that Litestar raised itself."""
-    if isinstance(error, ValidationException):
-        wrong = error.extra if isinstance(error.extra, list) else []
-        detail = "; ".join(f"{item.get('key')}: {item.get('message')}" for item in wrong if isinstance(item, dict))
-        return Problem("parameter_invalid", detail or error.detail)
-    code = _HTTP_CODES.get(error.status_code)
-    if code == "body_too_large":
-        return Problem(code, f"the body is longer than {max_body_bytes} bytes (ENERGY_MAX_BODY_BYTES)")
-    if code:
-        return Problem(code, error.detail or "there is no such resource", dict(error.headers or {}))
-    if type(error) is InternalServerException and error.detail == "client disconnected prematurely":
-        return Problem("http_invalid", error.detail)
-    if error.status_code < 500:
-        return Problem("http_invalid", error.detail)
-    return from_exception(error)
-
-
-def is_retryable(error: Exception) -> bool:
-    """Whether what the database answered, or its silence, may be cured by asking again."""
-    if isinstance(error, asyncpg.PostgresError):
-        return (getattr(error, "sqlstate", None) or "")[:2] in _RETRYABLE_CLASSES
-    # InternalClientError: asyncpg's own word for a connection that broke at an unlucky moment
-    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
-
-
-def describe_error(error: Exception) -> str:
-    """The kind of an error, for a log: without what it says of values, which are somebody's."""
-    kind = type(error).__name__
-    if not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
-        return f"{kind}: {error}"[:200] if str(error) else kind
-    sqlstate = getattr(error, "sqlstate", None) or ""
-    # the server's own log has the rest, under the name that the session has from the id of the request
-    return f"{kind} {sqlstate}: {error.args[0]}"[:200] if is_retryable(error) and error.args else f"{kind} {sqlstate}"
-
-
-def from_exception(error: Exception) -> Problem:
-    """The problem behind any other error: what the database said, its absence, or a bug."""
-    if isinstance(error, asyncpg.PostgresError):
-        sqlstate = getattr(error, "sqlstate", None) or ""
-        if code := SQLSTATES.get(sqlstate):
-            return Problem(code, str(error.args[0]))
-    if is_retryable(error):
-        REPEATED.log(logger, logging.WARNING, "the database is away or refuses", error=describe_error(error))
-        return Problem("database_unavailable", "the database cannot answer now, please retry")
-    # not exc_info: what the database says of values has the values in it
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("unexpected error", extra={"error": describe_error(error), "traceback": frames})
-    return Problem("internal_error", "an unexpected error; it has been logged")

@@ -7,9 +7,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from service.database.failures import describe_url
 from service.database.migrate import migrate
 from service.database.migrations import NEWEST_MIGRATION, digest_of
-from service.database.pool import describe_url
 from service.database.server import Server, inspect_server
 from service.embedded import EmbeddedDatabase, run_embedded
 from service.errors import StartupError

@@ -13,12 +13,10 @@ from litestar import Litestar
 
 from docs import generate_sql_api
 from service import __version__, errors, settings
+from service.database.calls import GET_DATABASE_METRICS, GET_METER_STATUS, GET_SCHEMA_VERSION, GET_VEHICLE_STATUS
 from service.database.pool import Database
 from service.http.app import create_app
 from service.http.routes import analytics, devices, events, fleet, history, links
-from service.http.routes.health import GET_SCHEMA_VERSION
-from service.http.routes.metrics import GET_DATABASE_METRICS
-from service.http.routes.status import GET_METER_STATUS, GET_VEHICLE_STATUS
 from service.readings.model import METER, VEHICLE
 from service.settings import Settings, load_settings
 from tests.http.test_seed_example import SEED_TIME
@@ -65,10 +63,10 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_readm
     beside |= {"api.get_api_keys", "api.get_api_key_revision", "api.record_api_key_use"}
     assert in_readme | beside == {row[0] for row in in_database}
     called = {
-        "POST /v1/ingest/meter": METER.ingest,
-        "POST /v1/ingest/vehicle": VEHICLE.ingest,
-        "POST /v1/ingest/meter/batch": METER.ingest,
-        "POST /v1/ingest/vehicle/batch": VEHICLE.ingest,
+        "POST /v1/ingest/meter": METER.ingest.query,
+        "POST /v1/ingest/vehicle": VEHICLE.ingest.query,
+        "POST /v1/ingest/meter/batch": METER.ingest.query,
+        "POST /v1/ingest/vehicle/batch": VEHICLE.ingest.query,
         "GET /v1/analytics/performance/{vehicleId}": analytics.GET_VEHICLE_PERFORMANCE,
         "GET /v1/analytics/efficiency": analytics.LIST_VEHICLE_EFFICIENCY,
         "GET /v1/analytics/efficiency/{vehicleId}": analytics.LIST_EFFICIENCY_BUCKETS,

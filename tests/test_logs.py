@@ -10,8 +10,8 @@ import asyncpg
 import httpx
 import pytest
 
+from service.database.failures import describe_error
 from service.database.pool import Database
-from service.errors import describe_error
 from service.observability import logs
 from service.observability.logs import Repeated, configure_logging
 from service.observability.request_id import MOST_NAME, REQUEST_ID, application_name, traced

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from service.database.group_commit import MOST_ROWS_A_CALL, Coalescer
-from service.database.observers import CallObserver
-from service.database.pool import REFRESH_AGGREGATES
+from service.database.calls import REFRESH_AGGREGATES, GroupedCall
+from service.database.group_commit import MOST_ROWS_A_CALL, GroupCommit
 from service.database.time_clusters import MOST_CLUSTERS, REACH, Span, cluster, span_of
 from service.settings import Settings
 from tests.support import (
@@ -85,12 +84,6 @@ def test_spans_reach_each_other_up_to_a_quarter_hour_apart() -> None:
     assert early.with_(late) == late.with_(early) == Span(early.first, late.last)
 
 
-class TimedObserver(CallObserver):
-    """Rows have their time second."""
-
-    time_at = 1
-
-
 class FakePool:
     """A pool whose calls answer each row with itself, one call after the other, once they are let go."""
 
@@ -112,8 +105,9 @@ class FakePool:
         return [("seen", *row) for row in rows]
 
 
-def coalescer(pool: FakePool, *, writers: int = 1) -> Coalescer:
-    return Coalescer(pool, "query", writers=writers, max_pending=1_000_000, observer=TimedObserver())  # type: ignore[arg-type]
+def group_commit(pool: FakePool, *, writers: int = 1) -> GroupCommit:
+    call = GroupedCall("test", "query", "readings", time_at=1)
+    return GroupCommit(pool, call, writers=writers, max_pending=1_000_000)  # type: ignore[arg-type]
 
 
 def rows_at(device: str, *minutes: float) -> list[tuple[Any, ...]]:
@@ -140,7 +134,7 @@ def assert_apart(pool: FakePool) -> None:
 @pytest.mark.parametrize("writers", [1, 3])
 async def test_a_late_request_shares_no_call_with_live_ones(writers: int) -> None:
     pool = FakePool()
-    subject = coalescer(pool, writers=writers)
+    subject = group_commit(pool, writers=writers)
     busy = await start(*(subject.call(rows_at(f"busy{n}", 0)) for n in range(writers)))
     waiting = {f"live{n}": rows_at(f"live{n}", n % 10) for n in range(20)} | {"late": rows_at("late", -1800)}
     tasks = dict(zip(waiting, await start(*map(subject.call, waiting.values())), strict=True))
@@ -158,7 +152,7 @@ async def test_a_late_request_shares_no_call_with_live_ones(writers: int) -> Non
 async def test_a_batch_of_mixed_times_is_answered_in_its_order() -> None:
     pool = FakePool()
     pool.go.set()
-    subject = coalescer(pool)
+    subject = group_commit(pool)
     chance = random.Random(7)
     minutes = [chance.choice([0, 1, 2, -1800, -1790, -9000, -20_000]) + chance.random() for _ in range(1000)]
     rows = [(f"M{n}", LIVE + minute * MINUTE) for n, minute in enumerate(minutes)]
@@ -171,7 +165,7 @@ async def test_a_batch_of_mixed_times_is_answered_in_its_order() -> None:
 async def test_one_batch_is_cut_into_no_more_calls_than_the_bound() -> None:
     pool = FakePool()
     pool.go.set()
-    subject = coalescer(pool)
+    subject = group_commit(pool)
     rows = rows_at("M", *(-n * 60 for n in range(100)))
     assert await subject.call(rows) == seen(rows)
     assert len(pool.calls) == MOST_CLUSTERS
@@ -180,7 +174,7 @@ async def test_one_batch_is_cut_into_no_more_calls_than_the_bound() -> None:
 @pytest.mark.parametrize("writers", [1, 4])
 async def test_nothing_starves_where_many_requests_are_far_apart_and_live_ones_keep_coming(writers: int) -> None:
     pool = FakePool()
-    subject = coalescer(pool, writers=writers)
+    subject = group_commit(pool, writers=writers)
     far = await start(*(subject.call(rows_at(f"far{n}", -n * 60)) for n in range(1, 400)))
     pool.go.set()
     ended: list[int] = []
@@ -200,7 +194,7 @@ async def test_nothing_starves_where_many_requests_are_far_apart_and_live_ones_k
 
 async def test_requests_that_are_passed_over_keep_their_order() -> None:
     pool = FakePool()
-    subject = coalescer(pool)
+    subject = group_commit(pool)
     first = await start(subject.call(rows_at("first", 0)))
     minutes = [0, -1800, 1, -3600, 2, -1801, 3, -3601]
     tasks = await start(*(subject.call(rows_at(str(n), minute)) for n, minute in enumerate(minutes)))
@@ -218,7 +212,7 @@ async def test_what_fails_of_a_batch_fails_all_of_it_and_nothing_is_left_pending
     pool = FakePool()
     pool.refuses = ConnectionResetError("gone")
     pool.go.set()
-    subject = coalescer(pool)
+    subject = group_commit(pool)
     with pytest.raises(ConnectionResetError):
         await subject.call(rows_at("M", 0, -1800))
     live = await subject.call(rows_at("live", 0))

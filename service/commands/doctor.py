@@ -6,8 +6,8 @@ import asyncio
 import dataclasses
 import re
 
+from service.database.failures import describe_url
 from service.database.migrations import NEWEST_MIGRATION, check_applied, known_migrations
-from service.database.pool import describe_url
 from service.database.server import inspect_server
 from service.embedded import InUseError, run_embedded
 from service.errors import StartupError

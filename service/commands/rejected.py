@@ -15,6 +15,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from service.database.calls import LIST_REJECTED_READINGS, SETTLE_REJECTED_READINGS
 from service.database.group_commit import MOST_ROWS_A_CALL
 from service.database.pool import Database, open_database
 from service.errors import OUTCOMES, Problem, StartupError
@@ -22,8 +23,6 @@ from service.readings.model import METER, STREAMS, VEHICLE, Stream, stream_of
 from service.settings import load_settings
 from service.startup import prepared_database
 
-LIST = "SELECT * FROM api.list_rejected_readings($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-SETTLE = "SELECT api.settle_rejected_readings($1, $2, $3)"
 WIDTH = 500
 """Of a line, where it goes to a file or another command: enough for every column."""
 PAGE = MOST_ROWS_A_CALL
@@ -77,7 +76,7 @@ def list_command(limit: int, with_settled: bool, as_json: bool, **filters: Any) 
 
 
 async def _list(database: Database, limit: int, settled: bool | None, as_json: bool, filters: dict[str, Any]) -> None:
-    rows = await database.write_rows(LIST, True, None, limit, *_arguments(filters), settled)
+    rows = await database.write_rows(LIST_REJECTED_READINGS, True, None, limit, *_arguments(filters), settled)
     if as_json:
         for row in rows:
             sys.stdout.write(msgspec.json.encode(dict(row)).decode() + "\n")
@@ -123,7 +122,7 @@ async def replay(database: Database, dry_run: bool, filters: dict[str, Any]) -> 
         async with database.write.acquire() as connection, connection.transaction():
             found = await _send_again(connection, rows)
             received = [row["received_at"] for row in rows]
-            await connection.execute(SETTLE, [row["rejected_id"] for row in rows], received, found)
+            await connection.execute(SETTLE_REJECTED_READINGS, [row["rejected_id"] for row in rows], received, found)
         outcomes.update(found)
     return outcomes
 
@@ -131,7 +130,7 @@ async def replay(database: Database, dry_run: bool, filters: dict[str, Any]) -> 
 async def _pages(database: Database, filters: dict[str, Any]) -> AsyncIterator[list[asyncpg.Record]]:
     """What is not settled, in the order in which it came."""
     last = None
-    while rows := await database.write_rows(LIST, False, last, PAGE, *_arguments(filters), False):
+    while rows := await database.write_rows(LIST_REJECTED_READINGS, False, last, PAGE, *_arguments(filters), False):
         yield rows
         last = rows[-1]["rejected_id"]
 
@@ -148,7 +147,7 @@ async def _send_again(connection: Any, rows: list[asyncpg.Record]) -> list[str]:
         except Problem as problem:
             outcomes[index] = problem.code
     for stream, readings in sent.items():
-        records = await connection.fetch(stream.ingest_once, [row for _, row in readings])
+        records = await connection.fetch(stream.ingest.query_once, [row for _, row in readings])
         for (index, _), (outcome, _) in zip(readings, records, strict=True):
             outcomes[index] = outcome
     return outcomes

@@ -6,13 +6,15 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from contextvars import Context
+from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
-from service.database.observers import CallObserver
+from service.database.calls import GroupedCall, Row
+from service.database.failures import is_retryable
 from service.database.time_clusters import REACH, Span, cluster, span_of
-from service.errors import Problem, is_retryable
+from service.errors import Problem
 from service.observability.request_id import REQUEST_ID, application_name, traced
 
 MOST_ROWS_A_CALL = 1000
@@ -25,7 +27,6 @@ MOST_WAIT_S = ACQUIRE_TIMEOUT_S
 """How long they wait for the rows before them: behind a database that has become slow, a bound on their number alone
 would let them wait until their sender has given up and sends them again, as more to do."""
 
-Row: TypeAlias = tuple[Any, ...]
 if TYPE_CHECKING:
     _Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
     _Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
@@ -44,7 +45,7 @@ class _Request:
         self.since = loop.time()
 
 
-class Coalescer:
+class GroupCommit:
     """Calls one function, which takes an array of rows and answers a record for each, for many requests at once.
 
     As soon as one of at most `writers` connections is free, whatever waits goes down it. Where the observer says which
@@ -54,12 +55,9 @@ class Coalescer:
         pending: rows that wait or are under way; from `max_pending` on, no more are taken.
     """
 
-    def __init__(
-        self, pool: _Pool, query: str, *, writers: int, max_pending: int, observer: CallObserver | None = None
-    ) -> None:
+    def __init__(self, pool: _Pool, call: GroupedCall, *, writers: int, max_pending: int) -> None:
         self._pool = pool
-        self._query = query
-        self._observer = observer or CallObserver()
+        self._call = call
         self._most_writers = writers
         self._max_pending = max_pending
         self._waiting: deque[_Request] = deque()
@@ -74,11 +72,13 @@ class Coalescer:
             Problem: `overloaded`: as much is pending as may be, or has been waiting for `MOST_WAIT_S`.
         """
         if self.pending >= self._max_pending:
-            self._observer.overloaded()
-            raise Problem("overloaded", f"{self.pending} readings are waiting already (at most {self._max_pending})")
+            self._call.count_overload()
+            raise Problem(
+                "overloaded", f"{self.pending} {self._call.noun} are waiting already (at most {self._max_pending})"
+            )
         if self._waiting and self._is_stale(self._waiting[0]):
-            self._observer.overloaded()
-            raise _waited_too_long()
+            self._call.count_overload()
+            raise self._waited_too_long()
 
     async def call(self, rows: list[Row]) -> Sequence[asyncpg.Record]:
         """The records for `rows` (at most `MOST_ROWS_A_CALL`), in order, once all are committed.
@@ -88,7 +88,7 @@ class Coalescer:
             Exception: what became of a call these rows were part of; who sends all of them again loses none.
         """
         self.check_room()
-        time_at = self._observer.time_at
+        time_at = self._call.time_at
         if time_at is None or not rows:
             return await self._add(rows, None)
         span = span_of(rows, time_at)
@@ -111,7 +111,8 @@ class Coalescer:
         self.pending += len(rows)
         if self._writers < self._most_writers:
             self._writers += 1
-            task = asyncio.create_task(self._write_while_waiting())
+            # a context of its own: the writer works for many requests, and must not carry the id of the first
+            task = asyncio.get_running_loop().create_task(self._write_while_waiting(), context=Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return request.answer
@@ -131,8 +132,8 @@ class Coalescer:
     def _take(self) -> list[_Request]:
         """The requests that go down together next; those that have waited too long are given up on."""
         while self._waiting and self._is_stale(self._waiting[0]):
-            self._observer.overloaded()
-            self._fail([self._waiting.popleft()], _waited_too_long())
+            self._call.count_overload()
+            self._fail([self._waiting.popleft()], self._waited_too_long())
         group: list[_Request] = []
         apart: list[_Request] = []
         rows, span = 0, None
@@ -163,14 +164,14 @@ class Coalescer:
         began = time.perf_counter()
         try:
             name = application_name(group[0].request_id, len(group) - 1)
-            records = await connection.fetch(traced(self._query), rows, name)
+            records = await connection.fetch(traced(self._call.query), rows, name)
         except Exception as error:
             if len(group) == 1 or is_retryable(error):
                 self._fail(group, error)
                 return False
             # a bug, or rows nothing foresaw: let each request bear its own
             return all([await self._write(connection, [request]) for request in group])
-        self._observer.called(rows, records, time.perf_counter() - began)
+        self._call.count(rows, records, time.perf_counter() - began)
         start = 0
         for request in group:
             end = start + len(request.rows)
@@ -189,6 +190,5 @@ class Coalescer:
     def _settle(self, request: _Request) -> None:
         self.pending -= len(request.rows)
 
-
-def _waited_too_long() -> Problem:
-    return Problem("overloaded", f"readings have been waiting for {MOST_WAIT_S:g} s already")
+    def _waited_too_long(self) -> Problem:
+        return Problem("overloaded", f"{self._call.noun} have been waiting for {MOST_WAIT_S:g} s already")

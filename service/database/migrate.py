@@ -22,8 +22,9 @@ from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import parse_uri
 
+from service.database.calls import REFRESH_AGGREGATES
+from service.database.failures import describe_url
 from service.database.migrations import CODE_SCHEMAS, SQL_DIR, check_applied, known_migrations
-from service.database.pool import REFRESH_AGGREGATES, describe_url
 from service.database.server import inspect_server
 from service.errors import StartupError
 

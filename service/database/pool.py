@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from service.database.group_commit import ACQUIRE_TIMEOUT_S, Coalescer, Row
-from service.database.observers import OBSERVERS
+from service.database.calls import INGEST, GroupedCall, Row
+from service.database.failures import CONNECT_TIMEOUT_S, describe_failure
+from service.database.group_commit import ACQUIRE_TIMEOUT_S, GroupCommit
 from service.errors import StartupError
 from service.observability.metrics import POOL, POOL_LIMIT, QUEUE, QUEUE_LIMIT
 from service.observability.request_id import REQUEST_ID, SERVICE, application_name, traced
 from service.settings import Settings
 
-REFRESH_AGGREGATES = tuple(
-    f'CALL ops.refresh_aggregates(NULL, \'{{"stream": "{stream}"}}\')' for stream in ("meter", "vehicle")
-)
-"""Bring the aggregates up to date, as energy_owner, where no job does it yet."""
 CONNECTIONS = 10
 """A pool has at most."""
 COMMAND_TIMEOUT_S = 10.0
 BULK_TIMEOUT_S = 300.0
 WRITERS = 2
 """Connections a kind of reading is stored on at once: while one commits, the other gathers."""
-CONNECT_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 0.8
 """A silent connection is waited for once more when it is given back; together that is less than the promised 2 s."""
 
@@ -61,20 +54,6 @@ async def set_up(connection: Session) -> None:
     )
 
 
-_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
-_LATEST = datetime(9999, 12, 30, tzinfo=UTC)
-
-
-def storable_time(time: datetime) -> datetime:
-    """The time within what asyncpg can convert; SQL refuses what lies beyond as it does the nearest it gets."""
-    return min(max(time, _EARLIEST), _LATEST)
-
-
-def storable_text(text: str) -> str:
-    """The text with NUL, which PostgreSQL cannot hold, as a character that no valid id has either."""
-    return text.replace("\x00", "\ufffd")
-
-
 class Database:
     """The pools the handlers use: `write` for ingest, `read` for everything else (a replica, where there is one)."""
 
@@ -82,31 +61,29 @@ class Database:
         self.write = write
         self.read = read
         self._max_pending = max_pending
-        self._coalescers: dict[str, Coalescer] = {}
+        self._groups: dict[GroupedCall, GroupCommit] = {}
 
-    def check_room(self, *queries: str) -> None:
+    def check_room(self, *calls: GroupedCall) -> None:
         """Look whether rows would be taken now, before the work of decoding them.
 
         Raises:
-            Problem: `overloaded`: too much is waiting for one of these queries already.
+            Problem: `overloaded`: too many rows wait for one of these calls already.
         """
-        for query in queries:
-            if coalescer := self._coalescers.get(query):
-                coalescer.check_room()
+        for call in calls:
+            if group := self._groups.get(call):
+                group.check_room()
 
-    async def ingest(self, query: str, rows: list[Row]) -> Sequence[asyncpg.Record]:
-        """A record for each of `rows` from a call that stores an array of them, in company with what others send.
+    async def call_grouped(self, call: GroupedCall, rows: list[Row]) -> Sequence[asyncpg.Record]:
+        """A record for each of `rows`; the call and its commit are shared with other requests that wait.
 
         Raises:
-            Problem: `overloaded`: too much is waiting for this query already, or for too long.
+            Problem: `overloaded`: too many rows wait for this call already, or for too long.
         """
-        coalescer = self._coalescers.get(query)
-        if coalescer is None:
-            coalescer = Coalescer(
-                self.write, query, writers=WRITERS, max_pending=self._max_pending, observer=OBSERVERS.get(query)
-            )
-            self._coalescers[query] = coalescer
-        return await coalescer.call(rows)
+        group = self._groups.get(call)
+        if group is None:
+            group = GroupCommit(self.write, call, writers=WRITERS, max_pending=self._max_pending)
+            self._groups[call] = group
+        return await group.call(rows)
 
     async def write_rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """Rows of a call that writes; committed when it returns."""
@@ -130,10 +107,9 @@ class Database:
 
     def note_load(self) -> None:
         """Set the gauges of what waits, and of the connections."""
-        for query, observer in OBSERVERS.items():
-            if observer.stream:
-                waiting = self._coalescers.get(query)
-                QUEUE.labels(observer.stream).set(waiting.pending if waiting else 0)
+        for call in INGEST:
+            group = self._groups.get(call)
+            QUEUE.labels(call.name).set(group.pending if group else 0)
         QUEUE_LIMIT.set(self._max_pending)
         for name, pool in {"write": self.write, "read": self.read}.items():
             if name == "write" or pool is not self.write:
@@ -216,31 +192,3 @@ async def _open_pool(url: str, connections: int, connect: bool) -> Pool:
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise StartupError(describe_failure(error, url)) from error
-
-
-def describe_failure(error: Exception, url: str) -> str:
-    """One line on why a connection failed and what to do about it; never the password."""
-    where = describe_url(url)
-    said = str(error).partition("\n")[0]
-    match error:
-        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
-            return f"the database at {where} refused the login ({said}): check user and password in its URL"
-        case asyncpg.InvalidCatalogNameError():
-            return f"the server answers, but {said}: create the database or correct the URL ({where})"
-        case asyncpg.InvalidParameterValueError():
-            return f"the database at {where} refused ({said}): if it lacks energy_service, run `energy migrate` first"
-        case asyncpg.InsufficientPrivilegeError():
-            return f"the database at {where} refused ({said}): the login must be a member of energy_service"
-        case asyncpg.PostgresError():
-            return f"the database at {where} refused: {said}"
-        case TimeoutError() | asyncio.TimeoutError():
-            return f"the database at {where} did not answer within {CONNECT_TIMEOUT_S:g} s: is it running?"
-        case _:
-            return f"the database at {where} cannot be reached ({said}): is it running, is DATABASE_URL right?"
-
-
-def describe_url(url: str) -> str:
-    """Host, port and database of a URL, without user and password."""
-    parts = urlsplit(url)
-    host = parts.hostname or parse_qs(parts.query).get("host", ["localhost"])[0]
-    return f"{host}:{parts.port or 5432}{parts.path}"

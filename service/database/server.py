@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from service.database.pool import CONNECT_TIMEOUT_S, AnyConnection, describe_failure
+from service.database.failures import CONNECT_TIMEOUT_S, describe_failure
+from service.database.pool import AnyConnection
 from service.errors import StartupError
 
 MINIMUM_TIMESCALEDB = (2, 23)

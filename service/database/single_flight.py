@@ -1,29 +1,31 @@
-"""Something that many wait for at the same time, and that is done once for all of them."""
+"""Single-flight: concurrent callers share one execution."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
 
 
-class Together(Generic[Result]):
-    """Does something for whoever asks while it is under way; who asks later has it done again."""
+class SingleFlight(Generic[Result]):
+    """Runs a piece of work once for all who ask while it runs; a later caller starts it again."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[Result] | None = None
 
-    async def do(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-        """What comes of `work`, or of that of somebody who asked just before."""
+    async def run(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Return the result of `work`, or of the execution that is already under way."""
         if self._task is None:
-            self._task = asyncio.create_task(work())
+            # a context of its own: the work belongs to no request, and must not carry the id of the first
+            self._task = asyncio.get_running_loop().create_task(work(), context=Context())
             self._task.add_done_callback(self._done)
-        # who gives up does not take it from the others
+        # shielded: a caller that gives up does not cancel the others' work
         return await asyncio.shield(self._task)
 
     def _done(self, task: asyncio.Task[Result]) -> None:
         self._task = None
         if not task.cancelled():
-            task.exception()  # whoever waited has it
+            task.exception()  # retrieved here, so that asyncio does not report it: every waiting caller has it

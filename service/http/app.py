@@ -12,9 +12,9 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from service.database.pool import Database
-from service.errors import exception_handlers
 from service.http.middleware import GuardedLitestar
 from service.http.openapi import get_docs_asset, openapi_config
+from service.http.problem_details import exception_handlers
 from service.http.routes.analytics import (
     get_fleet_summary,
     get_vehicle_performance,

@@ -16,8 +16,10 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
-from service.database.single_flight import Together
-from service.errors import Problem, is_retryable
+from service.database.calls import FIND_API_KEYS, GET_API_KEY_REVISION, RECORD_API_KEY_USE
+from service.database.failures import is_retryable
+from service.database.single_flight import SingleFlight
+from service.errors import Problem
 from service.http.rate_limit import Bucket
 from service.observability.metrics import count_readings
 from service.settings import Settings
@@ -25,9 +27,6 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from service.database.pool import Database
 
-GET_API_KEYS = "SELECT * FROM api.get_api_keys($1)"
-RECORD_USE = "SELECT api.record_api_key_use($1)"
-GET_REVISION = "SELECT api.get_api_key_revision() AS revision"
 CHECK_S = 3.0
 """How long what is remembered holds before the database is asked again; with the asking, below 5 seconds."""
 REPORT_S = 60.0
@@ -87,7 +86,7 @@ class Keys:
         self._unknown: dict[str, None] = {}
         self._revision: int | None = None
         self._holds_until = -math.inf
-        self._checking = Together[None]()
+        self._checking = SingleFlight[None]()
         self._used: set[str] = set()
         self._reporting: asyncio.Task[None] | None = None
 
@@ -119,7 +118,7 @@ class Keys:
         self._reporting = None
         used, self._used = sorted(self._used), set()
         try:
-            await self._database().write_rows(RECORD_USE, used)
+            await self._database().write_rows(RECORD_API_KEY_USE, used)
         except Exception as error:
             if not is_retryable(error):
                 raise
@@ -127,14 +126,14 @@ class Keys:
 
     async def _find(self, key_id: str) -> Key | None:
         if time.monotonic() >= self._holds_until:
-            await self._checking.do(self._check)
+            await self._checking.run(self._check)
         if key := self._known.get(key_id):
             return key
         if key_id in self._unknown:
             return None
         ids: list[Any] = [key_id]
         # in company with others that wait, so that a flood of unknown ids takes two connections and not all
-        [row] = await self._database().ingest(GET_API_KEYS, ids)
+        [row] = await self._database().call_grouped(FIND_API_KEYS, ids)
         key = Key(row, self._settings) if row["key_id"] else None
         if row["revision"] == self._revision:  # else it may be older than what was just forgotten
             if key:
@@ -147,7 +146,7 @@ class Keys:
         """Ask whether keys have changed."""
         began = time.monotonic()
         # on the primary: a replica may be behind
-        [row] = await self._database().write_rows(GET_REVISION)
+        [row] = await self._database().write_rows(GET_API_KEY_REVISION)
         if row["revision"] != self._revision:
             self._revision = row["revision"]
             self._known.clear()

@@ -13,7 +13,8 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.errors import PROBLEM_MEDIA_TYPE, Problem
+from service.errors import Problem
+from service.http.problem_details import PROBLEM_MEDIA_TYPE, to_response
 from service.observability.metrics import HTTP_REQUESTS
 from service.observability.request_id import REQUEST_ID, request_id
 
@@ -154,7 +155,7 @@ def _answer(problem: Problem) -> bytes:
     """The problem as an answer that ends the connection, for requests that never reach the application."""
     this = request_id(b"")
     REQUEST_ID.set(this.decode())
-    body = problem.to_response().content
+    body = to_response(problem).content
     HTTP_REQUESTS.labels("other", "unknown", problem.status).inc()
     head = (
         f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n"

@@ -9,8 +9,9 @@ from litestar import Litestar
 from litestar.exceptions import HTTPException
 from litestar.utils import normalize_path
 
-from service.errors import Problem, from_exception
+from service.errors import Problem
 from service.http.authentication import Key, Keys, unauthorized
+from service.http.problem_details import from_exception, to_response
 from service.http.rate_limit import Addresses, too_many
 from service.observability.metrics import count_request
 from service.observability.request_id import REQUEST_ID, request_id
@@ -83,7 +84,7 @@ class GuardedLitestar(Litestar):
                     await self._admit(scope, authorization)
                 except Exception as error:
                     problem = error if isinstance(error, Problem) else from_exception(error)
-                    await problem.to_response().to_asgi_response(None, request=None)(scope, receive, stamped)  # type: ignore[arg-type]
+                    await to_response(problem).to_asgi_response(None, request=None)(scope, receive, stamped)  # type: ignore[arg-type]
                     return
             await super().__call__(scope, receive, stamped)
         finally:

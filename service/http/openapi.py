@@ -25,7 +25,8 @@ from litestar.params import FromPath
 from litestar.response import File
 
 from service import __version__
-from service.errors import PROBLEM_MEDIA_TYPE, Problem, ProblemDetails
+from service.errors import Problem
+from service.http.problem_details import PROBLEM_MEDIA_TYPE, ProblemDetails, to_response
 
 _ASSETS = "/docs/assets"
 _FILES = {"swagger-ui-bundle.js", "swagger-ui.css", "swagger-ui-standalone-preset.js", "favicon-32x32.png"}
@@ -106,7 +107,7 @@ def _reads(schemas: dict[str, Any]) -> type[Operation]:
 
 def _as_problem(answer: Response[Any]) -> Response[Any]:
     """A page that is not there is a problem, as everywhere else, and not the HTML that Litestar has for it."""
-    return Problem("route_unknown", "there is no such page").to_response() if answer.status_code == 404 else answer
+    return to_response(Problem("route_unknown", "there is no such page")) if answer.status_code == 404 else answer
 
 
 def openapi_config() -> OpenAPIConfig:

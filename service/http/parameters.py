@@ -11,9 +11,9 @@ import msgspec
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
-from service.database.pool import storable_time
 from service.errors import Problem
 from service.readings.model import ID_DESCRIPTION, ID_SCHEMA
+from service.readings.storable import storable_time
 
 MOST_ITEMS = 10_000
 

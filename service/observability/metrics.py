@@ -1,7 +1,7 @@
 """What the service counts of itself, for Prometheus: every metric of a process, and how it is counted cheaply.
 
 Labels have few values, none of which a client can make up. A child of a metric is looked up once and kept: counting
-a request or a coalesced call costs a few microseconds.
+a request or a grouped call costs a few microseconds.
 """
 
 from __future__ import annotations

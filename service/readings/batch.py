@@ -6,10 +6,10 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from service.database.pool import storable_text
 from service.errors import OUTCOMES, Problem
 from service.readings.decode_errors import elements
 from service.readings.model import METER, VEHICLE, AnyReading, Stream, decode_either, stream_of
+from service.readings.storable import storable_text
 
 NDJSON = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
 

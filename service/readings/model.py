@@ -12,10 +12,10 @@ from typing import Annotated, Any, TypeAlias, get_args
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from service.database.observers import OBSERVERS, StreamObserver
-from service.database.pool import storable_text, storable_time
+from service.database.calls import INGEST_METER, INGEST_VEHICLE, IngestCall
 from service.errors import Problem
 from service.readings.decode_errors import explain, members, refuse_duplicates
+from service.readings.storable import storable_text, storable_time
 
 ID_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]*$"}
 """For the OpenAPI document: there it is said, and in SQL it is judged."""
@@ -86,16 +86,14 @@ class Stream:
 
     Attributes:
         name: as in `telemetry.rejected_reading.stream`.
-        ingest: the query that takes an array of rows and answers outcome and detail of each, in input order.
-        ingest_once: the same, keeping none of what it refuses: whoever calls it does.
+        ingest: the call that stores rows and answers outcome and detail of each, in input order.
         types: wire name of each field -> its annotated type.
     """
 
-    def __init__(self, name: str, reading: type[AnyReading], ingest: str) -> None:
+    def __init__(self, reading: type[AnyReading], ingest: IngestCall) -> None:
         fields = msgspec.structs.fields(reading)
-        self.name = name
+        self.name = ingest.name
         self.ingest = ingest
-        self.ingest_once = ingest.removesuffix(")") + ", FALSE)"
         self.types = {field.encode_name: field.type for field in fields}
         self._decode = msgspec.json.Decoder(reading).decode
         self._decode_array = msgspec.json.Decoder(list[reading]).decode  # type: ignore[valid-type]
@@ -130,12 +128,9 @@ class Stream:
         return readings if body.count(b'"') == self._quotes * len(readings) else None
 
 
-METER = Stream("meter", MeterReading, "SELECT outcome, detail FROM api.ingest_meter_readings($1::api.meter_reading[])")
-VEHICLE = Stream(
-    "vehicle", VehicleReading, "SELECT outcome, detail FROM api.ingest_vehicle_readings($1::api.vehicle_reading[])"
-)
+METER = Stream(MeterReading, INGEST_METER)
+VEHICLE = Stream(VehicleReading, INGEST_VEHICLE)
 STREAMS = {stream.name: stream for stream in (METER, VEHICLE)}
-OBSERVERS.update({stream.ingest: StreamObserver(stream.name) for stream in (METER, VEHICLE)})
 
 
 class _Ids(Struct, rename="camel"):

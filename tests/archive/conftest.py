@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from service.commands.archive import command
 from service.commands.archive.chunks import Chunks, open_chunks
-from service.database.pool import REFRESH_AGGREGATES
+from service.database.calls import REFRESH_AGGREGATES
 from service.startup import Prepared
 from tests.energy_world import AGGREGATES
 from tests.support import TestDatabase, run_migrated_database

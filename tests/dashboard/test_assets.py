@@ -15,7 +15,7 @@ from service.http.routes.dashboard import ASSETS
 from service.settings import Settings
 from tests.support import Api, assert_problem, served
 
-LOCK = Path(dashboard.__file__).parent / "package-lock.json"
+LOCK = dashboard.HERE / "package-lock.json"
 
 
 async def test_the_page_may_load_nothing_from_elsewhere_and_be_framed_by_nobody(api: Api) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.database.pool import REFRESH_AGGREGATES
+from service.database.calls import REFRESH_AGGREGATES
 from tests.dashboard.world import HOUR, current_hour, send_pair
 from tests.support import ROOT, Api, Owner, assert_problem, meter_reading, new_pair, now, vehicle_reading
 

@@ -15,7 +15,8 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import OUTCOMES, PROBLEM_MEDIA_TYPE, PROBLEMS
+from service.errors import OUTCOMES, PROBLEMS
+from service.http.problem_details import PROBLEM_MEDIA_TYPE
 from tests.fuzz.support import Loop, assert_varied, beside, fuzzing, time_limit
 from tests.support import NOW, Api, Owner, meter_reading, vehicle_reading
 

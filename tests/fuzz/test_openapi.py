@@ -22,8 +22,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from service.errors import OUTCOMES, PROBLEM_MEDIA_TYPE, PROBLEMS
+from service.errors import OUTCOMES, PROBLEMS
 from service.http.app import create_app
+from service.http.problem_details import PROBLEM_MEDIA_TYPE
 from service.settings import Settings
 from tests.fuzz.support import PROOF, beside, fuzzing, time_limit
 from tests.support import NOW, Api, meter_reading, rfc3339, vehicle_reading

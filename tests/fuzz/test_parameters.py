@@ -14,7 +14,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.errors import OUTCOMES, PROBLEM_MEDIA_TYPE, PROBLEMS
+from service.errors import OUTCOMES, PROBLEMS
+from service.http.problem_details import PROBLEM_MEDIA_TYPE
 from tests.fuzz.support import assert_varied, beside, fuzzing, time_limit
 from tests.support import NOW, Api, meter_reading, rfc3339, vehicle_reading
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
+from service.database.calls import FIND_API_KEYS
 from service.database.pool import Database
 from service.http import authentication
 from service.http.app import create_app
@@ -280,11 +281,11 @@ class Counting:
         self.asked = 0
         self.away = False
 
-    async def ingest(self, query: str, rows: list):
-        self.asked += query == authentication.GET_API_KEYS
+    async def call_grouped(self, call, rows: list):
+        self.asked += call is FIND_API_KEYS
         if self.away:
             raise ConnectionRefusedError("away")
-        return await self.database.ingest(query, rows)
+        return await self.database.call_grouped(call, rows)
 
     async def write_rows(self, query: str, *arguments):
         if self.away:
@@ -347,8 +348,8 @@ async def test_while_the_database_is_away_a_key_it_would_have_to_be_asked_for_is
 
 async def test_what_was_looked_up_before_a_change_is_not_remembered_after_it(database: Database, owner: Owner) -> None:
     class Slow(Counting):
-        async def ingest(self, query: str, rows: list):
-            found = await super().ingest(query, rows)
+        async def call_grouped(self, call, rows: list):
+            found = await super().call_grouped(call, rows)
             await revoke(owner, key)
             await keys._check()  # the change is seen while the answer is still on its way
             return found
@@ -438,7 +439,7 @@ async def test_when_a_key_was_last_used_is_known(
         first = await told(owner, used, after=began)
         # a report that fails is told with the next
         with monkeypatch.context() as patch:
-            patch.setattr(authentication, "RECORD_USE", "SELECT pg_terminate_backend(0), 1 / 0, $1::text[]")
+            patch.setattr(authentication, "RECORD_API_KEY_USE", "SELECT pg_terminate_backend(0), 1 / 0, $1::text[]")
             patch.setattr(authentication, "is_retryable", lambda error: True)
             await ask(api, used, "GET", "/v1/analytics/fleet")
             await asyncio.sleep(0.6)

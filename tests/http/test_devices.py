@@ -181,5 +181,5 @@ async def test_a_registers_readings_that_come_over_many_connections_at_once_add_
     readings = [(pair.meter, YESTERDAY + n * MINUTE, 100.0 + n, 230.0, None) for n in range(60)]
     random.Random(7).shuffle(readings)
     groups = [readings[n : n + 3] for n in range(0, 60, 3)]
-    await asyncio.gather(*(database.write_rows(METER.ingest, group) for group in groups))
+    await asyncio.gather(*(database.write_rows(METER.ingest.query, group) for group in groups))
     assert await energies(api, pair.meter) == [0.0] + [1.0] * 59

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from service import errors
+from service.http.problem_details import from_exception
 from tests.support import Api, assert_problem
 
 
@@ -34,7 +35,7 @@ from tests.support import Api, assert_problem
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
 )
 def test_an_error_becomes_the_problem_that_tells_the_device_what_to_do(error: Exception, code: str) -> None:
-    problem = errors.from_exception(error)
+    problem = from_exception(error)
     assert (problem.code, problem.status) == (code, errors.PROBLEMS[code])
     assert ("Retry-After" in problem.headers) == (problem.status == 503)
 
@@ -44,7 +45,7 @@ def test_a_bug_is_logged_with_its_traceback_and_not_shown(caplog: pytest.LogCapt
         try:
             raise RuntimeError("the secret of the house")
         except RuntimeError as error:
-            problem = errors.from_exception(error)
+            problem = from_exception(error)
     assert "secret" not in problem.detail
     [record] = caplog.records
     assert record.error == "RuntimeError: the secret of the house"

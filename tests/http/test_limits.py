@@ -218,4 +218,4 @@ async def test_what_is_logged_of_a_request_has_its_id(
     with caplog.at_level(logging.ERROR):
         answer = await api.http.get("/v1/status/meter/M1", headers={"x-request-id": "find-me"})
     assert_problem(answer, 500, "internal_error")
-    assert ids == [("service.errors", "find-me")]
+    assert ids == [("service.http.problem_details", "find-me")]

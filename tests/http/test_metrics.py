@@ -9,8 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from service import __version__
 from service.database import group_commit
+from service.database.calls import GET_DATABASE_METRICS
 from service.database.pool import Database, open_database
-from service.http.routes.metrics import DATABASE_METRICS, GET_DATABASE_METRICS
+from service.http.routes.metrics import DATABASE_METRICS
 from service.settings import Settings
 from tests.http.test_auth import bearer, token
 from tests.support import YESTERDAY, Api, Owner, meter_reading, new_pair, now, served
@@ -145,7 +146,7 @@ async def test_a_request_refused_because_too_much_waits_is_an_overload(
 ) -> None:
     watching = await watch(api)
     await api.post_meter(new_pair().meter)
-    monkeypatch.setattr(group_commit.Coalescer, "pending", property(lambda _: 10_000, lambda *_: None), raising=False)
+    monkeypatch.setattr(group_commit.GroupCommit, "pending", property(lambda _: 10_000, lambda *_: None), raising=False)
     assert (await api.post_meter(new_pair().meter)).status_code == 503
     monkeypatch.undo()
     assert await watching.rises(

@@ -9,8 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from service.database.calls import KEEP_REJECTED
 from service.database.pool import Database, open_database
-from service.http.routes.ingest import INGEST_REFUSED
 from service.readings.model import METER, VEHICLE
 from tests.support import NOW, YESTERDAY, Api, Owner, Pair, TestDatabase, new_pair
 
@@ -19,7 +19,7 @@ INFINITE_PAST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
 
 
 async def ingest(database: Database, rows: list[Any], stream=METER) -> list[str]:
-    return [outcome for outcome, _ in await database.write_rows(stream.ingest, rows)]
+    return [outcome for outcome, _ in await database.write_rows(stream.ingest.query, rows)]
 
 
 def meter_row(meter: str | None, time: datetime | None = YESTERDAY, kwh: float | None = 0.1, voltage=230.0) -> tuple:
@@ -189,7 +189,7 @@ async def test_what_is_refused_is_kept_with_reason_and_source(database: Database
 
 async def test_a_refused_payload_is_kept_up_to_its_limit(database: Database, owner: Owner) -> None:
     source = new_pair().meter
-    await database.write_rows(INGEST_REFUSED, [("unknown", "kind_unknown", "d" * 5000, "p" * 50_000, source)])
+    await database.write_rows(KEEP_REJECTED.query, [("unknown", "kind_unknown", "d" * 5000, "p" * 50_000, source)])
     [row] = await owner.fetch("SELECT detail, payload FROM telemetry.rejected_reading WHERE source = $1", source)
     assert (len(row["detail"]), len(row["payload"])) == (1024, 8192)
 
@@ -249,7 +249,7 @@ async def test_a_reading_that_another_writer_commits_meanwhile_is_a_duplicate(
 ) -> None:
     async with open_database(test_database.url, connections=2) as own, own.write.acquire() as first:
         async with first.transaction():
-            await first.fetch(METER.ingest, [meter_row(pair.meter)])
+            await first.fetch(METER.ingest.query, [meter_row(pair.meter)])
             second = asyncio.create_task(ingest(own, [meter_row(pair.meter), meter_row(pair.meter, kwh=7.0)]))
             await asyncio.sleep(0.3)
             assert not second.done()  # it waits for the first to commit or not
@@ -261,7 +261,7 @@ async def test_a_reading_whose_other_writer_rolls_back_is_stored(test_database: 
     async with open_database(test_database.url, connections=2) as own, own.write.acquire() as first:
         transaction = first.transaction()
         await transaction.start()
-        await first.fetch(METER.ingest, [meter_row(pair.meter)])
+        await first.fetch(METER.ingest.query, [meter_row(pair.meter)])
         second = asyncio.create_task(ingest(own, [meter_row(pair.meter)]))
         await asyncio.sleep(0.3)
         await transaction.rollback()

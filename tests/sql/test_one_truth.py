@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from service.database.pool import REFRESH_AGGREGATES
+from service.database.calls import REFRESH_AGGREGATES
 from tests.support import TestDatabase, run_migrated_database
 
 MINUTE = timedelta(minutes=1)

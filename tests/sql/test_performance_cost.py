@@ -56,7 +56,7 @@ async def test_last_24_hours_and_retries_cost_the_same_after_60_days_as_after_2(
     await owner.execute("INSERT INTO telemetry.vehicle_meter_link VALUES ($1, $2, '(,)')", pair.vehicle, pair.meter)
     await store_days(owner, pair, range(2))
     performance = ("SELECT * FROM api.get_vehicle_performance($1, p_end => $2)", pair.vehicle, END)
-    retry = (METER.ingest, [(pair.meter, END - timedelta(hours=1), 0.1, 230.0, None)])
+    retry = (METER.ingest.query, [(pair.meter, END - timedelta(hours=1), 0.1, 230.0, None)])
     chunks_2, buffers_2 = await cost(owner, *performance)
     retry_chunks_2, retry_buffers_2 = await cost(owner, *retry)
     await store_days(owner, pair, range(2, 60))
@@ -86,8 +86,8 @@ async def test_the_cost_of_a_large_batch_grows_with_its_length_and_not_its_squar
     rows = [(f"{device}.{n}", END, 50.0 if n != 7 else math.nan, *numbers, None) for n in range(60_000)]
     async with database.write.acquire() as connection:
         for n in range(8):  # from the sixth on, PostgreSQL may prefer a generic plan, which knows no lengths
-            await connection.fetch(stream.ingest, rows[n : n + 1])
+            await connection.fetch(stream.ingest.query, rows[n : n + 1])
         for outcome in ("stored", "duplicate"):
-            answers = await connection.fetch(stream.ingest, rows, timeout=40)
+            answers = await connection.fetch(stream.ingest.query, rows, timeout=40)
             assert [answer["outcome"] for answer in answers[7:10]] == ["value_not_finite", outcome, outcome]
             assert len(answers) == len(rows)

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from service.database.pool import REFRESH_AGGREGATES
+from service.database.calls import REFRESH_AGGREGATES
 from tests.support import TestDatabase, run_migrated_database
 
 pytestmark = [pytest.mark.concurrent, pytest.mark.timeout(300)]

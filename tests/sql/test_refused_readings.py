@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from service.commands.rejected import LIST, SETTLE, replay
+from service.database.calls import KEEP_REJECTED
 from service.database.pool import Database
-from service.http.routes.ingest import INGEST_REFUSED
 from service.readings.model import METER
 from tests.support import YESTERDAY, Owner, Pair, meter_reading, new_pair
 
@@ -37,24 +37,24 @@ async def listed(database: Database, *, newest_first: bool = True, after=None, l
 
 async def test_of_a_sender_a_days_allowance_is_kept_and_the_rest_is_counted(database: Database, owner: Owner) -> None:
     broken, other = new_pair().meter, new_pair().meter
-    await database.write_rows(INGEST_REFUSED, refused(broken, KEPT - 5))
-    await database.write_rows(INGEST_REFUSED, [*refused(broken, 8), *refused(other, 3)])
-    await database.write_rows(INGEST_REFUSED, refused(broken, 4))
+    await database.write_rows(KEEP_REJECTED.query, refused(broken, KEPT - 5))
+    await database.write_rows(KEEP_REJECTED.query, [*refused(broken, 8), *refused(other, 3)])
+    await database.write_rows(KEEP_REJECTED.query, refused(broken, 4))
     assert (await kept(owner, broken), await kept(owner, other)) == (KEPT, 3)
     assert await counted(owner, broken) == (KEPT + 7, KEPT + 7, 7)
     assert await counted(owner, other) == (3, 3, 0)
 
     await owner.execute("UPDATE telemetry.refused_source SET day = day - 1 WHERE source = $1", broken)
-    await database.write_rows(INGEST_REFUSED, refused(broken, 2))
+    await database.write_rows(KEEP_REJECTED.query, refused(broken, 2))
     assert await kept(owner, broken) == KEPT + 2
     assert await counted(owner, broken) == (2, KEPT + 9, 7)
 
 
 async def test_the_allowance_holds_for_what_the_ingest_functions_refuse(database: Database, owner: Owner) -> None:
     source = new_pair().meter
-    await database.write_rows(INGEST_REFUSED, refused(source, KEPT - 1))
+    await database.write_rows(KEEP_REJECTED.query, refused(source, KEPT - 1))
     rows = [("no id!", YESTERDAY, 1.0, 230.0, source)] * 3
-    outcomes = await database.write_rows(METER.ingest, rows)
+    outcomes = await database.write_rows(METER.ingest.query, rows)
     assert [outcome for outcome, _ in outcomes] == ["id_invalid"] * 3
     assert await counted(owner, source) == (KEPT + 2, KEPT + 2, 2)
     assert await kept(owner, source) == KEPT
@@ -64,20 +64,20 @@ async def test_a_call_that_keeps_nothing_answers_the_same(database: Database, ow
     source = new_pair().meter
     rows = [("no id!", YESTERDAY, 1.0, 230.0, source)]
     assert [tuple(row) for row in await database.write_rows(METER.ingest_once, rows)] == [
-        tuple(row) for row in await database.write_rows(METER.ingest, rows)
+        tuple(row) for row in await database.write_rows(METER.ingest.query, rows)
     ]
     assert await kept(owner, source) == 1
 
 
 async def test_readings_without_a_sender_share_one_allowance(database: Database, owner: Owner) -> None:
-    await database.write_rows(INGEST_REFUSED, refused(None))
+    await database.write_rows(KEEP_REJECTED.query, refused(None))
     assert (await counted(owner, ""))[0] >= 1
 
 
 async def test_listed_by_page_and_by_every_filter(database: Database) -> None:
     source = new_pair().meter
     for code in ("kind_unknown", "item_malformed", "kind_unknown"):
-        await database.write_rows(INGEST_REFUSED, refused(source, 1, code))
+        await database.write_rows(KEEP_REJECTED.query, refused(source, 1, code))
     rows = await listed(database, source=source)
     numbers = [row["rejected_id"] for row in rows]
     assert numbers == sorted(numbers, reverse=True)
@@ -113,10 +113,10 @@ async def test_a_replay_stores_what_is_right_now_and_keeps_the_rest_with_the_new
         (pair.meter, YESTERDAY, 2.0, 230.0, source),  # a conflict, until the first is gone
         (pair.meter, YESTERDAY, -1.0, 230.0, source),
     ]
-    await database.write_rows(METER.ingest, rows)
-    await database.write_rows(INGEST_REFUSED, refused(source, 1, "item_malformed", "no json"))
+    await database.write_rows(METER.ingest.query, rows)
+    await database.write_rows(KEEP_REJECTED.query, refused(source, 1, "item_malformed", "no json"))
     of_unknown_kind = str(meter_reading(pair.meter, YESTERDAY - timedelta(minutes=1))).replace("'", '"')
-    await database.write_rows(INGEST_REFUSED, refused(source, 1, "kind_unknown", of_unknown_kind))
+    await database.write_rows(KEEP_REJECTED.query, refused(source, 1, "kind_unknown", of_unknown_kind))
     await owner.execute("DELETE FROM telemetry.meter_telemetry_history WHERE meter_id = $1", pair.meter)
     filters = {**NO_FILTERS, "source": source}
 
@@ -150,11 +150,11 @@ async def test_a_replay_goes_through_every_page_once(
     monkeypatch.setattr("service.commands.rejected.PAGE", 7)
     source = new_pair().meter
     rows = [("no id!", YESTERDAY, 1.0, 230.0, source)] * 30
-    await database.write_rows(METER.ingest, rows)
+    await database.write_rows(METER.ingest.query, rows)
     assert await replay(database, dry_run=False, filters={**NO_FILTERS, "source": source}) == {"id_invalid": 30}
 
 
 async def test_a_sender_of_any_length_is_counted(database: Database, owner: Owner) -> None:
     source = new_pair().meter + "".join(chr(33 + n * 7919 % 90) for n in range(6000))
-    await database.write_rows(INGEST_REFUSED, refused(source))
+    await database.write_rows(KEEP_REJECTED.query, refused(source))
     assert await counted(owner, source[:256]) == (1, 1, 0)

@@ -13,8 +13,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from service.database.calls import REFRESH_AGGREGATES
 from service.database.migrate import migrate
-from service.database.pool import REFRESH_AGGREGATES
 from tests.energy_world import EnergyDatabase
 from tests.oracle.records import Reading
 from tests.processes import run as run_command

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from service.database.calls import REFRESH_AGGREGATES
 from service.database.migrate import migrate
 from service.database.migrations import known_migrations
-from service.database.pool import REFRESH_AGGREGATES
 from tests.energy_world import AGGREGATES
 from tests.support import TestDatabase
 from tests.upgrade.test_upgrade import HISTORIES, Connection, connect, run_jobs, sql_of

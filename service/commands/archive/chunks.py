@@ -16,7 +16,8 @@ from psycopg.rows import namedtuple_row
 
 from service.commands.archive.manifest import Chunk, Manifest
 from service.commands.archive.parquet import Column, Contents, schema_of
-from service.database.pool import CONNECT_TIMEOUT_S, REFRESH_AGGREGATES, describe_url
+from service.database.calls import REFRESH_AGGREGATES
+from service.database.failures import CONNECT_TIMEOUT_S, describe_url
 from service.errors import StartupError
 from service.startup import Prepared
 

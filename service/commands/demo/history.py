@@ -13,7 +13,8 @@ from typing import Any
 
 from service.commands.demo.fleet import OLD_METER, SILENT, SILENT_S, SWAPPED, SWAPPED_AFTER_S, DemoFleet, meter_of
 from service.commands.simulate.fleet import DAY_S
-from service.database.pool import REFRESH_AGGREGATES, AnyConnection, open_connection
+from service.database.calls import REFRESH_AGGREGATES
+from service.database.pool import AnyConnection, open_connection
 from service.readings.model import METER, VEHICLE
 
 INTERVAL_S = 300
@@ -39,8 +40,8 @@ async def fill(url: str, fleet: DemoFleet) -> int:
         newest = await _as_owner(connection, "SELECT max(recorded_at) FROM telemetry.vehicle_current_status")
         known = newest[0][0].timestamp() if newest[0][0] else 0.0
         for meters, vehicles in _readings(fleet, began, known):
-            await connection.fetch(METER.ingest, meters)
-            await connection.fetch(VEHICLE.ingest, vehicles)
+            await connection.fetch(METER.ingest.query, meters)
+            await connection.fetch(VEHICLE.ingest.query, vehicles)
             stored += len(meters) + len(vehicles)
         if not known:
             start = datetime.fromtimestamp(began, UTC)
@@ -89,8 +90,8 @@ async def _refuse_some(connection: AnyConnection) -> None:
     meters += [("M000005", never_set, 0.1, 231.0, SOURCE)] * 6
     vehicles: list[tuple[Any, ...]] = [("V000009", now, 130.0, 0.0, 21.0, SOURCE)] * 5
     vehicles += [("V 12", now, 80.0, 0.0, 21.0, SOURCE)] * 2
-    await connection.fetch(METER.ingest, meters)
-    await connection.fetch(VEHICLE.ingest, vehicles)
+    await connection.fetch(METER.ingest.query, meters)
+    await connection.fetch(VEHICLE.ingest.query, vehicles)
 
 
 async def _as_owner(connection: AnyConnection, query: str) -> list[Any]:

@@ -22,7 +22,8 @@ from service.commands.importer.files import FORMATS, format_of, open_rows
 from service.commands.importer.load import Progress, Target, import_file
 from service.commands.importer.mapping import FIELDS, Columns, Options
 from service.commands.importer.report import Report, summary
-from service.database.pool import REFRESH_AGGREGATES, open_connection
+from service.database.calls import REFRESH_AGGREGATES
+from service.database.pool import open_connection
 from service.errors import StartupError
 from service.settings import load_settings
 from service.startup import Prepared, prepared_database

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from service.database.pool import storable_text, storable_time
 from service.errors import Problem
+from service.readings.storable import storable_text, storable_time
 
 Faults: TypeAlias = dict[int, Problem]
 """Place in the column -> the first thing that is wrong there."""

@@ -10,7 +10,13 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
-from service.database.pool import Database, storable_text, storable_time
+from service.database.calls import (
+    GET_FLEET_SUMMARY,
+    GET_VEHICLE_PERFORMANCE,
+    LIST_EFFICIENCY_BUCKETS,
+    LIST_VEHICLE_EFFICIENCY,
+)
+from service.database.pool import Database
 from service.http.openapi import problems
 from service.http.parameters import (
     Cursor,
@@ -23,11 +29,7 @@ from service.http.parameters import (
     encode_cursor,
     parse_time,
 )
-
-GET_VEHICLE_PERFORMANCE = "SELECT * FROM api.get_vehicle_performance($1, $2, $3, $4)"
-LIST_VEHICLE_EFFICIENCY = "SELECT * FROM api.list_vehicle_efficiency($1, $2, $3, $4, $5, $6, $7)"
-LIST_EFFICIENCY_BUCKETS = "SELECT * FROM api.list_vehicle_efficiency_buckets($1, $2, $3, $4, $5)"
-GET_FLEET_SUMMARY = "SELECT * FROM api.get_fleet_summary($1, $2, $3)"
+from service.readings.storable import storable_text, storable_time
 
 
 class Performance(Struct, rename="camel", frozen=True):

@@ -10,14 +10,13 @@ from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta, Struct
 
-from service.database.pool import Database, storable_text
+from service.database.calls import GET_DEVICE_PROFILE, SET_DEVICE_PROFILE
+from service.database.pool import Database
 from service.http.openapi import problems, reads
 from service.http.parameters import PathId
 from service.http.request_body import read_json
 from service.readings.model import METER, VEHICLE, Stream
-
-SET_DEVICE_PROFILE = "SELECT api.set_device_profile($1, $2, $3, $4, $5, $6, $7)"
-GET_DEVICE_PROFILE = "SELECT * FROM api.get_device_profile($1, $2)"
+from service.readings.storable import storable_text
 
 
 def _up_to(most: float) -> Meta:

@@ -18,12 +18,13 @@ from litestar.openapi import ResponseSpec
 from litestar.response import Stream
 from msgspec import Struct
 
+from service.database.calls import GET_FLEET_PULSE
 from service.database.pool import Database
-from service.errors import Problem, from_exception
+from service.errors import Problem
 from service.http.connection import ENDLESS
 from service.http.openapi import problems
+from service.http.problem_details import from_exception
 
-GET_FLEET_PULSE = "SELECT * FROM api.get_fleet_pulse()"
 EVERY_S = 4.0
 LONGEST_S = 600.0
 """A stream ends after this, and who listens comes again: so a key that was revoked does not listen for ever."""

@@ -10,11 +10,10 @@ from litestar import get
 from litestar.di import NamedDependency
 from msgspec import Struct
 
+from service.database.calls import GET_FLEET_OVERVIEW
 from service.database.pool import Database
 from service.http.openapi import problems
 from service.http.routes.analytics import EfficiencyBand, SilentDevice
-
-GET_FLEET_OVERVIEW = "SELECT * FROM api.get_fleet_overview()"
 
 
 class FleetHour(Struct, rename="camel", frozen=True):

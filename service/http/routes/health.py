@@ -6,12 +6,11 @@ from litestar import get
 from litestar.di import NamedDependency
 from msgspec import Struct
 
+from service.database.calls import GET_SCHEMA_VERSION
 from service.database.migrations import NEWEST_MIGRATION
 from service.database.pool import Database
 from service.errors import Problem
 from service.http.openapi import problems
-
-GET_SCHEMA_VERSION = "SELECT api.get_schema_version() AS version"
 
 
 class Liveness(Struct, frozen=True):

@@ -17,19 +17,11 @@ from litestar.openapi import ResponseSpec
 from litestar.params import QueryParameter
 from msgspec import Struct, field
 
+from service.database.calls import LIST_BUCKETS, LIST_READINGS
 from service.database.pool import Database
 from service.http.openapi import answers_also_as, problems
 from service.http.parameters import Cursor, Hours, Limit, PathId, Time, check_limit, parse_time, schema
 from service.readings.model import METER, VEHICLE, Stream
-
-LIST_READINGS = {
-    "meter": "SELECT * FROM api.list_meter_readings($1, $2, $3, $4, $5, $6)",
-    "vehicle": "SELECT * FROM api.list_vehicle_readings($1, $2, $3, $4, $5, $6)",
-}
-LIST_BUCKETS = {
-    "meter": "SELECT * FROM api.list_meter_buckets($1, $2, $3, $4, $5, $6, $7)",
-    "vehicle": "SELECT * FROM api.list_vehicle_buckets($1, $2, $3, $4, $5, $6, $7)",
-}
 
 Resolution: TypeAlias = Literal["raw", "15min", "hourly", "daily"]
 Format: TypeAlias = Literal["json", "ndjson", "csv"]

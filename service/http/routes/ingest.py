@@ -15,7 +15,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 from msgspec import Struct
 
-from service.database.observers import OBSERVERS, RefusedObserver
+from service.database.calls import KEEP_REJECTED
 from service.database.pool import Database
 from service.errors import OUTCOMES, Problem
 from service.http.authentication import check_device
@@ -32,13 +32,6 @@ from service.readings.model import (
     claimed_device,
     stream_of,
 )
-
-INGEST_REFUSED = """
-    WITH kept AS MATERIALIZED (SELECT api.ingest_refused_readings($1::api.refused_reading[]))
-    SELECT FROM kept, unnest($1::api.refused_reading[])
-"""
-"""Answers an empty row for each, so that these share calls and commits as the others do."""
-OBSERVERS[INGEST_REFUSED] = RefusedObserver()
 
 
 class Outcome(Struct, frozen=True):
@@ -120,11 +113,11 @@ async def _ingest(request: Request[Any, Any, Any], stream: Stream | None) -> Res
             if key is not None and (claimed := claimed_device(body)):
                 check_device(key, *claimed)  # not kept: sent again one day, it would be stored as that device's
             name = stream.name if stream else "unknown"
-            await database.ingest(INGEST_REFUSED, [(name, problem.code, problem.detail, body.decode(), source)])
+            await database.call_grouped(KEEP_REJECTED, [(name, problem.code, problem.detail, body.decode(), source)])
         raise
     if key is not None:
         check_device(key, stream.name, reading.device_id)
-    [(outcome, detail)] = await database.ingest(stream.ingest, [reading.to_row(source)])
+    [(outcome, detail)] = await database.call_grouped(stream.ingest, [reading.to_row(source)])
     if answer := _ANSWERS.get(outcome):
         return answer
     raise Problem(outcome, detail)

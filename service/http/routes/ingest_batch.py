@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import ResponseSpec
 from msgspec import Struct
 
+from service.database.calls import KEEP_REJECTED
 from service.database.group_commit import MOST_ROWS_A_CALL
 from service.database.pool import Database
 from service.errors import Problem
@@ -17,7 +18,6 @@ from service.http.authentication import Key, check_device
 from service.http.middleware import key_of
 from service.http.openapi import problems, reads_many
 from service.http.request_body import header, read_body, unpack
-from service.http.routes.ingest import INGEST_REFUSED
 from service.readings.batch import NDJSON, Batch, decode_batch
 from service.readings.model import METER, VEHICLE, AnyReading, MeterReading, Stream, VehicleReading, claimed_device
 
@@ -121,14 +121,14 @@ async def _store(database: Database, batch: Batch, source: str | None, errors: l
     for stream, readings in batch.readings.items():
         for start in range(0, len(readings), MOST_ROWS_A_CALL):
             part = readings[start : start + MOST_ROWS_A_CALL]
-            records = await database.ingest(stream.ingest, [reading.to_row(source) for _, reading in part])
+            records = await database.call_grouped(stream.ingest, [reading.to_row(source) for _, reading in part])
             for (index, _), (outcome, detail) in zip(part, records, strict=True):
                 outcomes[outcome] += 1
                 if detail is not None:
                     errors.append(ItemError(index, outcome, detail))
     refused = [(item.stream, item.problem.code, item.problem.detail, item.text, source) for item in batch.refused]
     for start in range(0, len(refused), MOST_ROWS_A_CALL):
-        await database.ingest(INGEST_REFUSED, refused[start : start + MOST_ROWS_A_CALL])
+        await database.call_grouped(KEEP_REJECTED, refused[start : start + MOST_ROWS_A_CALL])
     errors.sort(key=lambda error: error.index)
     return BatchOutcome(
         received=batch.received,

@@ -9,15 +9,13 @@ from litestar import Request, delete, get, put
 from litestar.di import NamedDependency
 from msgspec import Meta, Struct, field
 
-from service.database.pool import Database, storable_text, storable_time
+from service.database.calls import LINK_VEHICLE, LIST_VEHICLE_METERS, UNLINK_VEHICLE
+from service.database.pool import Database
 from service.http.openapi import problems, reads
 from service.http.parameters import PathId, Time, parse_time
 from service.http.request_body import read_json
 from service.readings.model import DeviceId
-
-LINK_VEHICLE = "SELECT api.link_vehicle($1, $2, $3)"
-UNLINK_VEHICLE = "SELECT api.unlink_vehicle($1, $2)"
-LIST_VEHICLE_METERS = "SELECT * FROM api.list_vehicle_meters($1)"
+from service.readings.storable import storable_text, storable_time
 
 
 class NewLink(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):

@@ -20,14 +20,14 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from service import __version__
-from service.database.single_flight import Together
-from service.errors import is_retryable
+from service.database.calls import GET_DATABASE_METRICS
+from service.database.failures import is_retryable
+from service.database.single_flight import SingleFlight
 from service.observability.metrics import REGISTRY
 
 if TYPE_CHECKING:
     from service.database.pool import Database
 
-GET_DATABASE_METRICS = "SELECT name, labels, value FROM api.get_database_metrics()"
 KEEP_S = 10.0
 SAMPLE_S = 1.0
 """How often each of several workers notes its queue and its connections, for whichever of them is asked."""
@@ -51,13 +51,13 @@ class DatabaseMetrics:
     def __init__(self) -> None:
         self._families: list[Metric] = []
         self._until = 0.0
-        self._asking = Together[list[Metric]]()
+        self._asking = SingleFlight[list[Metric]]()
 
     async def read(self, database: Database) -> list[Metric]:
         """The families; of a database that is away, only that it is. Whoever asks meanwhile gets the same answer."""
         if time.monotonic() < self._until:
             return self._families
-        return await self._asking.do(lambda: self._ask(database))
+        return await self._asking.run(lambda: self._ask(database))
 
     async def _ask(self, database: Database) -> list[Metric]:
         up = GaugeMetricFamily("energy_database_up", "Whether the database answers in time.")

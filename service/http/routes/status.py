@@ -8,12 +8,10 @@ from litestar import get
 from litestar.di import NamedDependency
 from msgspec import Struct, field
 
+from service.database.calls import GET_METER_STATUS, GET_VEHICLE_STATUS
 from service.database.pool import Database
 from service.http.openapi import problems
 from service.http.parameters import PathId
-
-GET_METER_STATUS = "SELECT * FROM api.get_meter_status($1)"
-GET_VEHICLE_STATUS = "SELECT * FROM api.get_vehicle_status($1)"
 
 
 class MeterStatus(Struct, rename="camel", frozen=True):

@@ -9,7 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.database.group_commit import MOST_ROWS_A_CALL, Coalescer
+from service.database.calls import GroupedCall
+from service.database.group_commit import MOST_ROWS_A_CALL, GroupCommit
 from service.database.pool import Database
 from service.errors import Problem
 from service.readings.model import METER
@@ -39,8 +40,9 @@ class FakePool:
         return [("seen", *row) for row in rows]
 
 
-def coalescer(pool: FakePool, *, writers: int = 1, max_pending: int = 10_000) -> Coalescer:
-    return Coalescer(pool, "query", writers=writers, max_pending=max_pending)  # type: ignore[arg-type]
+def group_commit(pool: FakePool, *, writers: int = 1, max_pending: int = 10_000) -> GroupCommit:
+    call = GroupedCall("test", "query", "readings")
+    return GroupCommit(pool, call, writers=writers, max_pending=max_pending)  # type: ignore[arg-type]
 
 
 async def start(*calls: Any) -> list[asyncio.Task[Any]]:
@@ -51,7 +53,7 @@ async def start(*calls: Any) -> list[asyncio.Task[Any]]:
 
 async def test_what_waits_goes_down_together_and_each_gets_its_own_answer() -> None:
     pool = FakePool()
-    subject = coalescer(pool)
+    subject = group_commit(pool)
     first = await start(subject.call([("a",)]))
     others = await start(*(subject.call([(n,), (n, "too")]) for n in range(5)))
     assert (pool.calls, subject.pending) == ([[("a",)]], 11)
@@ -67,7 +69,7 @@ async def test_what_waits_goes_down_together_and_each_gets_its_own_answer() -> N
 async def test_nobody_waits_for_company() -> None:
     pool = FakePool()
     pool.go.set()
-    subject = coalescer(pool)
+    subject = group_commit(pool)
     for n in range(3):
         await subject.call([(n,)])
     assert pool.calls == [[(0,)], [(1,)], [(2,)]]
@@ -75,7 +77,7 @@ async def test_nobody_waits_for_company() -> None:
 
 async def test_a_second_writer_goes_while_the_first_is_under_way() -> None:
     pool = FakePool()
-    subject = coalescer(pool, writers=2)
+    subject = group_commit(pool, writers=2)
     first = await start(subject.call([(1,)]))
     second = await start(subject.call([(2,)]))
     others = await start(subject.call([(3,)]), subject.call([(4,)]))
@@ -87,7 +89,7 @@ async def test_a_second_writer_goes_while_the_first_is_under_way() -> None:
 
 async def test_a_call_takes_no_more_than_its_limit_and_splits_no_request() -> None:
     pool = FakePool()
-    subject = coalescer(pool)
+    subject = group_commit(pool)
     first = await start(subject.call([("first",)]))
     others = await start(*(subject.call([(n,)] * 400) for n in range(6)))
     pool.go.set()
@@ -98,7 +100,7 @@ async def test_a_call_takes_no_more_than_its_limit_and_splits_no_request() -> No
 
 async def test_beyond_its_bound_a_request_is_turned_away_at_once() -> None:
     pool = FakePool()
-    subject = coalescer(pool, max_pending=3)
+    subject = group_commit(pool, max_pending=3)
     tasks = await start(subject.call([(1,)]), subject.call([(2,), (3,)]))
     with pytest.raises(Problem, match="overloaded") as caught:
         await subject.call([(4,)])
@@ -111,7 +113,7 @@ async def test_beyond_its_bound_a_request_is_turned_away_at_once() -> None:
 async def test_a_failed_call_is_answered_to_its_own_requests_and_the_next_goes_on() -> None:
     pool = FakePool()
     pool.error = asyncpg.ConnectionDoesNotExistError("gone")
-    subject = coalescer(pool)
+    subject = group_commit(pool)
     first = await start(subject.call([("poison",)]))
     second = await start(subject.call([("good",)]))
     pool.go.set()
@@ -124,7 +126,7 @@ async def test_a_failed_call_is_answered_to_its_own_requests_and_the_next_goes_o
 async def test_a_lost_connection_fails_all_whose_rows_went_down_it() -> None:
     pool = FakePool()
     pool.error = ConnectionResetError("gone")
-    subject = coalescer(pool)
+    subject = group_commit(pool)
     await start(subject.call([("first",)]))
     tasks = await start(subject.call([("good",)]), subject.call([("poison",)]))
     pool.go.set()
@@ -135,7 +137,7 @@ async def test_a_lost_connection_fails_all_whose_rows_went_down_it() -> None:
 async def test_rows_that_nothing_foresaw_fail_their_own_request_only() -> None:
     pool = FakePool()
     pool.error = asyncpg.DataError("cannot encode")
-    subject = coalescer(pool)
+    subject = group_commit(pool)
     await start(subject.call([("first",)]))
     tasks = await start(*(subject.call([(name,)]) for name in ("good", "poison", "better")))
     pool.go.set()
@@ -147,7 +149,7 @@ async def test_rows_that_nothing_foresaw_fail_their_own_request_only() -> None:
 async def test_without_a_connection_nobody_is_left_hanging() -> None:
     pool = FakePool()
     pool.refuses = TimeoutError("no connection")
-    subject = coalescer(pool)
+    subject = group_commit(pool)
     results = await asyncio.gather(*(subject.call([(n,)]) for n in range(5)), return_exceptions=True)
     assert [type(result) for result in results] == [TimeoutError] * 5
     assert subject.pending == 0
@@ -158,7 +160,7 @@ async def test_without_a_connection_nobody_is_left_hanging() -> None:
 
 async def test_a_requester_that_is_gone_does_not_disturb_its_company() -> None:
     pool = FakePool()
-    subject = coalescer(pool)
+    subject = group_commit(pool)
     await start(subject.call([("first",)]))
     gone, stays = await start(subject.call([("gone",)]), subject.call([("stays",)]))
     gone.cancel()
@@ -181,7 +183,7 @@ async def test_requests_at_once_are_stored_in_few_commits_and_each_hears_its_own
             await busy.enter_async_context(database.write.acquire())
         asking = asyncio.gather(*(request for both in zip(good, bad, strict=True) for request in both))
         async with asyncio.timeout(10):
-            while database._coalescers[METER.ingest].pending < 60:  # noqa: ASYNC110 - has no event for it
+            while database._groups[METER.ingest].pending < 60:  # noqa: ASYNC110 - has no event for it
                 await asyncio.sleep(0.01)
     answers = await asking
     assert [answer.status_code for answer in answers] == [201, 422] * 60
@@ -196,7 +198,7 @@ async def test_requests_at_once_are_stored_in_few_commits_and_each_hears_its_own
 async def test_an_acknowledged_reading_is_committed(database: Database, owner: Owner) -> None:
     pair = new_pair()
     rows = [(pair.meter, YESTERDAY + timedelta(minutes=n), 0.1, 230.0, None) for n in range(10)]
-    outcomes = await database.ingest(METER.ingest, rows)
+    outcomes = await database.call_grouped(METER.ingest, rows)
     assert [tuple(outcome) for outcome in outcomes] == [("stored", None)] * 10
     # seen by another session, where there is one
     query = "SELECT count(*) FROM telemetry.meter_telemetry_history WHERE meter_id = $1"
@@ -206,7 +208,7 @@ async def test_an_acknowledged_reading_is_committed(database: Database, owner: O
 async def test_nobody_waits_for_longer_than_a_bound_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.database.group_commit.MOST_WAIT_S", 0.05)
     pool = FakePool()
-    subject = coalescer(pool)
+    subject = group_commit(pool)
     first = await start(subject.call([("first",)]))
     late = await start(subject.call([("late",)]))
     await asyncio.sleep(0.1)
@@ -222,7 +224,7 @@ async def test_nobody_waits_for_longer_than_a_bound_of_time(monkeypatch: pytest.
 
 async def test_a_full_queue_turns_a_batch_away_before_it_is_decoded() -> None:
     pool = FakePool()
-    subject = coalescer(pool, max_pending=2)
+    subject = group_commit(pool, max_pending=2)
     tasks = await start(subject.call([(1,), (2,), (3,)]))
     with pytest.raises(Problem, match="overloaded"):
         subject.check_room()

@@ -1,0 +1,115 @@
+"""The service's calls of SQL functions: plain ones, and grouped ones, in which requests share a call and a commit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from service.observability.metrics import CALL_DURATION, CALL_READINGS, OVERLOADS, count_readings
+
+Row: TypeAlias = tuple[Any, ...]
+
+
+class GroupedCall:
+    """A call that takes an array of rows and answers a record for each, in the order of the rows.
+
+    Attributes:
+        name: the call's name in metrics.
+        query: its SQL; `$1` is the array.
+        noun: the rows, in messages to people.
+        time_at: the position of the reading's time in a row; None for rows without one.
+    """
+
+    def __init__(self, name: str, query: str, noun: str, time_at: int | None = None) -> None:
+        self.name = name
+        self.query = query
+        self.noun = noun
+        self.time_at = time_at
+
+    def count(self, rows: Sequence[Row], records: Sequence[Any], seconds: float) -> None:
+        """Count a call that was committed after `seconds` and answered `records`."""
+
+    def count_overload(self) -> None:
+        """Count a request that was refused because too many rows wait."""
+
+
+class IngestCall(GroupedCall):
+    """Stores readings of a kind, and answers outcome and detail of each."""
+
+    def __init__(self, kind: str) -> None:
+        query = f"SELECT outcome, detail FROM api.ingest_{kind}_readings($1::api.{kind}_reading[])"  # noqa: S608
+        super().__init__(kind, query, "readings", time_at=1)
+        self.query_once = query.removesuffix(")") + ", FALSE)"
+        """The same call, which keeps no rejected reading: the caller does."""
+        self._size = CALL_READINGS.labels(kind).observe
+        self._duration = CALL_DURATION.labels(kind).observe
+        self._overload = OVERLOADS.labels(kind).inc
+
+    def count(self, rows: Sequence[Row], records: Sequence[Any], seconds: float) -> None:
+        """Count the call, and its readings by outcome."""
+        self._size(len(rows))
+        self._duration(seconds)
+        for outcome, number in Counter([record[0] for record in records]).items():
+            count_readings(self.name, outcome, number)
+
+    def count_overload(self) -> None:
+        """Count a refused request."""
+        self._overload()
+
+
+class RejectedCall(GroupedCall):
+    """Keeps readings that were rejected before SQL saw them; a row begins with kind and code."""
+
+    def count(self, rows: Sequence[Row], records: Sequence[Any], seconds: float) -> None:
+        """Count the rejected readings by kind and code."""
+        for (kind, code), number in Counter([(row[0], row[1]) for row in rows]).items():
+            count_readings(kind, code, number)
+
+
+INGEST_METER = IngestCall("meter")
+INGEST_VEHICLE = IngestCall("vehicle")
+INGEST = (INGEST_METER, INGEST_VEHICLE)
+KEEP_REJECTED = RejectedCall(
+    "rejected",
+    # an empty record for each row, as a grouped call has one
+    """
+    WITH kept AS MATERIALIZED (SELECT api.ingest_refused_readings($1::api.refused_reading[]))
+    SELECT FROM kept, unnest($1::api.refused_reading[])
+    """,
+    "rejected readings",
+)
+FIND_API_KEYS = GroupedCall("api_key", "SELECT * FROM api.get_api_keys($1)", "look-ups of API keys")
+
+GET_VEHICLE_PERFORMANCE = "SELECT * FROM api.get_vehicle_performance($1, $2, $3, $4)"
+LIST_VEHICLE_EFFICIENCY = "SELECT * FROM api.list_vehicle_efficiency($1, $2, $3, $4, $5, $6, $7)"
+LIST_EFFICIENCY_BUCKETS = "SELECT * FROM api.list_vehicle_efficiency_buckets($1, $2, $3, $4, $5)"
+GET_FLEET_SUMMARY = "SELECT * FROM api.get_fleet_summary($1, $2, $3)"
+GET_FLEET_OVERVIEW = "SELECT * FROM api.get_fleet_overview()"
+GET_FLEET_PULSE = "SELECT * FROM api.get_fleet_pulse()"
+LIST_READINGS = {
+    "meter": "SELECT * FROM api.list_meter_readings($1, $2, $3, $4, $5, $6)",
+    "vehicle": "SELECT * FROM api.list_vehicle_readings($1, $2, $3, $4, $5, $6)",
+}
+LIST_BUCKETS = {
+    "meter": "SELECT * FROM api.list_meter_buckets($1, $2, $3, $4, $5, $6, $7)",
+    "vehicle": "SELECT * FROM api.list_vehicle_buckets($1, $2, $3, $4, $5, $6, $7)",
+}
+GET_METER_STATUS = "SELECT * FROM api.get_meter_status($1)"
+GET_VEHICLE_STATUS = "SELECT * FROM api.get_vehicle_status($1)"
+GET_DEVICE_PROFILE = "SELECT * FROM api.get_device_profile($1, $2)"
+SET_DEVICE_PROFILE = "SELECT api.set_device_profile($1, $2, $3, $4, $5, $6, $7)"
+LIST_VEHICLE_METERS = "SELECT * FROM api.list_vehicle_meters($1)"
+LINK_VEHICLE = "SELECT api.link_vehicle($1, $2, $3)"
+UNLINK_VEHICLE = "SELECT api.unlink_vehicle($1, $2)"
+LIST_REJECTED_READINGS = "SELECT * FROM api.list_rejected_readings($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+SETTLE_REJECTED_READINGS = "SELECT api.settle_rejected_readings($1, $2, $3)"
+GET_API_KEY_REVISION = "SELECT api.get_api_key_revision() AS revision"
+RECORD_API_KEY_USE = "SELECT api.record_api_key_use($1)"
+GET_SCHEMA_VERSION = "SELECT api.get_schema_version() AS version"
+GET_DATABASE_METRICS = "SELECT name, labels, value FROM api.get_database_metrics()"
+
+REFRESH_AGGREGATES = tuple(
+    f'CALL ops.refresh_aggregates(NULL, \'{{"stream": "{kind}"}}\')' for kind in ("meter", "vehicle")
+)
+"""Bring the aggregates up to date, as energy_owner, where no job does it yet."""

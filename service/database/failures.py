@@ -1,0 +1,61 @@
+"""Database errors: whether a retry may cure them, and how they are described to logs and people."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+
+CONNECT_TIMEOUT_S = 5.0
+"""A connection attempt is given up after this."""
+
+_RETRYABLE_CLASSES = ("08", "25", "3D", "3F", "40", "53", "55", "57")
+"""SQLSTATE classes that a retry may cure: connection, read-only replica or failover, no such database or schema (a
+restore under way), serialization, resources, locks, operator intervention."""
+
+
+def is_retryable(error: Exception) -> bool:
+    """Whether what the database answered, or its silence, may be cured by asking again."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (getattr(error, "sqlstate", None) or "")[:2] in _RETRYABLE_CLASSES
+    # InternalClientError: asyncpg's own word for a connection that broke at an unlucky moment
+    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
+
+
+def describe_error(error: Exception) -> str:
+    """The kind of an error, for a log: without what it says of values, which are somebody's."""
+    kind = type(error).__name__
+    if not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+        return f"{kind}: {error}"[:200] if str(error) else kind
+    sqlstate = getattr(error, "sqlstate", None) or ""
+    # the server's own log has the rest, under the name that the session has from the id of the request
+    return f"{kind} {sqlstate}: {error.args[0]}"[:200] if is_retryable(error) and error.args else f"{kind} {sqlstate}"
+
+
+def describe_failure(error: Exception, url: str) -> str:
+    """One line on why a connection failed and what to do about it; never the password."""
+    where = describe_url(url)
+    said = str(error).partition("\n")[0]
+    match error:
+        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
+            return f"the database at {where} refused the login ({said}): check user and password in its URL"
+        case asyncpg.InvalidCatalogNameError():
+            return f"the server answers, but {said}: create the database or correct the URL ({where})"
+        case asyncpg.InvalidParameterValueError():
+            return f"the database at {where} refused ({said}): if it lacks energy_service, run `energy migrate` first"
+        case asyncpg.InsufficientPrivilegeError():
+            return f"the database at {where} refused ({said}): the login must be a member of energy_service"
+        case asyncpg.PostgresError():
+            return f"the database at {where} refused: {said}"
+        case TimeoutError() | asyncio.TimeoutError():
+            return f"the database at {where} did not answer within {CONNECT_TIMEOUT_S:g} s: is it running?"
+        case _:
+            return f"the database at {where} cannot be reached ({said}): is it running, is DATABASE_URL right?"
+
+
+def describe_url(url: str) -> str:
+    """Host, port and database of a URL, without user and password."""
+    parts = urlsplit(url)
+    host = parts.hostname or parse_qs(parts.query).get("host", ["localhost"])[0]
+    return f"{host}:{parts.port or 5432}{parts.path}"
