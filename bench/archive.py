@@ -34,8 +34,8 @@ def measure(stage: Stage) -> list[Row]:
         for day, count in zip(days.values(), devices, strict=True):
             for statement in FILL.values():
                 connection.execute(statement, {"vehicles": count, "start": day, "end": day + DAY})
-            for stream in FILL:
-                _compress(connection, stream, day)
+            for kind in FILL:
+                _compress(connection, kind, day)
             connection.execute("VACUUM ANALYZE")
         plain = _drops(history, days, "vehicle")
         connection.execute("UPDATE ops.policy SET archive = TRUE WHERE object = 'telemetry.meter_telemetry_history'")
@@ -61,16 +61,16 @@ def measure(stage: Stage) -> list[Row]:
     ]
 
 
-def _compress(connection: psycopg.Connection, stream: str, day: datetime) -> None:
+def _compress(connection: psycopg.Connection, kind: str, day: datetime) -> None:
     connection.execute(
         "SELECT compress_chunk(c) FROM show_chunks(%s::regclass, newer_than => %s, older_than => %s) AS c",
-        (f"telemetry.{stream}_telemetry_history", day, day + DAY),
+        (f"telemetry.{kind}_telemetry_history", day, day + DAY),
     )
 
 
-def _drops(history: History, days: dict[str, datetime], stream: str, *, archive: bool = False) -> dict[str, float]:
+def _drops(history: History, days: dict[str, datetime], kind: str, *, archive: bool = False) -> dict[str, float]:
     """Milliseconds for each day, oldest first."""
-    table = f"telemetry.{stream}_telemetry_history"
+    table = f"telemetry.{kind}_telemetry_history"
     took = {}
     for name, day in days.items():
         # the end of the day; a moment later, so that it is over by then

@@ -30,7 +30,7 @@ def measure(stage: Stage) -> list[Row]:
         history = History(vehicles, connection)
         history.fill(yesterday, today)
         history.settle()
-        rows = [_compress(connection, stream, vehicles) for stream in FILL]
+        rows = [_compress(connection, kind, vehicles) for kind in FILL]
         history.refresh()
         history.settle()
         figures = [_within_a_second("bi.fleet_efficiency_daily, a day", lambda: _view(connection, yesterday))]
@@ -68,9 +68,9 @@ def _within_a_second(name: str, ask: Callable[[], None]) -> Row:
     return Row(name, {"s": seconds}, "under 1 s", seconds < 1)
 
 
-def _compress(connection: psycopg.Connection, stream: str, vehicles: int) -> Row:
+def _compress(connection: psycopg.Connection, kind: str, vehicles: int) -> Row:
     """Bytes a reading, keys included, before and after."""
-    table = f"telemetry.{stream}_telemetry_history"
+    table = f"telemetry.{kind}_telemetry_history"
     raw = _size(connection, table)
     began = time.perf_counter()
     connection.execute("SELECT compress_chunk(c) FROM show_chunks(%s::regclass) AS c", [table])
@@ -83,7 +83,7 @@ def _compress(connection: psycopg.Connection, stream: str, vehicles: int) -> Row
         "B in the columnstore": packed / readings,
         "s to compress": took,
     }
-    return Row(f"{stream} readings of a day", figures, "at most 12 B", packed / readings <= 12)
+    return Row(f"{kind} readings of a day", figures, "at most 12 B", packed / readings <= 12)
 
 
 def _size(connection: psycopg.Connection, table: str) -> int:

@@ -96,23 +96,23 @@ class History:
     def refresh(self) -> float:
         """Refresh all that is due, as the jobs do it; a run that leaves some of it is followed by another. Seconds."""
         began = time.perf_counter()
-        for stream in FILL:
-            before = self._finished(stream)
-            while self._finished(stream) == before:
-                self.connection.execute("CALL ops.refresh_aggregates(NULL, %s)", [json.dumps({"stream": stream})])
+        for kind in FILL:
+            before = self._finished(kind)
+            while self._finished(kind) == before:
+                self.connection.execute("CALL ops.refresh_aggregates(NULL, %s)", [json.dumps({"kind": kind})])
         return time.perf_counter() - began
 
-    def _finished(self, stream: str) -> Any:
+    def _finished(self, kind: str) -> Any:
         """When a run last left nothing."""
-        query = "SELECT finished_at FROM telemetry.refresh_state WHERE stream = %s"
-        return self.connection.execute(query, [stream]).fetchone()
+        query = "SELECT finished_at FROM telemetry.refresh_state WHERE kind = %s"
+        return self.connection.execute(query, [kind]).fetchone()
 
     def compress(self, older_than: timedelta) -> None:
         """Chunks that are over by then."""
-        for stream in FILL:
+        for kind in FILL:
             self.connection.execute(
                 "SELECT compress_chunk(c) FROM show_chunks(%s::regclass, older_than => %s) AS c",
-                (f"telemetry.{stream}_telemetry_history", older_than),
+                (f"telemetry.{kind}_telemetry_history", older_than),
             )
 
     def settle(self) -> None:

@@ -20,9 +20,7 @@ from tests.oracle.model import World
 from tests.oracle.records import METER, VEHICLE, Device, Link, Profile, Reading
 from tests.oracle.strategies import Window
 
-AGGREGATES = [
-    f"{stream}_{resolution}" for resolution in ("15min", "hourly", "daily") for stream in ("meter", "vehicle")
-]
+AGGREGATES = [f"{kind}_{resolution}" for resolution in ("15min", "hourly", "daily") for kind in ("meter", "vehicle")]
 INGEST = {
     "meter": """
         SELECT i.outcome FROM api.ingest_meter_readings((
@@ -72,7 +70,7 @@ class EnergyDatabase:
 
     def clear(self) -> None:
         """Forget all devices, readings, links and profiles, and all that was made of them."""
-        histories = ", ".join(f"telemetry.{stream}_telemetry_history" for stream in ENERGY)
+        histories = ", ".join(f"telemetry.{kind}_telemetry_history" for kind in ENERGY)
         tables = "telemetry.device_profile, telemetry.vehicle_meter_link, telemetry.source_chunk"
         tables += ", telemetry.meter_current_status, telemetry.vehicle_current_status, telemetry.rejected_reading"
         for names in (tables, histories, *(f"bi.{aggregate}" for aggregate in AGGREGATES)):
@@ -96,7 +94,7 @@ class EnergyDatabase:
 
     def arrive(self, batch: list[Reading]) -> list[str]:
         rows = json.dumps([{**asdict(reading), "recorded_at": reading.recorded_at.isoformat()} for reading in batch])
-        return [row[0] for row in self.connection.execute(INGEST[batch[0].stream], [rows])]
+        return [row[0] for row in self.connection.execute(INGEST[batch[0].kind], [rows])]
 
     def link(self, vehicle: str, meter: str, start: datetime) -> bool:
         """Link a vehicle from start on; False where the meter feeds another one then."""
@@ -108,48 +106,48 @@ class EnergyDatabase:
             return False
         return True
 
-    def refresh(self, *streams: str) -> None:
-        """Refresh what is stale in the aggregates of these streams, or of both, as the job does."""
-        for stream in streams or ENERGY:
-            self.connection.execute("CALL ops.refresh_aggregates(NULL, %s)", [json.dumps({"stream": stream})])
+    def refresh(self, *kinds: str) -> None:
+        """Refresh what is stale in the aggregates of these kinds, or of both, as the job does."""
+        for kind in kinds or ENERGY:
+            self.connection.execute("CALL ops.refresh_aggregates(NULL, %s)", [json.dumps({"kind": kind})])
 
     def refresh_by_hand(self, aggregate: str, start: datetime | None, end: datetime | None) -> None:
         """Refresh one aggregate over a window, as a DBA might."""
         query = "CALL refresh_continuous_aggregate(%s, %s::timestamptz, %s::timestamptz)"
         self.connection.execute(query, (f"bi.{aggregate}", start, end))
 
-    def chunks(self, stream: str) -> list[tuple[datetime, datetime]]:
+    def chunks(self, kind: str) -> list[tuple[datetime, datetime]]:
         """The times that the chunks of a history cover, in order; the start is out and the end is in."""
         query = (
             "SELECT range_start, range_end FROM timescaledb_information.chunks WHERE hypertable_name = %s ORDER BY 1"
         )
-        return [(row["range_start"], row["range_end"]) for row in self.rows(query, f"{stream}_telemetry_history")]
+        return [(row["range_start"], row["range_end"]) for row in self.rows(query, f"{kind}_telemetry_history")]
 
-    def drop(self, stream: str, before: datetime) -> list[tuple[datetime, datetime]]:
+    def drop(self, kind: str, before: datetime) -> list[tuple[datetime, datetime]]:
         """Drop the chunks that end by then, whatever was taken up of them; answers their times."""
-        chunks = self.chunks(stream)
+        chunks = self.chunks(kind)
         self.connection.execute(
-            "SELECT drop_chunks(%s::regclass, older_than => %s)", (f"telemetry.{stream}_telemetry_history", before)
+            "SELECT drop_chunks(%s::regclass, older_than => %s)", (f"telemetry.{kind}_telemetry_history", before)
         )
-        return sorted({*chunks} - {*self.chunks(stream)})
+        return sorted({*chunks} - {*self.chunks(kind)})
 
-    def drop_due(self, stream: str, before: datetime) -> list[tuple[datetime, datetime]]:
+    def drop_due(self, kind: str, before: datetime) -> list[tuple[datetime, datetime]]:
         """Drop the chunks that end by then as retention does; answers their times."""
-        chunks = self.chunks(stream)
+        chunks = self.chunks(kind)
         # the clocks of the test and of the database may differ a little
         age = datetime.now(UTC) - before - timedelta(seconds=10)
         config = {
-            "object": f"telemetry.{stream}_telemetry_history",
+            "object": f"telemetry.{kind}_telemetry_history",
             "drop_after": f"{age.total_seconds():f} s",
             "archive": False,
         }
         self.connection.execute("CALL ops.drop_due_chunks(NULL, %s)", [json.dumps(config)])
-        return sorted({*chunks} - {*self.chunks(stream)})
+        return sorted({*chunks} - {*self.chunks(kind)})
 
-    def compress(self, *streams: str) -> None:
-        for stream in streams or ENERGY:
+    def compress(self, *kinds: str) -> None:
+        for kind in kinds or ENERGY:
             self.connection.execute(
-                f"SELECT compress_chunk(c, TRUE) FROM show_chunks('telemetry.{stream}_telemetry_history') AS c"
+                f"SELECT compress_chunk(c, TRUE) FROM show_chunks('telemetry.{kind}_telemetry_history') AS c"
             )
 
     @contextlib.contextmanager
@@ -200,29 +198,28 @@ def assert_outcomes(batch: list[Reading], found: list[str], expected: list[str])
 
 def assert_readings(database: EnergyDatabase, world: World) -> None:
     """History and current status."""
-    for stream, energy in ENERGY.items():
-        for device in sorted(world.devices(stream)):
-            columns = f"{energy} AS energy, {', '.join(MEASURES[stream])}"
+    for kind, energy in ENERGY.items():
+        for device in sorted(world.devices(kind)):
+            columns = f"{energy} AS energy, {', '.join(MEASURES[kind])}"
             found = database.rows(
                 f"SELECT telemetry.recorded_at(counted_at) AS recorded_at, register_kwh AS register, {columns} "
-                f"FROM telemetry.{stream}_telemetry_history WHERE {stream}_id = %s ORDER BY counted_at",
+                f"FROM telemetry.{kind}_telemetry_history WHERE {kind}_id = %s ORDER BY counted_at",
                 device,
             )
             expected = [
-                {name: getattr(row, name) for name in found[0]} if found else {}
-                for row in world.history(stream, device)
+                {name: getattr(row, name) for name in found[0]} if found else {} for row in world.history(kind, device)
             ]
             assert found == [{name: close(value) for name, value in row.items()} for row in expected], device
             [status] = database.rows(
                 f"SELECT recorded_at, observed_interval, {columns} "
-                f"FROM telemetry.{stream}_current_status WHERE {stream}_id = %s",
+                f"FROM telemetry.{kind}_current_status WHERE {kind}_id = %s",
                 device,
             )
-            observed, wanted = status.pop("observed_interval"), world.observed(Device(stream, device))
+            observed, wanted = status.pop("observed_interval"), world.observed(Device(kind, device))
             assert (observed is None) == (wanted is None), device
             # a quarter more is rounded to the microsecond, each time
             assert wanted is None or abs(observed - wanted) < timedelta(milliseconds=1), (device, observed, wanted)
-            newest = world.status(stream, device)
+            newest = world.status(kind, device)
             assert newest is not None
             assert status == {name: close(getattr(newest, name)) for name in status}, device
 
@@ -259,17 +256,17 @@ def assert_buckets(database: EnergyDatabase, world: World, start: datetime, end:
     """The buckets of every device, and the balance of every vehicle in each, that begin from start until end."""
     buckets = {}
     [now] = [row["now"] for row in database.rows("SELECT now() AS now")]
-    for stream in ENERGY:
-        buckets[stream] = {
-            key: bucket for key, bucket in world.aggregate(stream, resolution).items() if start <= key[1] < end
+    for kind in ENERGY:
+        buckets[kind] = {
+            key: bucket for key, bucket in world.aggregate(kind, resolution).items() if start <= key[1] < end
         }
-        for device in sorted(world.devices(stream)):
-            found = list_pages(database, f"api.list_{stream}_buckets", device, resolution, start, end)
-            expected = {bucket: summary for (of, bucket), summary in buckets[stream].items() if of == device}
+        for device in sorted(world.devices(kind)):
+            found = list_pages(database, f"api.list_{kind}_buckets", device, resolution, start, end)
+            expected = {bucket: summary for (of, bucket), summary in buckets[kind].items() if of == device}
             assert [row["bucket"] for row in found] == sorted(expected), (device, resolution)
             for row in found:
-                wanted = expected[row["bucket"]].columns(stream)
-                row["kwh"] = row[ENERGY[stream]]
+                wanted = expected[row["bucket"]].columns(kind)
+                row["kwh"] = row[ENERGY[kind]]
                 assert agrees(row, {name: value for name, value in wanted.items() if name in row}), (row, wanted)
                 assert row["is_open"] == (world.bucket_end(resolution, row["bucket"]) > now), row
     balances = world.efficiency(resolution)
@@ -310,12 +307,12 @@ def list_pages(
 
 def aggregate_faults(database: EnergyDatabase, world: World, name: str) -> Faults:
     """Where an aggregate differs, by device and bucket."""
-    stream, resolution = name.split("_")
-    devices = sorted(world.devices(stream))
-    rows = database.rows(f"SELECT * FROM bi.{name} WHERE {stream}_id = ANY (%s)", devices)
-    found = {(row[f"{stream}_id"], row["bucket"]): {**row, "kwh": row[ENERGY[stream]]} for row in rows}
+    kind, resolution = name.split("_")
+    devices = sorted(world.devices(kind))
+    rows = database.rows(f"SELECT * FROM bi.{name} WHERE {kind}_id = ANY (%s)", devices)
+    found = {(row[f"{kind}_id"], row["bucket"]): {**row, "kwh": row[ENERGY[kind]]} for row in rows}
     assert len(found) == len(rows), name
-    expected = {key: bucket.columns(stream) for key, bucket in world.aggregate(stream, resolution).items()}
+    expected = {key: bucket.columns(kind) for key, bucket in world.aggregate(kind, resolution).items()}
     return {
         key: (found.get(key), expected.get(key))
         for key in found.keys() | expected.keys()
@@ -381,9 +378,9 @@ def assert_fleet(database: EnergyDatabase, world: World, start: datetime, end: d
     expected = world.fleet(start, end)
     assert balance_agrees(row, expected, "total_energy_consumed_ac", "total_energy_delivered_dc"), (row, expected)
     assert agrees(row, counts_of(expected)), (row, expected)
-    for stream in ENERGY:
-        silent = sum(world.is_silent(Device(stream, device), row["now"]) for device in world.devices(stream))
-        assert row[f"silent_{stream}s"] == silent
+    for kind in ENERGY:
+        silent = sum(world.is_silent(Device(kind, device), row["now"]) for device in world.devices(kind))
+        assert row[f"silent_{kind}s"] == silent
     worst = database.rows("SELECT * FROM api.list_vehicle_efficiency(%s, %s, NULL, 1e7, NULL, NULL, 1000)", start, end)
     assert {row["vehicle_id"] for row in worst} == {v for v, balance in vehicles.items() if balance.ratio is not None}
     for row in worst:
@@ -405,8 +402,8 @@ def assert_overview(database: EnergyDatabase, world: World) -> None:
     [row] = database.rows("SELECT * FROM api.get_fleet_overview()")
     start, end, midnight = row["period_start"], row["period_end"], row["today_start"]
     assert timedelta(hours=23) < end - start <= timedelta(days=1)
-    for stream, column in ((METER, "kwh_consumed_ac_today"), (VEHICLE, "kwh_delivered_dc_today")):
-        assert row[column] == close(world.energy(stream, midnight, row["energy_until"]), 1e-9)
+    for kind, column in ((METER, "kwh_consumed_ac_today"), (VEHICLE, "kwh_delivered_dc_today")):
+        assert row[column] == close(world.energy(kind, midnight, row["energy_until"]), 1e-9)
     vehicles, hours = world.overview(start, end)
     found = {
         datetime.fromisoformat(hour["bucket"]): (hour["kwhConsumedAc"], hour["kwhDeliveredDc"]) for hour in row["hours"]

@@ -422,7 +422,7 @@ def test_keys_are_made_listed_rotated_and_revoked_and_a_secret_is_shown_once(env
     assert re.search(rf"{gateway} +gateway +M1, V\* +revoked", everything)
     assert re.search(rf"{admin} +admin +- +revoked.*first", everything)
     assert not [secret for secret in (token, other) if secret.partition(".")[2] in live + everything]
-    assert_one_plain_line(run("keys", "create", "--scope", "device", **environment), "a stream and one device")
+    assert_one_plain_line(run("keys", "create", "--scope", "device", **environment), "a kind and one device")
     assert_one_plain_line(run("keys", "revoke", "ek_nobody", **environment), "there is no key ek_nobody")
 
 

@@ -57,7 +57,7 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_readm
     in_readme = {name for row in [*table("route"), *table("command")] for name in re.findall(r"api\.\w+", row[1])}
     in_database = await owner.fetch("SELECT 'api.' || proname FROM pg_proc WHERE pronamespace = 'api'::regnamespace")
     # called by every ingest route, for what they refuse; and what energy import needs beside the two that store
-    beside = {"api.ingest_refused_readings", "api.make_import_table"}
+    beside = {"api.ingest_rejected_readings", "api.make_import_table"}
     beside |= {"api.begin_import", "api.record_import", "api.finish_import"}
     # for the keys of requests
     beside |= {"api.get_api_keys", "api.get_api_key_revision", "api.record_api_key_use"}
@@ -81,10 +81,10 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_readm
         "GET /health/ready": GET_SCHEMA_VERSION,
         "GET /metrics": GET_DATABASE_METRICS,
     }
-    for stream in ("meter", "vehicle"):
-        called[f"GET /v1/history/{stream}/{{deviceId}}"] = history.LIST_READINGS[stream] + history.LIST_BUCKETS[stream]
-        called[f"GET /v1/devices/{stream}/{{deviceId}}"] = devices.GET_DEVICE_PROFILE
-        called[f"PUT /v1/devices/{stream}/{{deviceId}}"] = devices.SET_DEVICE_PROFILE
+    for kind in ("meter", "vehicle"):
+        called[f"GET /v1/history/{kind}/{{deviceId}}"] = history.LIST_READINGS[kind] + history.LIST_BUCKETS[kind]
+        called[f"GET /v1/devices/{kind}/{{deviceId}}"] = devices.GET_DEVICE_PROFILE
+        called[f"PUT /v1/devices/{kind}/{{deviceId}}"] = devices.SET_DEVICE_PROFILE
     for route, functions, _ in table("route"):
         for function in re.findall(r"api\.\w+", functions):
             assert function in called.get(route, ""), route

@@ -55,7 +55,7 @@ async def test_a_job_that_fails_stops_no_other_and_is_reported(url: str) -> None
         connection.execute("RESET ROLE; SET search_path = public")
         connection.execute(
             "CREATE OR REPLACE PROCEDURE ops.refresh_aggregates(p_job_id integer, p_config jsonb) LANGUAGE plpgsql "
-            "AS $$BEGIN IF p_config ->> 'stream' = 'meter' THEN RAISE EXCEPTION 'the moon is full'; END IF; END$$"
+            "AS $$BEGIN IF p_config ->> 'kind' = 'meter' THEN RAISE EXCEPTION 'the moon is full'; END IF; END$$"
         )
     async with open_database(url, connections=1) as database:
         assert len(await run_due_jobs(database)) == JOBS

@@ -24,12 +24,12 @@ def connection(test_database: TestDatabase) -> Iterator[Connection]:
     ):
         connection.execute("RESET ROLE; SET search_path = public")
         stop_jobs(connection)
-        for stream, columns, values in (
+        for kind, columns, values in (
             ("meter", "kwh_consumed_ac, voltage", "1, 230"),
             ("vehicle", "soc, kwh_delivered_dc, battery_temp", "50, 1, 20"),
         ):
             connection.execute(
-                f"INSERT INTO telemetry.{stream}_telemetry_history ({stream}_id, counted_at, {columns}) "
+                f"INSERT INTO telemetry.{kind}_telemetry_history ({kind}_id, counted_at, {columns}) "
                 f"SELECT 'X1', now() - n * INTERVAL '6 hours', {values} FROM generate_series(1, 80) AS n"
             )
         yield connection

@@ -12,7 +12,7 @@ from tests.processes import assert_one_plain_line, run, running
 from tests.support import meter_reading, now
 
 
-def test_what_was_refused_is_listed_and_stored_once_its_cause_is_gone(environment: dict[str, str]) -> None:
+def test_what_was_rejected_is_listed_and_stored_once_its_cause_is_gone(environment: dict[str, str]) -> None:
     with running(environment, "--migrate") as service:
         ahead = now() + timedelta(minutes=5, seconds=4)
         url = f"http://127.0.0.1:{service.port}/v1/ingest/meter"
@@ -34,10 +34,10 @@ def test_what_was_refused_is_listed_and_stored_once_its_cause_is_gone(environmen
     newest = run("rejected", "list", "--limit", "1", "--json", "--since", "1h", **environment)
     [line] = map(json.loads, newest.stdout.splitlines())
     assert (line["code"], json.loads(line["payload"])["meterId"]) == ("field_unknown", "M3")
-    assert run("rejected", "list", "--until", "1h", **environment).stdout == "nothing refused\n"
+    assert run("rejected", "list", "--until", "1h", **environment).stdout == "nothing rejected\n"
 
     planned = run("rejected", "replay", "--dry-run", "--code", "timestamp_in_future", **environment)
-    assert planned.stdout == "1 would be sent again: 1 refused as timestamp_in_future\n"
+    assert planned.stdout == "1 would be sent again: 1 rejected as timestamp_in_future\n"
     time.sleep(max(0, (ahead - now()).total_seconds() - 300 + 0.1))
     replayed = run("rejected", "replay", **environment)
     assert (replayed.returncode, replayed.stderr) == (0, "")
@@ -58,7 +58,7 @@ def test_what_was_refused_is_listed_and_stored_once_its_cause_is_gone(environmen
         (["--since", "yesterday"], ("--since", "24h")),
         (["--since", "99999999d"], ("--since",)),
         (["--code", "nonsense"], ("--code", "value_out_of_range")),
-        (["--stream", "car"], ("--stream", "meter")),
+        (["--kind", "car"], ("--kind", "meter")),
         (["--limit", "0"], ("--limit",)),
     ],
     ids=" ".join,

@@ -19,7 +19,7 @@ CREATE = "SELECT key_id, token, expires_at FROM ops.create_api_key(%s, %s, %s, %
 ROTATE = "SELECT key_id, token, expires_at FROM ops.rotate_api_key(%s, %s)"
 REVOKE = "SELECT %s::text, ops.revoke_api_key(%s)"
 LIST = """
-    SELECT key_id, scope, stream, device_ids, id_prefix, note, created_at, expires_at, last_used_at, state
+    SELECT key_id, scope, kind, device_ids, id_prefix, note, created_at, expires_at, last_used_at, state
     FROM ops.api_key WHERE state = 'live' OR %s ORDER BY created_at, key_id
 """
 WIDTH = 200
@@ -49,20 +49,20 @@ def keys() -> None:
 
 @keys.command("create")
 @click.option("--scope", required=True, type=click.Choice(["device", "gateway", "read", "admin"]), help="What it may.")
-@click.option("--stream", type=click.Choice(["meter", "vehicle"]), help="Which kind its devices are.")
+@click.option("--kind", type=click.Choice(["meter", "vehicle"]), help="Which kind its devices are.")
 @click.option("--device", "devices", metavar="ID", multiple=True, help="A device it may send for; may be repeated.")
 @click.option("--prefix", metavar="TEXT", help="It may send for every device whose id begins so ('' for every one).")
 @click.option("--expires", type=_Span(), metavar="TIME", help="When it ends: in 90m, 24h, 365d. Without it, never.")
 @click.option("--note", default="", metavar="TEXT", help="Whose it is, for the list.")
 def create_command(  # noqa: PLR0913, PLR0917
-    scope: str, stream: str | None, devices: tuple[str, ...], prefix: str | None, expires: timedelta | None, note: str
+    scope: str, kind: str | None, devices: tuple[str, ...], prefix: str | None, expires: timedelta | None, note: str
 ) -> None:
     """Make a key, and print its token: the only time that it is shown.
 
     device: posts readings of one device. gateway: of several. read: every GET. admin: everything.
     """
     ends = None if expires is None else datetime.now(UTC) + expires
-    _print_token(_ask(CREATE, scope, stream, list(devices), prefix, ends, note)[0])
+    _print_token(_ask(CREATE, scope, kind, list(devices), prefix, ends, note)[0])
 
 
 @keys.command("list")
@@ -75,9 +75,9 @@ def list_command(everything: bool) -> None:
     table = Table(box=None, pad_edge=False, header_style=None)
     for name in ("key", "scope", "for", "state", "created", "expires", "used", "note"):
         table.add_column(name, overflow="fold")
-    for key, scope, stream, devices, prefix, note, created, expires, used, state in _ask(LIST, everything):
+    for key, scope, kind, devices, prefix, note, created, expires, used, state in _ask(LIST, everything):
         ids = [*devices[:3], *(["…"] if len(devices) > 3 else []), *([f"{prefix}*"] if prefix is not None else [])]
-        meant = " ".join(filter(None, [stream or "", ", ".join(ids)]))
+        meant = " ".join(filter(None, [kind or "", ", ".join(ids)]))
         table.add_row(key, scope, meant or "-", state, _shown(created), _shown(expires), _shown(used), note)
     console.print(table, markup=False) if table.row_count else print("no keys")
 

@@ -1,4 +1,4 @@
-"""`energy rejected list | replay`: what was refused, to look at, and to send again once its cause is mended."""
+"""`energy rejected list | replay`: what was rejected, to look at, and to send again once its cause is mended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from service.database.calls import LIST_REJECTED_READINGS, SETTLE_REJECTED_READI
 from service.database.group_commit import MOST_ROWS_A_CALL
 from service.database.pool import Database, open_database
 from service.errors import OUTCOMES, Problem, StartupError
-from service.readings.model import METER, STREAMS, VEHICLE, Stream, stream_of
+from service.readings.model import KINDS, METER, VEHICLE, Kind, kind_of
 from service.settings import load_settings
 from service.startup import prepared_database
 
@@ -51,8 +51,8 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say which readings are meant."""
     for option in (
         click.option("--source", metavar="ADDRESS", help="Only those of this sender."),
-        click.option("--code", type=click.Choice(sorted(OUTCOMES)), help="Only those refused for this reason."),
-        click.option("--stream", type=click.Choice(["meter", "vehicle", "unknown"]), help="Only this kind."),
+        click.option("--code", type=click.Choice(sorted(OUTCOMES)), help="Only those rejected for this reason."),
+        click.option("--kind", type=click.Choice(["meter", "vehicle", "unknown"]), help="Only this kind."),
         click.option("--until", "until", type=_Time(), help="Received before: a time with an offset, or an age: 24h."),
         click.option("--since", "since", type=_Time(), help="Received from this time on, or not longer ago: 24h, 7d."),
     ):
@@ -62,7 +62,7 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group("rejected")
 def rejected() -> None:
-    """Readings that were refused, kept for 30 days: list them, send them again once the cause is mended."""
+    """Readings that were rejected, kept for 30 days: list them, send them again once the cause is mended."""
 
 
 @rejected.command("list")
@@ -71,7 +71,7 @@ def rejected() -> None:
 @click.option("--all", "with_settled", is_flag=True, help="Also those that a replay has stored.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, the payload whole.")
 def list_command(limit: int, with_settled: bool, as_json: bool, **filters: Any) -> None:
-    """Print refused readings, newest first."""
+    """Print rejected readings, newest first."""
     asyncio_run(_list, limit, None if with_settled else False, as_json, filters)
 
 
@@ -84,10 +84,10 @@ async def _list(database: Database, limit: int, settled: bool | None, as_json: b
     table = Table("number", "received", "kind", "code", "why", "reading", "sender", box=None, header_style="bold")
     for row in rows:
         received = row["received_at"].isoformat(" ", "seconds").removesuffix("+00:00")
-        cells = map(_printable, (row["stream"], row["code"], row["detail"], row["payload"][:200], row["source"] or ""))
+        cells = map(_printable, (row["kind"], row["code"], row["detail"], row["payload"][:200], row["source"] or ""))
         table.add_row(str(row["rejected_id"]), received, *cells)
     console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-    console.print(table if rows else "nothing refused")
+    console.print(table if rows else "nothing rejected")
     if len(rows) == limit:
         console.print(f"the newest {limit}; --limit shows more, --since, --code and --source choose")
 
@@ -101,9 +101,9 @@ def _printable(text: str) -> str:
 @_filters
 @click.option("--dry-run", is_flag=True, help="Say what would be sent again, and change nothing.")
 def replay_command(dry_run: bool, **filters: Any) -> None:
-    """Send refused readings again, oldest first.
+    """Send rejected readings again, oldest first.
 
-    A reading that is stored, or was meanwhile, is settled; one that is refused again stays, with the new reason beside
+    A reading that is stored, or was meanwhile, is settled; one that is rejected again stays, with the new reason beside
     the old one. Safe to repeat, and to interrupt.
     """
     outcomes = asyncio_run(replay, dry_run, filters)
@@ -117,7 +117,7 @@ async def replay(database: Database, dry_run: bool, filters: dict[str, Any]) -> 
     outcomes: Counter[str] = Counter()
     async for rows in _pages(database, filters):
         if dry_run:
-            outcomes.update(f"refused as {row['code']}" for row in rows)
+            outcomes.update(f"rejected as {row['code']}" for row in rows)
             continue
         async with database.write.acquire() as connection, connection.transaction():
             found = await _send_again(connection, rows)
@@ -138,23 +138,23 @@ async def _pages(database: Database, filters: dict[str, Any]) -> AsyncIterator[l
 async def _send_again(connection: Any, rows: list[asyncpg.Record]) -> list[str]:
     """The outcome of each; none is kept a second time."""
     outcomes = [""] * len(rows)
-    sent: dict[Stream, list[tuple[int, tuple[Any, ...]]]] = {METER: [], VEHICLE: []}
+    sent: dict[Kind, list[tuple[int, tuple[Any, ...]]]] = {METER: [], VEHICLE: []}
     for index, row in enumerate(rows):
         payload = row["payload"].encode()
         try:
-            stream = STREAMS.get(row["stream"]) or stream_of(payload)
-            sent[stream].append((index, stream.decode(payload).to_row(row["source"])))
+            kind = KINDS.get(row["kind"]) or kind_of(payload)
+            sent[kind].append((index, kind.decode(payload).to_row(row["source"])))
         except Problem as problem:
             outcomes[index] = problem.code
-    for stream, readings in sent.items():
-        records = await connection.fetch(stream.ingest.query_once, [row for _, row in readings])
+    for kind, readings in sent.items():
+        records = await connection.fetch(kind.ingest.query_once, [row for _, row in readings])
         for (index, _), (outcome, _) in zip(readings, records, strict=True):
             outcomes[index] = outcome
     return outcomes
 
 
 def _arguments(filters: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(filters[name] for name in ("since", "until", "stream", "code", "source"))
+    return tuple(filters[name] for name in ("since", "until", "kind", "code", "source"))
 
 
 def asyncio_run(work: Callable[..., Any], *arguments: Any) -> Any:

@@ -31,7 +31,7 @@ class GroupedCall:
         """Count a call that was committed after `seconds` and answered `records`."""
 
     def count_overload(self) -> None:
-        """Count a request that was refused because too many rows wait."""
+        """Count a request that was rejected because too many rows wait."""
 
 
 class IngestCall(GroupedCall):
@@ -54,7 +54,7 @@ class IngestCall(GroupedCall):
             count_readings(self.name, outcome, number)
 
     def count_overload(self) -> None:
-        """Count a refused request."""
+        """Count a rejected request."""
         self._overload()
 
 
@@ -74,8 +74,8 @@ KEEP_REJECTED = RejectedCall(
     "rejected",
     # an empty record for each row, as a grouped call has one
     """
-    WITH kept AS MATERIALIZED (SELECT api.ingest_refused_readings($1::api.refused_reading[]))
-    SELECT FROM kept, unnest($1::api.refused_reading[])
+    WITH kept AS MATERIALIZED (SELECT api.ingest_rejected_readings($1::api.rejected_reading[]))
+    SELECT FROM kept, unnest($1::api.rejected_reading[])
     """,
     "rejected readings",
 )
@@ -110,6 +110,6 @@ GET_SCHEMA_VERSION = "SELECT api.get_schema_version() AS version"
 GET_DATABASE_METRICS = "SELECT name, labels, value FROM api.get_database_metrics()"
 
 REFRESH_AGGREGATES = tuple(
-    f'CALL ops.refresh_aggregates(NULL, \'{{"stream": "{kind}"}}\')' for kind in ("meter", "vehicle")
+    f'CALL ops.refresh_aggregates(NULL, \'{{"kind": "{kind}"}}\')' for kind in ("meter", "vehicle")
 )
 """Bring the aggregates up to date, as energy_owner, where no job does it yet."""

@@ -90,10 +90,10 @@ def set_time_zone(url: str, time_zone: str) -> None:
                 connection.execute("SELECT ops.set_time_zone(%s)", [time_zone])
                 _apply_code(connection, SQL_DIR)
                 _apply_policies(connection)
-            for stream, refresh in zip(("meter", "vehicle"), REFRESH_AGGREGATES, strict=True):
+            for kind, refresh in zip(("meter", "vehicle"), REFRESH_AGGREGATES, strict=True):
                 left = None
                 # a run ends after a minute, and the next goes on; what does not become less is left to the job
-                while (due := _due_days(connection, stream)) and due != left:
+                while (due := _due_days(connection, kind)) and due != left:
                     left = due
                     with contextlib.suppress(psycopg.errors.LockNotAvailable):  # the job refreshes at this moment
                         connection.execute(refresh)
@@ -101,9 +101,9 @@ def set_time_zone(url: str, time_zone: str) -> None:
         raise StartupError(f"cannot change the time zone: {str(error).strip().splitlines()[0]}") from error
 
 
-def _due_days(connection: psycopg.Connection[Any], stream: str) -> int:
-    """How many pieces of the daily aggregate of a stream are to be refreshed."""
-    found = connection.execute("SELECT count(*) FROM telemetry.due_times(%s)", [f"{stream}_daily"]).fetchone()
+def _due_days(connection: psycopg.Connection[Any], kind: str) -> int:
+    """How many pieces of the daily aggregate of a kind are to be refreshed."""
+    found = connection.execute("SELECT count(*) FROM telemetry.due_times(%s)", [f"{kind}_daily"]).fetchone()
     return int(found[0]) if found else 0
 
 

@@ -53,7 +53,7 @@ class Key:
         bucket: how many requests it may still send now; None for any number.
     """
 
-    __slots__ = ("_devices", "_prefix", "_stream", "bucket", "digest", "expires", "key_id", "scope", "sends_all")
+    __slots__ = ("_devices", "_kind", "_prefix", "bucket", "digest", "expires", "key_id", "scope", "sends_all")
 
     def __init__(self, row: Any, settings: Settings) -> None:
         self.key_id: str = row["key_id"]
@@ -63,15 +63,15 @@ class Key:
         self.expires = row["expires_at"].timestamp() if row["expires_at"] else math.inf
         rate = settings.device_rate if self.scope == "device" else settings.key_rate
         self.bucket = Bucket(rate) if rate else None
-        self._stream: str | None = row["stream"]
+        self._kind: str | None = row["kind"]
         self._devices = frozenset(row["device_ids"])
         self._prefix: str | None = row["id_prefix"]
 
-    def may_send(self, stream: str, device: str) -> bool:
+    def may_send(self, kind: str, device: str) -> bool:
         """Whether it may send readings of this meter or vehicle."""
         if self.sends_all:
             return True
-        if self.scope not in {"device", "gateway"} or (self._stream and self._stream != stream):
+        if self.scope not in {"device", "gateway"} or (self._kind and self._kind != kind):
             return False
         return device in self._devices or (self._prefix is not None and device.startswith(self._prefix))
 
@@ -165,12 +165,12 @@ def unauthorized() -> Problem:
     return Problem("unauthorized", "send a live API key, as Authorization: Bearer <keyId>.<secret>")
 
 
-def check_device(key: Key | None, stream: str, device: str) -> None:
+def check_device(key: Key | None, kind: str, device: str) -> None:
     """Refuse a reading of a device that is not the key's.
 
     Raises:
         Problem: `device_forbidden`.
     """
-    if key is not None and not key.may_send(stream, device):
-        count_readings(stream, "device_forbidden")
-        raise Problem("device_forbidden", f"this key may not send readings of {stream} {device[:64]!r}")
+    if key is not None and not key.may_send(kind, device):
+        count_readings(kind, "device_forbidden")
+        raise Problem("device_forbidden", f"this key may not send readings of {kind} {device[:64]!r}")

@@ -39,7 +39,7 @@ _PROBLEMS = {
     409: "it contradicts what is stored, which is kept",
     413: "the body is too long",
     415: "the body is of another media type or content coding",
-    422: "refused; the detail names the field and the limit",
+    422: "rejected; the detail names the field and the limit",
     429: "more requests a second than the key, or the address, may send; retry after Retry-After seconds",
     503: "cannot be answered now; retry after Retry-After seconds",
 }

@@ -35,41 +35,41 @@ HTTP_DURATION = Histogram(
 )
 READINGS = Counter(
     "energy_readings",
-    "Readings by what became of them: stored, duplicate, conflict, or why refused. Stream unknown: nobody can tell.",
-    ["stream", "outcome"],
+    "Readings by what became of them: stored, duplicate, conflict, or why refused. Kind unknown: nobody can tell.",
+    ["kind", "outcome"],
     registry=REGISTRY,
 )
 CALL_READINGS = Histogram(
     "energy_ingest_call_readings",
     "Readings that went to the database in one call and one commit.",
-    ["stream"],
+    ["kind"],
     buckets=_READINGS,
     registry=REGISTRY,
 )
 CALL_DURATION = Histogram(
     "energy_ingest_call_duration_seconds",
     "Time of such a call that was committed, with the commit.",
-    ["stream"],
+    ["kind"],
     buckets=_SECONDS,
     registry=REGISTRY,
 )
 OVERLOADS = Counter(
     "energy_overloads",
     "Requests refused because too many readings were waiting, or had been for too long.",
-    ["stream"],
+    ["kind"],
     registry=REGISTRY,
 )
 # gauges of several processes are added up, those of the ones that live
 QUEUE = Gauge(
     "energy_ingest_queue_readings",
     "Readings that wait for the database or are on their way to it.",
-    ["stream"],
+    ["kind"],
     registry=REGISTRY,
     multiprocess_mode="livesum",
 )
 QUEUE_LIMIT = Gauge(
     "energy_ingest_queue_limit_readings",
-    "Readings of a stream that may wait; beyond, requests are refused.",
+    "Readings of a kind that may wait; beyond, requests are refused.",
     registry=REGISTRY,
     multiprocess_mode="livesum",
 )
@@ -112,15 +112,15 @@ def count_request(method: str, route: str, status: int, seconds: float) -> None:
         _durations[method, route](seconds)
 
 
-def count_readings(stream: str, outcome: str, number: int = 1) -> None:
+def count_readings(kind: str, outcome: str, number: int = 1) -> None:
     """Count readings of which this became; those that were refused are logged, too."""
     if outcome not in _TAKEN:
-        REPEATED.log(_log, logging.INFO, "readings refused", number, stream=stream, outcome=outcome)
+        REPEATED.log(_log, logging.INFO, "readings refused", number, kind=kind, outcome=outcome)
     try:
-        _readings[stream, outcome](number)
+        _readings[kind, outcome](number)
     except KeyError:
-        _readings[stream, outcome] = READINGS.labels(stream, outcome).inc
-        _readings[stream, outcome](number)
+        _readings[kind, outcome] = READINGS.labels(kind, outcome).inc
+        _readings[kind, outcome](number)
 
 
 def _method(method: str) -> str:

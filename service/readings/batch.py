@@ -8,25 +8,25 @@ from dataclasses import dataclass
 
 from service.errors import OUTCOMES, Problem
 from service.readings.decode_errors import elements
-from service.readings.model import METER, VEHICLE, AnyReading, Stream, decode_either, stream_of
+from service.readings.model import METER, VEHICLE, AnyReading, Kind, decode_either, kind_of
 from service.readings.storable import storable_text
 
 NDJSON = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Rejected:
     """An item that is not a reading.
 
     Attributes:
         index: its place among the items, from 0.
-        stream: the name of its kind, or `unknown`.
+        kind: the name of its kind, or `unknown`.
         problem: why.
         text: the item as it came.
     """
 
     index: int
-    stream: str
+    kind: str
     problem: Problem
     text: str
 
@@ -37,36 +37,36 @@ class Batch:
     Attributes:
         received: how many items.
         readings: the readings of each kind, each with its index.
-        refused: the items that are none.
+        rejected: the items that are none.
     """
 
     def __init__(self) -> None:
         self.received = 0
-        self.readings: dict[Stream, list[tuple[int, AnyReading]]] = {METER: [], VEHICLE: []}
-        self.refused: list[Refused] = []
+        self.readings: dict[Kind, list[tuple[int, AnyReading]]] = {METER: [], VEHICLE: []}
+        self.rejected: list[Rejected] = []
 
 
-def decode_batch(body: bytes, *, ndjson: bool, stream: Stream | None, most: int) -> Batch:
-    """The readings in `body`, a JSON array or one JSON object a line, of `stream` or (None) of either kind.
+def decode_batch(body: bytes, *, ndjson: bool, kind: Kind | None, most: int) -> Batch:
+    """The readings in `body`, a JSON array or one JSON object a line, of `kind` or (None) of either kind.
 
     Raises:
         Problem: it is no JSON array, or has no item or more than `most`.
     """
     batch = Batch()
-    if stream and (readings := stream.decode_many(body, ndjson=ndjson)):
+    if kind and (readings := kind.decode_many(body, ndjson=ndjson)):
         batch.received = _within(most, len(readings))
-        batch.readings[stream] = list(enumerate(readings))
+        batch.readings[kind] = list(enumerate(readings))
         return batch
     for index, item in enumerate(_lines(body) if ndjson else elements(body)):
         batch.received = _within(most, index + 1)
         try:
-            kind, reading = (stream, stream.decode(item)) if stream else decode_either(item)
-            batch.readings[kind].append((index, reading))
+            found, reading = (kind, kind.decode(item)) if kind else decode_either(item)
+            batch.readings[found].append((index, reading))
         except Problem as problem:
             if problem.code not in OUTCOMES:
                 problem = Problem("item_malformed", problem.detail.replace("the body", "the item", 1))
             text = storable_text(item.decode(errors="replace"))
-            batch.refused.append(Refused(index, stream.name if stream else _kind(item), problem, text))
+            batch.rejected.append(Rejected(index, kind.name if kind else _kind(item), problem, text))
     if not batch.received:
         raise Problem("batch_empty", "there is no reading in the batch")
     return batch
@@ -75,7 +75,7 @@ def decode_batch(body: bytes, *, ndjson: bool, stream: Stream | None, most: int)
 def _kind(item: bytes) -> str:
     """The name of the kind of an item, or `unknown`."""
     try:
-        return stream_of(item).name
+        return kind_of(item).name
     except Problem:
         return "unknown"
 

@@ -29,7 +29,7 @@ def explain(body: bytes, kind: str, types: Mapping[str, Any]) -> Problem:
         Problem: the same, for a body that is no JSON object or says a name twice.
     """
     fields = members(body)
-    refuse_duplicates(body)
+    reject_duplicates(body)
     for name in types:
         if name not in fields:
             return Problem("field_missing", f"{name} is missing; a {kind} reading has {', '.join(types)}")
@@ -105,8 +105,8 @@ def _decode(body: bytes, shape: type[_Shape]) -> _Shape:
         raise Problem("body_malformed", f"the body is not valid JSON: {error}") from None
 
 
-def refuse_duplicates(body: bytes) -> None:
-    """Refuse a name that stands twice in the JSON object `body`: which of the two was meant?"""
+def reject_duplicates(body: bytes) -> None:
+    """Reject a name that stands twice in the JSON object `body`: which of the two was meant?"""
     # numbers stay text, as they may be longer than Python converts
     try:
         pairs = json.loads(body, object_pairs_hook=list, parse_int=str, parse_float=str)

@@ -1,7 +1,7 @@
 """The two kinds of reading on the wire, and how they are decoded.
 
 A good reading takes one pass of a prebuilt decoder. Only when that fails does `decode_errors` look at it again.
-The limits of the values are judged in `telemetry.refuse_*_reading`; here they are only told to the OpenAPI document.
+The limits of the values are judged in `telemetry.reject_*_reading`; here they are only told to the OpenAPI document.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from service.database.calls import INGEST_METER, INGEST_VEHICLE, IngestCall
 from service.errors import Problem
-from service.readings.decode_errors import explain, members, refuse_duplicates
+from service.readings.decode_errors import explain, members, reject_duplicates
 from service.readings.storable import storable_text, storable_time
 
 ID_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]*$"}
@@ -28,7 +28,7 @@ Timestamp = Annotated[
 
 
 def in_range(description: str, least: float, most: float) -> Meta:
-    """A number's description, and its range for the OpenAPI document: what lies outside is refused in SQL, by name."""
+    """A number's description, and its range for the OpenAPI document: what lies outside is rejected in SQL, by name."""
     return Meta(description=description, extra_json_schema={"minimum": least, "maximum": most})
 
 
@@ -81,11 +81,11 @@ class VehicleReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=
 AnyReading: TypeAlias = MeterReading | VehicleReading
 
 
-class Stream:
+class Kind:
     """One of the two kinds of reading, and the call that stores it.
 
     Attributes:
-        name: as in `telemetry.rejected_reading.stream`.
+        name: as in `telemetry.rejected_reading.kind`.
         ingest: the call that stores rows and answers outcome and detail of each, in input order.
         types: wire name of each field -> its annotated type.
     """
@@ -113,7 +113,7 @@ class Stream:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise explain(body, self.name, self.types) from None
         if body.count(b'"') != self._quotes:
-            refuse_duplicates(body)
+            reject_duplicates(body)
         return reading
 
     def decode_many(self, body: bytes, *, ndjson: bool) -> list[AnyReading] | None:
@@ -128,9 +128,9 @@ class Stream:
         return readings if body.count(b'"') == self._quotes * len(readings) else None
 
 
-METER = Stream(MeterReading, INGEST_METER)
-VEHICLE = Stream(VehicleReading, INGEST_VEHICLE)
-STREAMS = {stream.name: stream for stream in (METER, VEHICLE)}
+METER = Kind(MeterReading, INGEST_METER)
+VEHICLE = Kind(VehicleReading, INGEST_VEHICLE)
+KINDS = {kind.name: kind for kind in (METER, VEHICLE)}
 
 
 class _Ids(Struct, rename="camel"):
@@ -144,7 +144,7 @@ _decode_ids = msgspec.json.Decoder(_Ids).decode
 
 
 def claimed_device(body: bytes) -> tuple[str, str] | None:
-    """The stream and the id that a body names, whatever else is wrong with it; None where it names none, or two."""
+    """The kind and the id that a body names, whatever else is wrong with it; None where it names none, or two."""
     try:
         ids = _decode_ids(body)
         if isinstance(ids.meter_id, Raw):
@@ -157,23 +157,23 @@ def claimed_device(body: bytes) -> tuple[str, str] | None:
     return None
 
 
-def decode_either(body: bytes) -> tuple[Stream, AnyReading]:
+def decode_either(body: bytes) -> tuple[Kind, AnyReading]:
     """The reading in `body`, and its kind.
 
     Raises:
-        Problem: as `stream_of` and `Stream.decode`.
+        Problem: as `kind_of` and `Kind.decode`.
     """
     likely = METER if b'"meterId":' in body else VEHICLE
     try:
         return likely, likely.decode(body)
     except Problem:
-        stream = stream_of(body)
-        if stream is likely:
+        kind = kind_of(body)
+        if kind is likely:
             raise
-        return stream, stream.decode(body)
+        return kind, kind.decode(body)
 
 
-def stream_of(body: bytes) -> Stream:
+def kind_of(body: bytes) -> Kind:
     """The kind of the reading in `body`, by which id it has.
 
     Raises:
@@ -186,5 +186,5 @@ def stream_of(body: bytes) -> Stream:
         raise Problem("body_malformed", "the body is not valid JSON") from None
     if (ids.meter_id is UNSET) != (ids.vehicle_id is UNSET):
         return VEHICLE if ids.meter_id is UNSET else METER
-    members(body)  # what is refused by its kind is JSON; so far only the ids were looked at
+    members(body)  # what is rejected by its kind is JSON; so far only the ids were looked at
     raise Problem("kind_unknown", "a reading has either meterId or vehicleId, and not both")

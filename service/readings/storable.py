@@ -9,7 +9,7 @@ _LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 def storable_time(time: datetime) -> datetime:
-    """The time within what asyncpg can convert; SQL refuses what lies beyond as it does the nearest it gets."""
+    """The time within what asyncpg can convert; SQL rejects what lies beyond as it does the nearest it gets."""
     return min(max(time, _EARLIEST), _LATEST)
 
 

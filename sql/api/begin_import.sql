@@ -1,19 +1,19 @@
 -- Where an import begins, or goes on. The lock belongs to the session: it ends with the import or with its connection,
 -- and whoever imports the same file meanwhile waits for lock_timeout and is told.
 
-CREATE OR REPLACE FUNCTION api.begin_import(p_import_id text, p_stream text, p_file_name text, p_resume boolean)
+CREATE OR REPLACE FUNCTION api.begin_import(p_import_id text, p_kind text, p_file_name text, p_resume boolean)
 RETURNS TABLE (
-    rows_done bigint, stored bigint, duplicates bigint, conflicts bigint, rejected bigint, refused_bytes bigint
+    rows_done bigint, stored bigint, duplicates bigint, conflicts bigint, rejected bigint, rejected_bytes bigint
 )
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
     SELECT pg_advisory_lock(hashtextextended(p_import_id, 0));
     DELETE FROM telemetry.import_progress WHERE import_id = p_import_id AND NOT p_resume;
-    INSERT INTO telemetry.import_progress AS i (import_id, stream, file_name)
-    VALUES (p_import_id, p_stream, p_file_name)
+    INSERT INTO telemetry.import_progress AS i (import_id, kind, file_name)
+    VALUES (p_import_id, p_kind, p_file_name)
     ON CONFLICT (import_id) DO UPDATE SET updated_at = now()
-    RETURNING i.rows_done, i.stored, i.duplicates, i.conflicts, i.rejected, i.refused_bytes;
+    RETURNING i.rows_done, i.stored, i.duplicates, i.conflicts, i.rejected, i.rejected_bytes;
 $$;
 
 REVOKE EXECUTE ON FUNCTION api.begin_import (text, text, text, boolean) FROM PUBLIC;

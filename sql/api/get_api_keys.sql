@@ -7,7 +7,7 @@ RETURNS TABLE (
     key_id text,
     secret_sha256 bytea,
     scope text,
-    stream text,
+    kind text,
     device_ids text [],
     id_prefix text,
     expires_at timestamptz
@@ -15,7 +15,7 @@ RETURNS TABLE (
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
-    SELECT r.revision, k.key_id, k.secret_sha256, k.scope, k.stream, k.device_ids, k.id_prefix, k.expires_at
+    SELECT r.revision, k.key_id, k.secret_sha256, k.scope, k.kind, k.device_ids, k.id_prefix, k.expires_at
     FROM telemetry.api_key_revision AS r
     CROSS JOIN unnest(p_key_ids) WITH ORDINALITY AS asked (key_id, place)
     LEFT JOIN telemetry.api_key AS k

@@ -22,10 +22,10 @@ AS $$
             ON z.chunk_id = _timescaledb_functions.chunk_id_from_relid(format('%I.%I', i.chunk_schema, i.chunk_name)::regclass)
     ),
     device AS MATERIALIZED (
-        SELECT s.stream, count(d.device_id) AS devices, count(d.device_id) FILTER (WHERE d.is_silent) AS silent
-        FROM (VALUES ('meter'), ('vehicle')) AS s (stream)
-        LEFT JOIN telemetry.list_devices() AS d ON d.stream = s.stream
-        GROUP BY s.stream
+        SELECT s.kind, count(d.device_id) AS devices, count(d.device_id) FILTER (WHERE d.is_silent) AS silent
+        FROM (VALUES ('meter'), ('vehicle')) AS s (kind)
+        LEFT JOIN telemetry.list_devices() AS d ON d.kind = s.kind
+        GROUP BY s.kind
     ),
     aggregate AS MATERIALIZED (
         SELECT
@@ -62,7 +62,7 @@ AS $$
     UNION ALL
     SELECT 'energy_policy_faults', '{}', count(*) FROM ops.policy_faults()
     UNION ALL
-    SELECT 'energy_devices', jsonb_build_object('stream', d.stream, 'state', v.state), v.number
+    SELECT 'energy_devices', jsonb_build_object('kind', d.kind, 'state', v.state), v.number
     FROM device AS d
     CROSS JOIN LATERAL (VALUES ('reporting', d.devices - d.silent), ('silent', d.silent)) AS v (state, number)
     UNION ALL

@@ -1,6 +1,6 @@
 -- A device that nobody has said anything of has the profile of most: interval energy, as often as it is seen to send.
 
-CREATE OR REPLACE FUNCTION api.get_device_profile(p_stream text, p_device_id text)
+CREATE OR REPLACE FUNCTION api.get_device_profile(p_kind text, p_device_id text)
 RETURNS TABLE (
     device_id text,
     energy_kind text,
@@ -23,17 +23,17 @@ BEGIN
         extract(EPOCH FROM known.observed_interval)::double precision,
         coalesce(p.retired_at >= coalesce(known.received_at, '-infinity'), FALSE), p.set_at
     FROM (
-        SELECT s.received_at, s.observed_interval FROM telemetry.meter_current_status AS s WHERE p_stream = 'meter' AND s.meter_id = p_device_id
+        SELECT s.received_at, s.observed_interval FROM telemetry.meter_current_status AS s WHERE p_kind = 'meter' AND s.meter_id = p_device_id
         UNION ALL
-        SELECT s.received_at, s.observed_interval FROM telemetry.vehicle_current_status AS s WHERE p_stream = 'vehicle' AND s.vehicle_id = p_device_id
+        SELECT s.received_at, s.observed_interval FROM telemetry.vehicle_current_status AS s WHERE p_kind = 'vehicle' AND s.vehicle_id = p_device_id
     ) AS known
     FULL JOIN (
-        SELECT * FROM telemetry.device_profile AS p WHERE p.stream = p_stream AND p.device_id = p_device_id
+        SELECT * FROM telemetry.device_profile AS p WHERE p.kind = p_kind AND p.device_id = p_device_id
     ) AS p ON TRUE;
 
     IF NOT found THEN
-        RAISE EXCEPTION '% % has neither sent a reading nor been given a profile', p_stream, p_device_id
-            USING ERRCODE = CASE p_stream WHEN 'meter' THEN 'IE002' ELSE 'IE001' END;
+        RAISE EXCEPTION '% % has neither sent a reading nor been given a profile', p_kind, p_device_id
+            USING ERRCODE = CASE p_kind WHEN 'meter' THEN 'IE002' ELSE 'IE001' END;
     END IF;
 END;
 $$;
@@ -42,4 +42,4 @@ REVOKE EXECUTE ON FUNCTION api.get_device_profile (text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.get_device_profile (text, text) TO energy_service;
 
 COMMENT ON FUNCTION api.get_device_profile (text, text) IS
-'The profile of a device (p_stream: meter or vehicle): energy_kind (interval, register), register_max (kWh), max_kw (kW), expected_interval_s (seconds; NULL: as observed), observed_interval_s (seconds; NULL before the second reading), whether it is retired and has not reported since, and when it was set, NULL where it is the profile of a device of which nothing is said. Raises IE001 (vehicle) or IE002 (meter) for an unknown device';
+'The profile of a device (p_kind: meter or vehicle): energy_kind (interval, register), register_max (kWh), max_kw (kW), expected_interval_s (seconds; NULL: as observed), observed_interval_s (seconds; NULL before the second reading), whether it is retired and has not reported since, and when it was set, NULL where it is the profile of a device of which nothing is said. Raises IE001 (vehicle) or IE002 (meter) for an unknown device';

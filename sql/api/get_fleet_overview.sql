@@ -22,7 +22,7 @@ CREATE OR REPLACE FUNCTION api.get_fleet_overview(
     OUT hours jsonb,
     OUT worst jsonb,
     OUT silent_devices jsonb,
-    OUT refused jsonb
+    OUT rejected jsonb
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
@@ -117,7 +117,7 @@ BEGIN
     );
 
     SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'stream', s.stream, 'deviceId', s.device_id, 'recordedAt', telemetry.format_utc(s.recorded_at),
+        'kind', s.kind, 'deviceId', s.device_id, 'recordedAt', telemetry.format_utc(s.recorded_at),
         'expectedIntervalS', extract(EPOCH FROM s.expected_interval)::double precision
     ) ORDER BY s.recorded_at DESC, s.device_id), '[]')
     INTO silent_devices
@@ -127,7 +127,7 @@ BEGIN
 
     SELECT coalesce(jsonb_agg(jsonb_build_object('code', r.code, 'readings', r.readings, 'newest', telemetry.format_utc(r.newest))
         ORDER BY r.readings DESC, r.code), '[]')
-    INTO refused
+    INTO rejected
     FROM (
         SELECT j.code, count(*) AS readings, max(j.received_at) AS newest
         FROM telemetry.rejected_reading AS j

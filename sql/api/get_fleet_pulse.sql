@@ -24,10 +24,10 @@ AS $$
             sum(greatest(1, 60 / extract(EPOCH FROM d.expected_interval))) FILTER (WHERE d.received_at > now() - INTERVAL '1 minute'),
             0
         )::double precision,
-        count(*) FILTER (WHERE d.stream = 'meter'),
-        count(*) FILTER (WHERE d.stream = 'meter' AND d.is_silent),
-        count(*) FILTER (WHERE d.stream = 'vehicle'),
-        count(*) FILTER (WHERE d.stream = 'vehicle' AND d.is_silent),
+        count(*) FILTER (WHERE d.kind = 'meter'),
+        count(*) FILTER (WHERE d.kind = 'meter' AND d.is_silent),
+        count(*) FILTER (WHERE d.kind = 'vehicle'),
+        count(*) FILTER (WHERE d.kind = 'vehicle' AND d.is_silent),
         count(*) FILTER (WHERE d.is_charging)
     FROM telemetry.list_devices() AS d;
 $$;

@@ -69,12 +69,12 @@ BEGIN
     total_energy_delivered_dc := round(total_energy_delivered_dc::numeric, 9)::double precision;
 
     SELECT
-        count(*) FILTER (WHERE s.stream = 'meter'),
-        count(*) FILTER (WHERE s.stream = 'vehicle'),
+        count(*) FILTER (WHERE s.kind = 'meter'),
+        count(*) FILTER (WHERE s.kind = 'vehicle'),
         coalesce(
             array_agg(
                 ROW(
-                    s.stream, s.device_id, s.recorded_at, extract(EPOCH FROM s.expected_interval)::double precision
+                    s.kind, s.device_id, s.recorded_at, extract(EPOCH FROM s.expected_interval)::double precision
                 )::api.silent_device
                 ORDER BY s.recorded_at, s.device_id
             ) FILTER (WHERE s.rank <= 100),

@@ -27,13 +27,13 @@ BEGIN
     SELECT
         max(meter_id), max(recorded_at), max(kwh_consumed_ac), max(voltage), NULL
     INTO v_high FROM pg_temp.import_meter_reading;
-    IF telemetry.refuse_meter_reading(
+    IF telemetry.reject_meter_reading(
         v_high.meter_id, v_high.recorded_at,
         v_high.kwh_consumed_ac, v_high.voltage, now(), v_retention
     ) IS NOT NULL OR EXISTS (
         -- OFFSET 0: else the check moves below DISTINCT and runs once a row
         SELECT FROM (SELECT DISTINCT meter_id FROM pg_temp.import_meter_reading OFFSET 0) AS s
-        WHERE telemetry.refuse_meter_reading(
+        WHERE telemetry.reject_meter_reading(
             s.meter_id, v_low.recorded_at,
             v_low.kwh_consumed_ac, v_low.voltage, now(), v_retention
         ) IS NOT NULL
@@ -41,23 +41,23 @@ BEGIN
         SELECT FROM pg_temp.import_meter_reading AS s WHERE telemetry.is_negligible(s.voltage)
     ) THEN
         RETURN QUERY
-        WITH refused AS (
+        WITH rejected AS (
             DELETE FROM pg_temp.import_meter_reading AS s
-            WHERE telemetry.refuse_meter_reading(
+            WHERE telemetry.reject_meter_reading(
                 s.meter_id, s.recorded_at, s.kwh_consumed_ac, s.voltage, now(), v_retention
             ) IS NOT NULL
-            RETURNING s.place, telemetry.refuse_meter_reading(
+            RETURNING s.place, telemetry.reject_meter_reading(
                 s.meter_id, s.recorded_at, s.kwh_consumed_ac, s.voltage, now(), v_retention
-            ) AS refusal
+            ) AS rejection
         )
-        SELECT (r.refusal).code, 1::bigint, r.place, (r.refusal).detail
-        FROM refused AS r;
+        SELECT (r.rejection).code, 1::bigint, r.place, (r.rejection).detail
+        FROM rejected AS r;
     END IF;
 
     IF p_new AND NOT EXISTS (
         SELECT FROM telemetry.device_profile AS p
         WHERE
-            p.stream = 'meter' AND p.is_checked
+            p.kind = 'meter' AND p.is_checked
             AND p.device_id IN (SELECT s.meter_id FROM pg_temp.import_meter_reading AS s)
     ) THEN
         BEGIN
@@ -121,4 +121,4 @@ REVOKE EXECUTE ON FUNCTION api.import_meter_readings (boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.import_meter_readings (boolean) TO energy_service;
 
 COMMENT ON FUNCTION api.import_meter_readings (boolean) IS
-'Stores the rows of this session''s import_meter_reading (api.make_import_table) as api.ingest_meter_readings does in the order of place, keeping none of what it refuses. Answers one row for all that were stored, one for all duplicates (readings: how many), and one per refused reading with its place and the detail. p_new: whether all are expected to be new, which is faster if so';
+'Stores the rows of this session''s import_meter_reading (api.make_import_table) as api.ingest_meter_readings does in the order of place, keeping none of what it refuses. Answers one row for all that were stored, one for all duplicates (readings: how many), and one per rejected reading with its place and the detail. p_new: whether all are expected to be new, which is faster if so';

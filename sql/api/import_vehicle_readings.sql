@@ -27,13 +27,13 @@ BEGIN
     SELECT
         max(vehicle_id), max(recorded_at), max(soc), max(kwh_delivered_dc), max(battery_temp), NULL
     INTO v_high FROM pg_temp.import_vehicle_reading;
-    IF telemetry.refuse_vehicle_reading(
+    IF telemetry.reject_vehicle_reading(
         v_high.vehicle_id, v_high.recorded_at,
         v_high.soc, v_high.kwh_delivered_dc, v_high.battery_temp, now(), v_retention
     ) IS NOT NULL OR EXISTS (
         -- OFFSET 0: else the check moves below DISTINCT and runs once a row
         SELECT FROM (SELECT DISTINCT vehicle_id FROM pg_temp.import_vehicle_reading OFFSET 0) AS s
-        WHERE telemetry.refuse_vehicle_reading(
+        WHERE telemetry.reject_vehicle_reading(
             s.vehicle_id, v_low.recorded_at,
             v_low.soc, v_low.kwh_delivered_dc, v_low.battery_temp, now(), v_retention
         ) IS NOT NULL
@@ -41,23 +41,23 @@ BEGIN
         SELECT FROM pg_temp.import_vehicle_reading AS s WHERE telemetry.is_negligible(s.battery_temp)
     ) THEN
         RETURN QUERY
-        WITH refused AS (
+        WITH rejected AS (
             DELETE FROM pg_temp.import_vehicle_reading AS s
-            WHERE telemetry.refuse_vehicle_reading(
+            WHERE telemetry.reject_vehicle_reading(
                 s.vehicle_id, s.recorded_at, s.soc, s.kwh_delivered_dc, s.battery_temp, now(), v_retention
             ) IS NOT NULL
-            RETURNING s.place, telemetry.refuse_vehicle_reading(
+            RETURNING s.place, telemetry.reject_vehicle_reading(
                 s.vehicle_id, s.recorded_at, s.soc, s.kwh_delivered_dc, s.battery_temp, now(), v_retention
-            ) AS refusal
+            ) AS rejection
         )
-        SELECT (r.refusal).code, 1::bigint, r.place, (r.refusal).detail
-        FROM refused AS r;
+        SELECT (r.rejection).code, 1::bigint, r.place, (r.rejection).detail
+        FROM rejected AS r;
     END IF;
 
     IF p_new AND NOT EXISTS (
         SELECT FROM telemetry.device_profile AS p
         WHERE
-            p.stream = 'vehicle' AND p.is_checked
+            p.kind = 'vehicle' AND p.is_checked
             AND p.device_id IN (SELECT s.vehicle_id FROM pg_temp.import_vehicle_reading AS s)
     ) THEN
         BEGIN
@@ -122,4 +122,4 @@ REVOKE EXECUTE ON FUNCTION api.import_vehicle_readings (boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.import_vehicle_readings (boolean) TO energy_service;
 
 COMMENT ON FUNCTION api.import_vehicle_readings (boolean) IS
-'Stores the rows of this session''s import_vehicle_reading (api.make_import_table) as api.ingest_vehicle_readings does in the order of place, keeping none of what it refuses. Answers one row for all that were stored, one for all duplicates (readings: how many), and one per refused reading with its place and the detail. p_new: whether all are expected to be new, which is faster if so';
+'Stores the rows of this session''s import_vehicle_reading (api.make_import_table) as api.ingest_vehicle_readings does in the order of place, keeping none of what it refuses. Answers one row for all that were stored, one for all duplicates (readings: how many), and one per rejected reading with its place and the detail. p_new: whether all are expected to be new, which is faster if so';

@@ -6,7 +6,7 @@
 -- thousand stored rows one by one.
 
 CREATE OR REPLACE FUNCTION api.ingest_vehicle_readings(
-    p_readings api.vehicle_reading [], p_keep_refused boolean DEFAULT TRUE
+    p_readings api.vehicle_reading [], p_keep_rejected boolean DEFAULT TRUE
 )
 RETURNS TABLE (outcome text, detail text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -19,7 +19,7 @@ DECLARE
     v_stored bigint[];
     v_implausible bigint[];
 BEGIN
-    IF EXISTS (SELECT FROM telemetry.device_profile AS p WHERE p.stream = 'vehicle' AND p.is_checked)
+    IF EXISTS (SELECT FROM telemetry.device_profile AS p WHERE p.kind = 'vehicle' AND p.is_checked)
         AND telemetry.lock_device_profiles('vehicle', ARRAY(SELECT r.vehicle_id FROM unnest(p_readings) AS r))
     THEN
         SELECT s.stored, s.implausible INTO v_stored, v_implausible
@@ -31,7 +31,7 @@ BEGIN
                 r.position, r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp
             FROM unnest(p_readings) WITH ORDINALITY
                 AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
-            WHERE telemetry.refuse_vehicle_reading(
+            WHERE telemetry.reject_vehicle_reading(
                 r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, now(), v_retention
             ) IS NULL
             ORDER BY r.vehicle_id, r.recorded_at, r.position
@@ -73,7 +73,7 @@ BEGIN
     ELSE
         RETURN QUERY
         SELECT j.outcome, j.detail
-        FROM telemetry.judge_vehicle_readings(p_readings, v_stored, v_implausible, p_keep_refused) AS j;
+        FROM telemetry.judge_vehicle_readings(p_readings, v_stored, v_implausible, p_keep_rejected) AS j;
     END IF;
 END;
 $$;
@@ -82,4 +82,4 @@ REVOKE EXECUTE ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading [], 
 GRANT EXECUTE ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading [], boolean) TO energy_service;
 
 COMMENT ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading [], boolean) IS
-'Stores an array of readings of vehicles in history and current status, in one transaction, and answers one row per reading in input order: outcome (stored, duplicate, conflict, or a reject code) and, unless stored or duplicate, the detail in words. Refused readings and conflicts go to telemetry.rejected_reading unless p_keep_refused is false';
+'Stores an array of readings of vehicles in history and current status, in one transaction, and answers one row per reading in input order: outcome (stored, duplicate, conflict, or a reject code) and, unless stored or duplicate, the detail in words. Rejected readings and conflicts go to telemetry.rejected_reading unless p_keep_rejected is false';

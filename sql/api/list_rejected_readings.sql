@@ -1,4 +1,4 @@
--- What was refused, for people to look at (newest first) and to send again after a fix (oldest first, as it once came: of
+-- What was rejected, for people to look at (newest first) and to send again after a fix (oldest first, as it once came: of
 -- two readings with one key, the first counts). Pages by number: p_after is the last one of the page before.
 
 CREATE OR REPLACE FUNCTION api.list_rejected_readings(
@@ -7,13 +7,13 @@ CREATE OR REPLACE FUNCTION api.list_rejected_readings(
     p_limit integer,
     p_from timestamptz,
     p_until timestamptz,
-    p_stream text,
+    p_kind text,
     p_code text,
     p_source text,
     p_settled boolean
 )
 RETURNS TABLE (
-    rejected_id bigint, received_at timestamptz, stream text, code text, detail text, payload text, source text,
+    rejected_id bigint, received_at timestamptz, kind text, code text, detail text, payload text, source text,
     replayed_at timestamptz, replay_outcome text
 )
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -21,12 +21,12 @@ SET search_path = pg_catalog, telemetry, pg_temp
 SET plan_cache_mode = force_custom_plan
 AS $$
     SELECT
-        r.rejected_id, r.received_at, r.stream, r.code, r.detail, r.payload, r.source, r.replayed_at, r.replay_outcome
+        r.rejected_id, r.received_at, r.kind, r.code, r.detail, r.payload, r.source, r.replayed_at, r.replay_outcome
     FROM telemetry.rejected_reading AS r
     WHERE
         (p_from IS NULL OR r.received_at >= p_from)
         AND (p_until IS NULL OR r.received_at < p_until)
-        AND (p_stream IS NULL OR r.stream = p_stream)
+        AND (p_kind IS NULL OR r.kind = p_kind)
         AND (p_code IS NULL OR r.code = p_code)
         AND (p_source IS NULL OR r.source = p_source)
         AND (p_settled IS NULL OR coalesce(r.replay_outcome IN ('stored', 'duplicate'), FALSE) = p_settled)
@@ -45,4 +45,4 @@ GRANT EXECUTE ON FUNCTION api.list_rejected_readings (
 COMMENT ON FUNCTION api.list_rejected_readings (
     boolean, bigint, integer, timestamptz, timestamptz, text, text, text, boolean
 ) IS
-'Up to p_limit refused readings after number p_after (newest or oldest first), of those received from p_from (included) to p_until (excluded), of a stream, code and source, settled by a replay or not; NULL does not filter';
+'Up to p_limit rejected readings after number p_after (newest or oldest first), of those received from p_from (included) to p_until (excluded), of a kind, code and source, settled by a replay or not; NULL does not filter';

@@ -1,13 +1,13 @@
 -- COPY needs a table, and the service may write none: so the session gets a temporary one, owned by energy_owner, into
 -- which it may insert and nothing else. It empties itself at the end of each transaction.
 
-CREATE OR REPLACE FUNCTION api.make_import_table(p_stream text) RETURNS void
+CREATE OR REPLACE FUNCTION api.make_import_table(p_kind text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 SET client_min_messages = warning
 AS $$
 BEGIN
-    IF p_stream = 'meter' THEN
+    IF p_kind = 'meter' THEN
         DROP TABLE IF EXISTS pg_temp.import_meter_reading;
         CREATE TEMPORARY TABLE import_meter_reading (
             place integer NOT NULL,

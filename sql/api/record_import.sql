@@ -7,7 +7,7 @@ CREATE OR REPLACE FUNCTION api.record_import(
     p_duplicates bigint,
     p_conflicts bigint,
     p_rejected bigint,
-    p_refused_bytes bigint
+    p_rejected_bytes bigint
 )
 RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
@@ -19,7 +19,7 @@ AS $$
         duplicates = p_duplicates,
         conflicts = p_conflicts,
         rejected = p_rejected,
-        refused_bytes = p_refused_bytes,
+        rejected_bytes = p_rejected_bytes,
         updated_at = now()
     WHERE import_id = p_import_id;
 $$;
@@ -28,4 +28,4 @@ REVOKE EXECUTE ON FUNCTION api.record_import (text, bigint, bigint, bigint, bigi
 GRANT EXECUTE ON FUNCTION api.record_import (text, bigint, bigint, bigint, bigint, bigint, bigint) TO energy_service;
 
 COMMENT ON FUNCTION api.record_import (text, bigint, bigint, bigint, bigint, bigint, bigint) IS
-'Notes how far an import is: rows of the file done, counts so far, and the length of its file of refused rows, bytes';
+'Notes how far an import is: rows of the file done, counts so far, and the length of its file of rejected rows, bytes';

@@ -2,7 +2,7 @@
 -- now on; what is stored keeps the meaning it was stored with.
 
 CREATE OR REPLACE FUNCTION api.set_device_profile(
-    p_stream text,
+    p_kind text,
     p_device_id text,
     p_energy_kind text DEFAULT 'interval',
     p_register_max double precision DEFAULT NULL,
@@ -15,8 +15,8 @@ SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 BEGIN
     PERFORM
-        telemetry.require_value('stream', coalesce(p_stream IN ('meter', 'vehicle'), FALSE), 'meter or vehicle'),
-        telemetry.require_device_id(p_stream || 'Id', p_device_id),
+        telemetry.require_value('kind', coalesce(p_kind IN ('meter', 'vehicle'), FALSE), 'meter or vehicle'),
+        telemetry.require_device_id(p_kind || 'Id', p_device_id),
         telemetry.require_value(
             'energyKind', coalesce(p_energy_kind IN ('interval', 'register'), FALSE), 'interval or register'
         ),
@@ -33,12 +33,12 @@ BEGIN
         );
 
     INSERT INTO telemetry.device_profile AS p
-        (stream, device_id, energy_kind, register_max_kwh, max_kw, expected_interval, retired_at)
+        (kind, device_id, energy_kind, register_max_kwh, max_kw, expected_interval, retired_at)
     VALUES (
-        p_stream, p_device_id, p_energy_kind, p_register_max, p_max_kw, make_interval(secs => p_expected_interval_s),
+        p_kind, p_device_id, p_energy_kind, p_register_max, p_max_kw, make_interval(secs => p_expected_interval_s),
         CASE WHEN p_retired THEN now() END
     )
-    ON CONFLICT (stream, device_id) DO UPDATE SET
+    ON CONFLICT (kind, device_id) DO UPDATE SET
         energy_kind = excluded.energy_kind,
         register_max_kwh = excluded.register_max_kwh,
         max_kw = excluded.max_kw,
@@ -58,4 +58,4 @@ GRANT EXECUTE ON FUNCTION api.set_device_profile (
 COMMENT ON FUNCTION api.set_device_profile (
     text, text, text, double precision, double precision, double precision, boolean
 ) IS
-'Sets the profile of a device (p_stream: meter or vehicle): p_energy_kind interval or register; p_register_max (kWh) where its register starts again from 0; p_max_kw (kW), above twice of which a reading is refused; p_expected_interval_s between two readings, seconds (NULL: as observed); p_retired, out of use until it reports again. Raises IE004 for what is none';
+'Sets the profile of a device (p_kind: meter or vehicle): p_energy_kind interval or register; p_register_max (kWh) where its register starts again from 0; p_max_kw (kW), above twice of which a reading is rejected; p_expected_interval_s between two readings, seconds (NULL: as observed); p_retired, out of use until it reports again. Raises IE004 for what is none';

@@ -1,4 +1,4 @@
--- Records what became of refused readings that were sent again; in one transaction with the sending, so that neither can
+-- Records what became of rejected readings that were sent again; in one transaction with the sending, so that neither can
 -- be lost without the other.
 
 CREATE OR REPLACE FUNCTION api.settle_rejected_readings(
@@ -18,4 +18,4 @@ REVOKE EXECUTE ON FUNCTION api.settle_rejected_readings (bigint [], timestamptz 
 GRANT EXECUTE ON FUNCTION api.settle_rejected_readings (bigint [], timestamptz [], text []) TO energy_service;
 
 COMMENT ON FUNCTION api.settle_rejected_readings (bigint [], timestamptz [], text []) IS
-'Notes when refused readings (number and received_at of each) were sent again, and the outcome of each: stored and duplicate settle it';
+'Notes when rejected readings (number and received_at of each) were sent again, and the outcome of each: stored and duplicate settle it';

@@ -65,9 +65,9 @@ FROM (
     ) AS s
     GROUP BY s.vehicle_id, s.bucket
 ) AS e
-LEFT JOIN telemetry.device_profile AS mp ON mp.stream = 'meter' AND mp.device_id = e.meter_id
+LEFT JOIN telemetry.device_profile AS mp ON mp.kind = 'meter' AND mp.device_id = e.meter_id
 LEFT JOIN telemetry.meter_current_status AS ms ON ms.meter_id = e.meter_id
-LEFT JOIN telemetry.device_profile AS vp ON vp.stream = 'vehicle' AND vp.device_id = e.vehicle_id
+LEFT JOIN telemetry.device_profile AS vp ON vp.kind = 'vehicle' AND vp.device_id = e.vehicle_id
 LEFT JOIN telemetry.vehicle_current_status AS vs ON vs.vehicle_id = e.vehicle_id
 CROSS JOIN LATERAL (
     SELECT

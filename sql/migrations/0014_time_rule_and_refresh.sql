@@ -254,14 +254,14 @@ COMMENT ON COLUMN bi.vehicle_hourly.battery_temp_readings IS 'Readings in the bu
 GRANT SELECT ON bi.meter_15min, bi.vehicle_15min, bi.meter_hourly, bi.vehicle_hourly TO energy_bi;
 
 CREATE TABLE telemetry.changed_midnight (
-    stream text NOT NULL CHECK (stream IN ('meter', 'vehicle')),
+    kind text NOT NULL CHECK (kind IN ('meter', 'vehicle')),
     day timestamptz NOT NULL,
     changed_by xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    PRIMARY KEY (stream, day, changed_by)
+    PRIMARY KEY (kind, day, changed_by)
 );
 
 COMMENT ON TABLE telemetry.changed_midnight IS 'Days (of the fleet''s time zone) of which the first quarter hour has changed since they were refreshed by force: TimescaleDB''s own account may miss them';
-COMMENT ON COLUMN telemetry.changed_midnight.stream IS 'meter or vehicle';
+COMMENT ON COLUMN telemetry.changed_midnight.kind IS 'meter or vehicle';
 COMMENT ON COLUMN telemetry.changed_midnight.day IS 'Start of the day';
 COMMENT ON COLUMN telemetry.changed_midnight.changed_by IS 'The transaction: a refresh takes away what it has seen, and no more';
 
@@ -480,17 +480,17 @@ FOR EACH ROW EXECUTE FUNCTION ops.check_policies();
 DROP TABLE telemetry.stale_day;
 
 CREATE TABLE telemetry.refresh_state (
-    stream text PRIMARY KEY CHECK (stream IN ('meter', 'vehicle')),
+    kind text PRIMARY KEY CHECK (kind IN ('meter', 'vehicle')),
     received_until timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz
 );
 
 COMMENT ON TABLE telemetry.refresh_state IS 'How far the aggregates of a kind of device have been refreshed: one row a kind';
-COMMENT ON COLUMN telemetry.refresh_state.stream IS 'meter or vehicle';
+COMMENT ON COLUMN telemetry.refresh_state.kind IS 'meter or vehicle';
 COMMENT ON COLUMN telemetry.refresh_state.received_until IS 'The last run that refreshed all that was stale began then: readings received before it are in the aggregates';
 COMMENT ON COLUMN telemetry.refresh_state.finished_at IS 'When that run ended; NULL before the first';
 
-INSERT INTO telemetry.refresh_state (stream) VALUES ('meter'), ('vehicle');
+INSERT INTO telemetry.refresh_state (kind) VALUES ('meter'), ('vehicle');
 
 CREATE TABLE telemetry.source_chunk (
     source text NOT NULL,

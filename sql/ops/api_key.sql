@@ -2,7 +2,7 @@
 
 CREATE OR REPLACE VIEW ops.api_key AS
 SELECT
-    k.key_id, k.scope, k.stream, k.device_ids, k.id_prefix, k.note, k.created_at, k.created_by, k.expires_at, k.revoked_at,
+    k.key_id, k.scope, k.kind, k.device_ids, k.id_prefix, k.note, k.created_at, k.created_by, k.expires_at, k.revoked_at,
     u.last_used_at,
     CASE
         WHEN k.revoked_at IS NOT NULL THEN 'revoked'
@@ -17,7 +17,7 @@ GRANT SELECT ON ops.api_key TO energy_dba;
 COMMENT ON VIEW ops.api_key IS 'The API keys, without their secrets; ops.create_api_key, rotate_api_key and revoke_api_key change them';
 COMMENT ON COLUMN ops.api_key.key_id IS 'The first part of the token';
 COMMENT ON COLUMN ops.api_key.scope IS 'device, gateway, read or admin';
-COMMENT ON COLUMN ops.api_key.stream IS 'meter or vehicle, which of them the ids are; NULL for both';
+COMMENT ON COLUMN ops.api_key.kind IS 'meter or vehicle, which of them the ids are; NULL for both';
 COMMENT ON COLUMN ops.api_key.device_ids IS 'The devices it may send readings of';
 COMMENT ON COLUMN ops.api_key.id_prefix IS 'It may also send readings of devices whose id begins with this; empty for every id, NULL for no other';
 COMMENT ON COLUMN ops.api_key.note IS 'Whose it is';

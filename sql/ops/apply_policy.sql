@@ -6,7 +6,7 @@ SET search_path = pg_catalog, ops, pg_temp
 AS $$
 DECLARE
     v_object CONSTANT regclass := p_policy.object::regclass;
-    v_stream CONSTANT text := substring(p_policy.object FROM '[.](meter|vehicle)_');
+    v_kind CONSTANT text := substring(p_policy.object FROM '[.](meter|vehicle)_');
 BEGIN
     PERFORM public.delete_job(j.job_id)
     FROM ops.policy_job AS j
@@ -27,7 +27,7 @@ BEGIN
                 'ALTER MATERIALIZED VIEW %s SET (
                     timescaledb.enable_columnstore, timescaledb.segmentby = %L, timescaledb.orderby = %L
                 )',
-                v_object, v_stream || '_id', 'bucket DESC'
+                v_object, v_kind || '_id', 'bucket DESC'
             );
             PERFORM public.add_job(
                 'ops.compress_due_chunks', INTERVAL '12 hours',
@@ -52,9 +52,9 @@ BEGIN
     IF 'refresh_every' = ANY (p_changed) AND p_policy.refresh_every IS NOT NULL THEN
         PERFORM public.add_job(
             'ops.refresh_aggregates', p_policy.refresh_every,
-            config => jsonb_build_object('object', p_policy.object, 'stream', v_stream),
+            config => jsonb_build_object('object', p_policy.object, 'kind', v_kind),
             -- the two kinds take turns
-            initial_start => now() + p_policy.refresh_every * CASE v_stream WHEN 'meter' THEN 1 ELSE 1.5 END
+            initial_start => now() + p_policy.refresh_every * CASE v_kind WHEN 'meter' THEN 1 ELSE 1.5 END
         );
     END IF;
 

@@ -2,7 +2,7 @@
 
 CREATE OR REPLACE FUNCTION ops.create_api_key(
     p_scope text,
-    p_stream text DEFAULT NULL,
+    p_kind text DEFAULT NULL,
     p_device_ids text [] DEFAULT NULL,
     p_id_prefix text DEFAULT NULL,
     p_expires_at timestamptz DEFAULT NULL,
@@ -19,7 +19,7 @@ BEGIN
         telemetry.require_value(
             'scope', coalesce(p_scope IN ('device', 'gateway', 'read', 'admin'), FALSE), 'device, gateway, read or admin'
         ),
-        telemetry.require_value('stream', p_stream IN ('meter', 'vehicle'), 'meter or vehicle'),
+        telemetry.require_value('kind', p_kind IN ('meter', 'vehicle'), 'meter or vehicle'),
         telemetry.require_value('expiry', p_expires_at > now(), 'in the future'),
         telemetry.require_value('note', length(p_note) <= 200 AND p_note !~ '[[:cntrl:]]', 'at most 200 printable characters'),
         telemetry.require_value('device', cardinality(v_ids) <= 1000, 'given at most 1000 times: use a prefix for more'),
@@ -32,8 +32,8 @@ BEGIN
     PERFORM
         telemetry.require_value(
             'a device key',
-            p_scope <> 'device' OR (p_stream IS NOT NULL AND cardinality(v_ids) = 1 AND p_id_prefix IS NULL),
-            'given a stream and one device, and no prefix'
+            p_scope <> 'device' OR (p_kind IS NOT NULL AND cardinality(v_ids) = 1 AND p_id_prefix IS NULL),
+            'given a kind and one device, and no prefix'
         ),
         telemetry.require_value(
             'a gateway key',
@@ -41,13 +41,13 @@ BEGIN
             'given devices, a prefix, or both'
         ),
         telemetry.require_value(
-            'stream, device and prefix',
-            v_for_devices OR (p_stream IS NULL AND cardinality(v_ids) = 0 AND p_id_prefix IS NULL),
+            'kind, device and prefix',
+            v_for_devices OR (p_kind IS NULL AND cardinality(v_ids) = 0 AND p_id_prefix IS NULL),
             'left out for read and admin'
         );
     RETURN QUERY
     SELECT m.key_id, m.token, m.expires_at
-    FROM telemetry.make_api_key(p_scope, p_stream, v_ids, p_id_prefix, p_expires_at, coalesce(p_note, '')) AS m;
+    FROM telemetry.make_api_key(p_scope, p_kind, v_ids, p_id_prefix, p_expires_at, coalesce(p_note, '')) AS m;
 END;
 $$;
 
@@ -55,4 +55,4 @@ REVOKE EXECUTE ON FUNCTION ops.create_api_key (text, text, text [], text, timest
 GRANT EXECUTE ON FUNCTION ops.create_api_key (text, text, text [], text, timestamptz, text) TO energy_dba;
 
 COMMENT ON FUNCTION ops.create_api_key (text, text, text [], text, timestamptz, text) IS
-'Makes an API key and returns its token, which is shown this once. Scope device takes a stream and one id; gateway ids, a prefix ('''' for every id) or both, and a stream unless both kinds are meant; read and admin take none of them. Raises IE004 for anything else, and where the device has two live keys';
+'Makes an API key and returns its token, which is shown this once. Scope device takes a kind and one id; gateway ids, a prefix ('''' for every id) or both, and a kind unless both kinds are meant; read and admin take none of them. Raises IE004 for anything else, and where the device has two live keys';

@@ -8,7 +8,7 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     v_object CONSTANT text := p_config ->> 'object';
-    v_stream CONSTANT text := pg_catalog.substring(v_object, '[.](meter|vehicle)_');
+    v_kind CONSTANT text := pg_catalog.substring(v_object, '[.](meter|vehicle)_');
     v_is_archived CONSTANT boolean := coalesce((p_config ->> 'archive')::boolean, FALSE);
     v_chunk record;
     v_archived ops.archived_chunk;
@@ -32,7 +32,7 @@ BEGIN
             v_archived := NULL;
             SELECT a.* INTO v_archived
             FROM ops.archived_chunk AS a
-            WHERE a.stream = v_stream AND a.range_start = v_chunk.range_start AND a.range_end = v_chunk.range_end
+            WHERE a.kind = v_kind AND a.range_start = v_chunk.range_start AND a.range_end = v_chunk.range_end
                 AND a.dropped_at IS NULL; -- a chunk that came again is not the one that was archived
             IF NOT v_is_archived THEN
                 PERFORM public.drop_chunks(
@@ -40,17 +40,17 @@ BEGIN
                 );
             ELSIF v_archived.keep_until IS NULL OR v_archived.keep_until <= pg_catalog.now() THEN
                 IF v_archived.fingerprint = (
-                    SELECT s.fingerprint FROM ops.summarize_readings(v_stream, v_chunk.range_start, v_chunk.range_end) AS s
+                    SELECT s.fingerprint FROM ops.summarize_readings(v_kind, v_chunk.range_start, v_chunk.range_end) AS s
                 ) THEN
                     PERFORM ops.guard_chunks(v_chunk.chunk);
                     PERFORM public.drop_chunks(
                         v_object::pg_catalog.regclass, older_than => v_chunk.range_end, newer_than => v_chunk.range_start
                     );
                     UPDATE ops.archived_chunk AS a SET dropped_at = pg_catalog.now(), keep_until = NULL
-                    WHERE a.stream = v_stream AND a.range_start = v_chunk.range_start;
+                    WHERE a.kind = v_kind AND a.range_start = v_chunk.range_start;
                 ELSE
                     DELETE FROM ops.archived_chunk AS a
-                    WHERE a.stream = v_stream AND a.range_start = v_archived.range_start AND a.dropped_at IS NULL;
+                    WHERE a.kind = v_kind AND a.range_start = v_archived.range_start AND a.dropped_at IS NULL;
                 END IF;
             END IF;
         END IF;

@@ -1,15 +1,15 @@
 -- A restored chunk is as old as when it was dropped: without this it would go with the next run of the job. It is whole, so
 -- the aggregates follow it again.
 
-CREATE OR REPLACE FUNCTION ops.keep_restored(p_stream text, p_range_start timestamptz, p_until timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION ops.keep_restored(p_kind text, p_range_start timestamptz, p_until timestamptz) RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, ops, pg_temp
 AS $$
     UPDATE ops.archived_chunk AS a SET dropped_at = NULL, keep_until = p_until
-    WHERE a.stream = p_stream AND a.range_start = p_range_start;
-    SELECT ops.take_up_again('telemetry.' || a.stream || '_telemetry_history', a.range_start, a.range_end)
+    WHERE a.kind = p_kind AND a.range_start = p_range_start;
+    SELECT ops.take_up_again('telemetry.' || a.kind || '_telemetry_history', a.range_start, a.range_end)
     FROM ops.archived_chunk AS a
-    WHERE a.stream = p_stream AND a.range_start = p_range_start;
+    WHERE a.kind = p_kind AND a.range_start = p_range_start;
 $$;
 
 REVOKE EXECUTE ON FUNCTION ops.keep_restored (text, timestamptz, timestamptz) FROM PUBLIC;

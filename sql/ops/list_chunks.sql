@@ -39,7 +39,7 @@ AS $$
     JOIN pg_class AS c ON c.oid = format('%I.%I', i.chunk_schema, i.chunk_name)::regclass
     LEFT JOIN _timescaledb_catalog.compression_chunk_size AS z ON z.chunk_id = _timescaledb_functions.chunk_id_from_relid(c.oid)
     LEFT JOIN ops.archived_chunk AS a
-        ON p.object = 'telemetry.' || a.stream || '_telemetry_history'
+        ON p.object = 'telemetry.' || a.kind || '_telemetry_history'
         AND a.range_start = i.range_start AND a.range_end = i.range_end
         AND a.dropped_at IS NULL; -- a chunk that came again is another one
 $$;

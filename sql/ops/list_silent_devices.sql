@@ -1,11 +1,11 @@
 -- Ids and times, and nothing that was measured.
 
 CREATE OR REPLACE FUNCTION ops.list_silent_devices()
-RETURNS TABLE (stream text, device_id text, recorded_at timestamptz, expected_interval interval)
+RETURNS TABLE (kind text, device_id text, recorded_at timestamptz, expected_interval interval)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
-    SELECT d.stream, d.device_id, d.recorded_at, d.expected_interval FROM telemetry.list_devices() AS d WHERE d.is_silent;
+    SELECT d.kind, d.device_id, d.recorded_at, d.expected_interval FROM telemetry.list_devices() AS d WHERE d.is_silent;
 $$;
 
 REVOKE EXECUTE ON FUNCTION ops.list_silent_devices () FROM PUBLIC;

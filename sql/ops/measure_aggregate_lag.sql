@@ -13,9 +13,9 @@ AS $$
         CASE WHEN h.held_until > '0001-01-01Z' THEN h.held_until END,
         coalesce(s.ranges, '{}'),
         r.received_until,
-        CASE WHEN s.ranges IS NOT NULL AND r.received_until < now() - telemetry.refresh_patience(r.stream) THEN 'late' ELSE 'ok' END
+        CASE WHEN s.ranges IS NOT NULL AND r.received_until < now() - telemetry.refresh_patience(r.kind) THEN 'late' ELSE 'ok' END
     FROM ops.policy AS p
-    JOIN telemetry.refresh_state AS r ON p.object LIKE 'bi.' || r.stream || '\_%'
+    JOIN telemetry.refresh_state AS r ON p.object LIKE 'bi.' || r.kind || '\_%'
     CROSS JOIN LATERAL telemetry.held_until(substr(p.object, 4)) AS h (held_until)
     LEFT JOIN (
         SELECT l.aggregate, range_agg(tstzrange(l.range_start, l.range_end)) AS ranges

@@ -1,15 +1,15 @@
 -- Called by energy archive once the file has been read back and compared.
 
 CREATE OR REPLACE FUNCTION ops.record_archive(
-    p_stream text, p_range_start timestamptz, p_range_end timestamptz, p_readings bigint, p_fingerprint numeric,
+    p_kind text, p_range_start timestamptz, p_range_end timestamptz, p_readings bigint, p_fingerprint numeric,
     p_location text, p_sha256 text
 ) RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, ops, pg_temp
 AS $$
-    INSERT INTO ops.archived_chunk (stream, range_start, range_end, readings, fingerprint, location, sha256)
-    VALUES (p_stream, p_range_start, p_range_end, p_readings, p_fingerprint, p_location, p_sha256)
-    ON CONFLICT (stream, range_start) DO UPDATE SET
+    INSERT INTO ops.archived_chunk (kind, range_start, range_end, readings, fingerprint, location, sha256)
+    VALUES (p_kind, p_range_start, p_range_end, p_readings, p_fingerprint, p_location, p_sha256)
+    ON CONFLICT (kind, range_start) DO UPDATE SET
         range_end = excluded.range_end,
         readings = excluded.readings,
         fingerprint = excluded.fingerprint,

@@ -9,7 +9,7 @@ CREATE OR REPLACE PROCEDURE ops.refresh_aggregates(p_job_id integer, p_config js
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    v_stream CONSTANT text := p_config ->> 'stream';
+    v_kind CONSTANT text := p_config ->> 'kind';
     -- a transaction that the service began before may still commit: it lasts at most 10 seconds
     v_received_until CONSTANT timestamptz := pg_catalog.clock_timestamp() - INTERVAL '10 seconds';
     -- TimescaleDB refreshes in batches that each commit: newest first, its watermark passes what is not materialized yet
@@ -21,12 +21,12 @@ DECLARE
     v_day record;
     v_is_whole boolean := TRUE;
 BEGIN
-    PERFORM telemetry.note_dropped_chunks('telemetry.' || v_stream || '_telemetry_history');
-    PERFORM telemetry.note_dropped_chunks('bi.' || v_stream || '_15min');
+    PERFORM telemetry.note_dropped_chunks('telemetry.' || v_kind || '_telemetry_history');
+    PERFORM telemetry.note_dropped_chunks('bi.' || v_kind || '_15min');
     COMMIT;
     -- days twice: TimescaleDB 2.23 takes the midnight after a refresh by force for changed
     FOREACH v_resolution IN ARRAY ARRAY['15min', 'hourly', 'daily', 'daily'] LOOP
-        v_aggregate := v_stream || '_' || v_resolution;
+        v_aggregate := v_kind || '_' || v_resolution;
         v_began := pg_catalog.clock_timestamp();
         FOR v_due IN SELECT d.due_start, d.due_end FROM telemetry.due_times(v_aggregate) AS d LOOP
             IF pg_catalog.clock_timestamp() > v_began + INTERVAL '1 minute' THEN
@@ -39,7 +39,7 @@ BEGIN
             FOR v_day IN
                 SELECT c.day, pg_catalog.array_agg(c.changed_by) AS changed_by
                 FROM telemetry.changed_midnight AS c
-                WHERE v_aggregate = v_stream || '_daily' AND c.stream = v_stream
+                WHERE v_aggregate = v_kind || '_daily' AND c.kind = v_kind
                     AND c.day >= v_due.due_start AND c.day < v_due.due_end
                 GROUP BY c.day
             LOOP
@@ -47,7 +47,7 @@ BEGIN
                     ('bi.' || v_aggregate)::pg_catalog.regclass, v_day.day, v_day.day + telemetry.day_length(v_day.day), force => TRUE
                 );
                 DELETE FROM telemetry.changed_midnight AS c
-                WHERE c.stream = v_stream AND c.day = v_day.day AND c.changed_by = ANY (v_day.changed_by);
+                WHERE c.kind = v_kind AND c.day = v_day.day AND c.changed_by = ANY (v_day.changed_by);
             END LOOP;
             COMMIT; -- TimescaleDB 2.23 leaves it to the caller, and only then do the hours learn of their quarter hours
         END LOOP;
@@ -55,7 +55,7 @@ BEGIN
     IF v_is_whole THEN
         UPDATE telemetry.refresh_state AS s
         SET received_until = v_received_until, finished_at = pg_catalog.clock_timestamp()
-        WHERE s.stream = v_stream;
+        WHERE s.kind = v_kind;
     END IF;
 END;
 $$;
@@ -63,4 +63,4 @@ $$;
 REVOKE EXECUTE ON PROCEDURE ops.refresh_aggregates (integer, jsonb) FROM PUBLIC;
 
 COMMENT ON PROCEDURE ops.refresh_aggregates (integer, jsonb) IS
-'Refreshes what is stale in the aggregates of one kind of device (stream of p_config: meter or vehicle), quarter hours first; runs as a job, and p_job_id is ignored';
+'Refreshes what is stale in the aggregates of one kind of device (kind of p_config: meter or vehicle), quarter hours first; runs as a job, and p_job_id is ignored';

@@ -1,7 +1,7 @@
 -- Rows come back as they were, the server's time and the registers with them: a restored history is the one that was
 -- archived. The current status is not touched: what is archived is long past. Twice is as good as once.
 
-CREATE OR REPLACE FUNCTION ops.restore_readings(p_stream text, p_rows regclass) RETURNS bigint
+CREATE OR REPLACE FUNCTION ops.restore_readings(p_kind text, p_rows regclass) RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
@@ -19,11 +19,11 @@ BEGIN
     INTO v_columns, v_values
     FROM pg_attribute AS a
     WHERE
-        a.attrelid = format('telemetry.%I', p_stream || '_telemetry_history')::regclass
+        a.attrelid = format('telemetry.%I', p_kind || '_telemetry_history')::regclass
         AND a.attnum > 0 AND NOT a.attisdropped;
     EXECUTE format(
         'INSERT INTO telemetry.%1$I (%2$s) SELECT %3$s FROM %4$s ORDER BY %5$I, recorded_at ON CONFLICT DO NOTHING',
-        p_stream || '_telemetry_history', v_columns, v_values, p_rows, p_stream || '_id'
+        p_kind || '_telemetry_history', v_columns, v_values, p_rows, p_kind || '_id'
     );
     GET DIAGNOSTICS v_stored = ROW_COUNT;
     RETURN v_stored;
@@ -33,4 +33,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.restore_readings (text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION ops.restore_readings (text, regclass) IS
-'Stores the rows of p_rows, a table with the columns of the stream''s history but recorded_at, the device''s own time, for counted_at, in that history, and answers how many were not there';
+'Stores the rows of p_rows, a table with the columns of the kind''s history but recorded_at, the device''s own time, for counted_at, in that history, and answers how many were not there';

@@ -29,7 +29,7 @@ BEGIN
     RETURN QUERY
     SELECT m.key_id, m.token, m.expires_at
     FROM telemetry.make_api_key(
-        v_old.scope, v_old.stream, v_old.device_ids, v_old.id_prefix,
+        v_old.scope, v_old.kind, v_old.device_ids, v_old.id_prefix,
         now() + (v_old.expires_at - v_old.created_at), v_old.note
     ) AS m;
 END;

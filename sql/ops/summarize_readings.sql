@@ -2,7 +2,7 @@
 -- itself sees any change.
 
 CREATE OR REPLACE FUNCTION ops.summarize_readings(
-    p_stream text, p_start timestamptz, p_end timestamptz,
+    p_kind text, p_start timestamptz, p_end timestamptz,
     OUT readings bigint, OUT fingerprint numeric, OUT devices bigint, OUT sums jsonb
 )
 LANGUAGE plpgsql STABLE
@@ -15,14 +15,14 @@ BEGIN
     INTO v_sums
     FROM pg_attribute AS a
     WHERE
-        a.attrelid = format('telemetry.%I', p_stream || '_telemetry_history')::regclass
+        a.attrelid = format('telemetry.%I', p_kind || '_telemetry_history')::regclass
         AND a.atttypid = 'double precision'::regtype AND a.attnum > 0 AND NOT a.attisdropped;
     EXECUTE format(
         'SELECT
             count(*), coalesce(sum(hash_record_extended(h, 0)), 0), count(DISTINCT h.%I), jsonb_build_object(%s)
         FROM telemetry.%I AS h
         WHERE h.counted_at >= $1 AND h.counted_at < $2',
-        p_stream || '_id', v_sums, p_stream || '_telemetry_history'
+        p_kind || '_id', v_sums, p_kind || '_telemetry_history'
     )
     INTO readings, fingerprint, devices, sums
     USING p_start, p_end;
@@ -32,4 +32,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.summarize_readings (text, timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION ops.summarize_readings (text, timestamptz, timestamptz) IS
-'Of a stream''s readings in [p_start, p_end): how many, the sum of the hashes of the rows, how many devices, and the sum of each column of numbers (in its unit; null without any)';
+'Of a kind''s readings in [p_start, p_end): how many, the sum of the hashes of the rows, how many devices, and the sum of each column of numbers (in its unit; null without any)';

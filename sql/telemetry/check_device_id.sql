@@ -2,17 +2,17 @@
 -- where it runs once per reading, and it depends on no search_path. The length stands apart, as a count in a regular
 -- expression ({0,63}) makes it seven times as slow.
 
-CREATE OR REPLACE FUNCTION telemetry.check_device_id(p_field text, p_id text) RETURNS telemetry.refusal
+CREATE OR REPLACE FUNCTION telemetry.check_device_id(p_field text, p_id text) RETURNS telemetry.rejection
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE
     WHEN length(p_id) <= 64 AND p_id ~ '^[A-Za-z0-9][A-Za-z0-9._:-]*$' THEN NULL
     ELSE ROW(
         'id_invalid',
         p_field || ' must be 1 to 64 characters of A-Z a-z 0-9 . _ : - and begin with a letter or a digit'
-    )::telemetry.refusal
+    )::telemetry.rejection
 END;
 
 REVOKE EXECUTE ON FUNCTION telemetry.check_device_id (text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.check_device_id (text, text) IS
-'NULL for a valid device id, else the refusal id_invalid; p_field is the wire name for the text';
+'NULL for a valid device id, else the rejection id_invalid; p_field is the wire name for the text';

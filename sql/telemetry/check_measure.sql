@@ -2,13 +2,13 @@
 
 CREATE OR REPLACE FUNCTION telemetry.check_measure(
     p_field text, p_value double precision, p_min double precision, p_max double precision, p_unit text
-) RETURNS telemetry.refusal
+) RETURNS telemetry.rejection
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE
     WHEN telemetry.is_negligible(p_value)
         THEN ROW(
             'value_out_of_range', p_field || ' ' || p_value::text || ' is not 0, and nearer to it than 1e-300 ' || p_unit
-        )::telemetry.refusal
+        )::telemetry.rejection
     ELSE telemetry.check_value(p_field, p_value, p_min, p_max, p_unit)
 END;
 

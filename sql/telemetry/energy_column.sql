@@ -1,10 +1,10 @@
--- The one difference in name between the two streams that functions over both have to know.
+-- The one difference in name between the two kinds that functions over both have to know.
 
-CREATE OR REPLACE FUNCTION telemetry.energy_column(p_stream text) RETURNS text
+CREATE OR REPLACE FUNCTION telemetry.energy_column(p_kind text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE p_stream WHEN 'meter' THEN 'kwh_consumed_ac' WHEN 'vehicle' THEN 'kwh_delivered_dc' END;
+RETURN CASE p_kind WHEN 'meter' THEN 'kwh_consumed_ac' WHEN 'vehicle' THEN 'kwh_delivered_dc' END;
 
 REVOKE EXECUTE ON FUNCTION telemetry.energy_column (text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.energy_column (text) IS
-'The column with the energy (kWh) of a stream (meter or vehicle), in its history, status and aggregates';
+'The column with the energy (kWh) of a kind (meter or vehicle), in its history, status and aggregates';

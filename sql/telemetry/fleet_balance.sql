@@ -53,14 +53,14 @@ AS $$
             c.vehicle_id, c.kwh AS kwh_ac, NULL::double precision AS kwh_dc, c.readings AS meter, NULL::bigint AS vehicle,
             telemetry.expected_interval(p.expected_interval, m.observed_interval) AS expected
         FROM consumed AS c
-        LEFT JOIN telemetry.device_profile AS p ON p.stream = 'meter' AND p.device_id = c.meter_id
+        LEFT JOIN telemetry.device_profile AS p ON p.kind = 'meter' AND p.device_id = c.meter_id
         LEFT JOIN telemetry.meter_current_status AS m ON m.meter_id = c.meter_id
         UNION ALL
         SELECT
             r.device_id, NULL, r.kwh, NULL, r.readings,
             telemetry.expected_interval(p.expected_interval, v.observed_interval)
         FROM telemetry.sum_readings('vehicle', p_start, p_end) AS r
-        LEFT JOIN telemetry.device_profile AS p ON p.stream = 'vehicle' AND p.device_id = r.device_id
+        LEFT JOIN telemetry.device_profile AS p ON p.kind = 'vehicle' AND p.device_id = r.device_id
         LEFT JOIN telemetry.vehicle_current_status AS v ON v.vehicle_id = r.device_id
     ),
     balance AS (

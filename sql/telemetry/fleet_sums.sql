@@ -19,7 +19,7 @@ AS $$
             coalesce(m.valid_from <= p_start, TRUE) AND coalesce(m.valid_until >= p_end, TRUE)
             AND count(*) OVER (PARTITION BY m.meter_id) = 1 AS is_whole
         FROM telemetry.fleet_meters(p_start, p_end) AS m
-        LEFT JOIN telemetry.device_profile AS p ON p.stream = 'meter' AND p.device_id = m.meter_id
+        LEFT JOIN telemetry.device_profile AS p ON p.kind = 'meter' AND p.device_id = m.meter_id
         LEFT JOIN telemetry.meter_current_status AS s ON s.meter_id = m.meter_id
     ),
     part AS MATERIALIZED (
@@ -55,7 +55,7 @@ AS $$
         UNION ALL
         SELECT v.device_id, NULL, telemetry.expected_interval(p.expected_interval, c.observed_interval), NULL, v.kwh
         FROM vehicle AS v
-        LEFT JOIN telemetry.device_profile AS p ON p.stream = 'vehicle' AND p.device_id = v.device_id
+        LEFT JOIN telemetry.device_profile AS p ON p.kind = 'vehicle' AND p.device_id = v.device_id
         LEFT JOIN telemetry.vehicle_current_status AS c ON c.vehicle_id = v.device_id
         WHERE v.device_id IS NOT NULL AND v.kwh IS NOT NULL
         UNION ALL

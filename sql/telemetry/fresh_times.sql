@@ -1,9 +1,9 @@
--- Which part of a window the aggregates of a stream hold as the history has it: whole days or hours, and whole quarter hours.
+-- Which part of a window the aggregates of a kind hold as the history has it: whole days or hours, and whole quarter hours.
 -- A short window need not ask. Where a glance at a large fleet must be cheap (p_exact is false), all that is materialized
 -- passes, late readings or not.
 
 CREATE OR REPLACE FUNCTION telemetry.fresh_times(
-    p_stream text, p_start timestamptz, p_end timestamptz, p_coarse text, p_exact boolean,
+    p_kind text, p_start timestamptz, p_end timestamptz, p_coarse text, p_exact boolean,
     OUT quarters tstzmultirange, OUT coarse tstzmultirange
 )
 LANGUAGE plpgsql STABLE
@@ -16,10 +16,10 @@ BEGIN
     quarters := '{}';
     coarse := '{}';
     IF p_end - p_start >= INTERVAL '15 minutes' THEN
-        quarters := telemetry.whole_buckets(v_window - telemetry.unheld_times(p_stream || '_15min', p_exact), '15 minutes', 'UTC');
+        quarters := telemetry.whole_buckets(v_window - telemetry.unheld_times(p_kind || '_15min', p_exact), '15 minutes', 'UTC');
         IF p_end - p_start >= (CASE p_coarse WHEN 'daily' THEN INTERVAL '23 hours' WHEN 'hourly' THEN INTERVAL '1 hour' END) THEN
             coarse := telemetry.whole_buckets(
-                quarters - telemetry.unheld_times(p_stream || '_' || p_coarse, p_exact),
+                quarters - telemetry.unheld_times(p_kind || '_' || p_coarse, p_exact),
                 telemetry.bucket_width(p_coarse), v_zone
             );
         END IF;
@@ -30,4 +30,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.fresh_times (text, timestamptz, timestamptz, text, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.fresh_times (text, timestamptz, timestamptz, text, boolean) IS
-'The whole quarter hours, and of these the whole buckets of p_coarse (hourly, daily; 15min for none), in [p_start, p_end) that the aggregates of a stream (meter or vehicle) hold as its history does, as times; with p_exact false, all that are materialized';
+'The whole quarter hours, and of these the whole buckets of p_coarse (hourly, daily; 15min for none), in [p_start, p_end) that the aggregates of a kind (meter or vehicle) hold as its history does, as times; with p_exact false, all that are materialized';

@@ -1,10 +1,10 @@
 -- The rarer half of api.ingest_meter_readings: says what became of a batch that was not stored whole, and keeps what was
--- refused. It is a function of its own for two reasons: a statement that runs after the insert sees what a concurrent
+-- rejected. It is a function of its own for two reasons: a statement that runs after the insert sees what a concurrent
 -- batch has committed meanwhile, which the inserting statement does not; and it is planned with the batch's own time
 -- bounds, so that it looks into the chunks of these times only.
 
 CREATE OR REPLACE FUNCTION telemetry.judge_meter_readings(
-    p_readings api.meter_reading [], p_stored bigint [], p_implausible bigint [], p_keep_refused boolean
+    p_readings api.meter_reading [], p_stored bigint [], p_implausible bigint [], p_keep_rejected boolean
 )
 RETURNS TABLE (outcome text, detail text)
 LANGUAGE plpgsql VOLATILE
@@ -29,9 +29,9 @@ BEGIN
     WITH reading AS (
         SELECT
             r.*,
-            telemetry.refuse_meter_reading(
+            telemetry.reject_meter_reading(
                 r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage, now(), v_retention
-            ) AS refusal
+            ) AS rejection
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
     ),
@@ -40,7 +40,7 @@ BEGIN
             r.position,
             CASE
                 WHEN r.position = ANY (p_stored) THEN 'stored'
-                WHEN (r.refusal).code IS NOT NULL THEN (r.refusal).code
+                WHEN (r.rejection).code IS NOT NULL THEN (r.rejection).code
                 WHEN (coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage) = (r.kwh_consumed_ac, r.voltage) THEN 'duplicate'
                 WHEN h.meter_id IS NOT NULL THEN 'conflict'
                 WHEN r.position = ANY (p_implausible) THEN 'implausible_energy'
@@ -48,7 +48,7 @@ BEGIN
             END AS outcome,
             CASE
                 WHEN r.position = ANY (p_stored) THEN NULL
-                WHEN (r.refusal).code IS NOT NULL THEN (r.refusal).detail
+                WHEN (r.rejection).code IS NOT NULL THEN (r.rejection).detail
                 WHEN (coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage) = (r.kwh_consumed_ac, r.voltage) THEN NULL
                 WHEN h.meter_id IS NOT NULL
                     THEN format(
@@ -59,7 +59,7 @@ BEGIN
                     THEN format(
                         'kwhConsumedAc %s means more than twice the energy that maxKw %s of meterId %s allows',
                         r.kwh_consumed_ac,
-                        (SELECT p.max_kw FROM telemetry.device_profile AS p WHERE p.stream = 'meter' AND p.device_id = r.meter_id),
+                        (SELECT p.max_kw FROM telemetry.device_profile AS p WHERE p.kind = 'meter' AND p.device_id = r.meter_id),
                         r.meter_id
                     )
                 ELSE format('timestamp %s has just left the retention', telemetry.format_utc(r.recorded_at))
@@ -78,8 +78,8 @@ BEGIN
     INTO v_outcomes, v_details
     FROM judged AS j;
 
-    IF p_keep_refused AND NOT v_outcomes <@ ARRAY['stored', 'duplicate'] THEN
-        PERFORM telemetry.keep_refused_readings(array_agg(
+    IF p_keep_rejected AND NOT v_outcomes <@ ARRAY['stored', 'duplicate'] THEN
+        PERFORM telemetry.keep_rejected_readings(array_agg(
             ROW(
                 'meter', v_outcomes[r.position], v_details[r.position],
                 json_build_object(
@@ -89,7 +89,7 @@ BEGIN
                     'timestamp', telemetry.format_utc(r.recorded_at)
                 )::text,
                 r.source
-            )::api.refused_reading
+            )::api.rejected_reading
             ORDER BY r.position
         ))
         FROM unnest(p_readings) WITH ORDINALITY
@@ -104,4 +104,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.judge_meter_readings (api.meter_reading [], bigint [], bigint [], boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.judge_meter_readings (api.meter_reading [], bigint [], bigint [], boolean) IS
-'Outcome and detail of every reading of a batch, in input order, after p_stored (positions from 1) were stored and p_implausible were not for their energy; with p_keep_refused, refused readings and conflicts are kept in telemetry.rejected_reading';
+'Outcome and detail of every reading of a batch, in input order, after p_stored (positions from 1) were stored and p_implausible were not for their energy; with p_keep_rejected, rejected readings and conflicts are kept in telemetry.rejected_reading';

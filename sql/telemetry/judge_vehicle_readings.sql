@@ -1,10 +1,10 @@
 -- The rarer half of api.ingest_vehicle_readings: says what became of a batch that was not stored whole, and keeps what was
--- refused. It is a function of its own for two reasons: a statement that runs after the insert sees what a concurrent
+-- rejected. It is a function of its own for two reasons: a statement that runs after the insert sees what a concurrent
 -- batch has committed meanwhile, which the inserting statement does not; and it is planned with the batch's own time
 -- bounds, so that it looks into the chunks of these times only.
 
 CREATE OR REPLACE FUNCTION telemetry.judge_vehicle_readings(
-    p_readings api.vehicle_reading [], p_stored bigint [], p_implausible bigint [], p_keep_refused boolean
+    p_readings api.vehicle_reading [], p_stored bigint [], p_implausible bigint [], p_keep_rejected boolean
 )
 RETURNS TABLE (outcome text, detail text)
 LANGUAGE plpgsql VOLATILE
@@ -29,9 +29,9 @@ BEGIN
     WITH reading AS (
         SELECT
             r.*,
-            telemetry.refuse_vehicle_reading(
+            telemetry.reject_vehicle_reading(
                 r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, now(), v_retention
-            ) AS refusal
+            ) AS rejection
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
     ),
@@ -40,7 +40,7 @@ BEGIN
             r.position,
             CASE
                 WHEN r.position = ANY (p_stored) THEN 'stored'
-                WHEN (r.refusal).code IS NOT NULL THEN (r.refusal).code
+                WHEN (r.rejection).code IS NOT NULL THEN (r.rejection).code
                 WHEN (h.soc, coalesce(h.register_kwh, h.kwh_delivered_dc), h.battery_temp)
                     = (r.soc, r.kwh_delivered_dc, r.battery_temp) THEN 'duplicate'
                 WHEN h.vehicle_id IS NOT NULL THEN 'conflict'
@@ -49,7 +49,7 @@ BEGIN
             END AS outcome,
             CASE
                 WHEN r.position = ANY (p_stored) THEN NULL
-                WHEN (r.refusal).code IS NOT NULL THEN (r.refusal).detail
+                WHEN (r.rejection).code IS NOT NULL THEN (r.rejection).detail
                 WHEN (h.soc, coalesce(h.register_kwh, h.kwh_delivered_dc), h.battery_temp)
                     = (r.soc, r.kwh_delivered_dc, r.battery_temp) THEN NULL
                 WHEN h.vehicle_id IS NOT NULL
@@ -62,7 +62,7 @@ BEGIN
                     THEN format(
                         'kwhDeliveredDc %s means more than twice the energy that maxKw %s of vehicleId %s allows',
                         r.kwh_delivered_dc,
-                        (SELECT p.max_kw FROM telemetry.device_profile AS p WHERE p.stream = 'vehicle' AND p.device_id = r.vehicle_id),
+                        (SELECT p.max_kw FROM telemetry.device_profile AS p WHERE p.kind = 'vehicle' AND p.device_id = r.vehicle_id),
                         r.vehicle_id
                     )
                 ELSE format('timestamp %s has just left the retention', telemetry.format_utc(r.recorded_at))
@@ -81,8 +81,8 @@ BEGIN
     INTO v_outcomes, v_details
     FROM judged AS j;
 
-    IF p_keep_refused AND NOT v_outcomes <@ ARRAY['stored', 'duplicate'] THEN
-        PERFORM telemetry.keep_refused_readings(array_agg(
+    IF p_keep_rejected AND NOT v_outcomes <@ ARRAY['stored', 'duplicate'] THEN
+        PERFORM telemetry.keep_rejected_readings(array_agg(
             ROW(
                 'vehicle', v_outcomes[r.position], v_details[r.position],
                 json_build_object(
@@ -93,7 +93,7 @@ BEGIN
                     'timestamp', telemetry.format_utc(r.recorded_at)
                 )::text,
                 r.source
-            )::api.refused_reading
+            )::api.rejected_reading
             ORDER BY r.position
         ))
         FROM unnest(p_readings) WITH ORDINALITY
@@ -108,4 +108,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.judge_vehicle_readings (api.vehicle_reading [], bigint [], bigint [], boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.judge_vehicle_readings (api.vehicle_reading [], bigint [], bigint [], boolean) IS
-'Outcome and detail of every reading of a batch, in input order, after p_stored (positions from 1) were stored and p_implausible were not for their energy; with p_keep_refused, refused readings and conflicts are kept in telemetry.rejected_reading';
+'Outcome and detail of every reading of a batch, in input order, after p_stored (positions from 1) were stored and p_implausible were not for their energy; with p_keep_rejected, rejected readings and conflicts are kept in telemetry.rejected_reading';

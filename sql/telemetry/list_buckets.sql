@@ -1,7 +1,7 @@
 -- telemetry.sum_buckets added up.
 
 CREATE OR REPLACE FUNCTION telemetry.list_buckets(
-    p_stream text, p_resolution text, p_start timestamptz, p_end timestamptz, p_device_ids text [],
+    p_kind text, p_resolution text, p_start timestamptz, p_end timestamptz, p_device_ids text [],
     p_limit integer DEFAULT NULL
 ) RETURNS TABLE (
     device_id text,
@@ -24,7 +24,7 @@ AS $$
         public.first(s.soc_first, s.piece_start) FILTER (WHERE s.soc_first IS NOT NULL),
         public.last(s.soc_last, s.piece_start) FILTER (WHERE s.soc_last IS NOT NULL),
         s.bucket + telemetry.bucket_length(p_resolution, s.bucket) > now()
-    FROM telemetry.sum_buckets(p_stream, p_resolution, p_start, p_end, p_device_ids, TRUE, p_limit) AS s
+    FROM telemetry.sum_buckets(p_kind, p_resolution, p_start, p_end, p_device_ids, TRUE, p_limit) AS s
     GROUP BY s.device_id, s.bucket
     ORDER BY s.bucket, s.device_id
     LIMIT p_limit;
@@ -37,4 +37,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.list_buckets (
 COMMENT ON FUNCTION telemetry.list_buckets (
     text, text, timestamptz, timestamptz, text [], integer
 ) IS
-'The buckets (p_resolution: 15min, hourly, daily) that some devices of a stream (meter or vehicle) have readings in, from p_start to p_end, which are bounds of buckets, in order of time: energy (kWh), readings, voltage (V) or battery temperature (degrees Celsius), first and last state of charge (%), and whether the bucket is not over yet; at most p_limit (of one device)';
+'The buckets (p_resolution: 15min, hourly, daily) that some devices of a kind (meter or vehicle) have readings in, from p_start to p_end, which are bounds of buckets, in order of time: energy (kWh), readings, voltage (V) or battery temperature (degrees Celsius), first and last state of charge (%), and whether the bucket is not over yet; at most p_limit (of one device)';

@@ -1,14 +1,14 @@
 -- A register's energies follow from one another, so the readings of one such device are stored one transaction after the
 -- other. The lock comes before any other of the transaction, in the order of the ids: no deadlock.
 
-CREATE OR REPLACE FUNCTION telemetry.lock_device_profiles(p_stream text, p_device_ids text []) RETURNS boolean
+CREATE OR REPLACE FUNCTION telemetry.lock_device_profiles(p_kind text, p_device_ids text []) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 BEGIN
     PERFORM
     FROM telemetry.device_profile AS p
-    WHERE p.stream = p_stream AND p.device_id = ANY (p_device_ids) AND p.is_checked
+    WHERE p.kind = p_kind AND p.device_id = ANY (p_device_ids) AND p.is_checked
     ORDER BY p.device_id
     FOR NO KEY UPDATE;
     RETURN found;

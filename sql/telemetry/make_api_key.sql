@@ -2,7 +2,7 @@
 -- each): three of them hashed are a secret of 256 bits. One key at a time, so that no two calls both find room.
 
 CREATE OR REPLACE FUNCTION telemetry.make_api_key(
-    p_scope text, p_stream text, p_device_ids text [], p_id_prefix text, p_expires_at timestamptz, p_note text
+    p_scope text, p_kind text, p_device_ids text [], p_id_prefix text, p_expires_at timestamptz, p_note text
 ) RETURNS TABLE (key_id text, token text, expires_at timestamptz)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, telemetry, pg_temp
@@ -19,16 +19,16 @@ BEGIN
         SELECT count(*) >= 2
         FROM telemetry.api_key AS k
         WHERE
-            k.scope = 'device' AND k.stream = p_stream AND k.device_ids[1] = p_device_ids[1]
+            k.scope = 'device' AND k.kind = p_kind AND k.device_ids[1] = p_device_ids[1]
             AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
     ) THEN
-        RAISE EXCEPTION '% % has two live keys already: revoke one first', p_stream, p_device_ids[1]
+        RAISE EXCEPTION '% % has two live keys already: revoke one first', p_kind, p_device_ids[1]
             USING ERRCODE = 'IE004';
     END IF;
     INSERT INTO telemetry.api_key (
-        key_id, secret_sha256, scope, stream, device_ids, id_prefix, expires_at, note
+        key_id, secret_sha256, scope, kind, device_ids, id_prefix, expires_at, note
     ) VALUES (
-        v_key_id, sha256(convert_to(v_secret, 'UTF8')), p_scope, p_stream, p_device_ids, p_id_prefix, p_expires_at, p_note
+        v_key_id, sha256(convert_to(v_secret, 'UTF8')), p_scope, p_kind, p_device_ids, p_id_prefix, p_expires_at, p_note
     );
     RETURN QUERY SELECT v_key_id, v_key_id || '.' || v_secret, p_expires_at;
 END;

@@ -1,10 +1,10 @@
 -- The measure whose mean is told, by its column.
 
-CREATE OR REPLACE FUNCTION telemetry.measure_column(p_stream text) RETURNS text
+CREATE OR REPLACE FUNCTION telemetry.measure_column(p_kind text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE p_stream WHEN 'meter' THEN 'voltage' WHEN 'vehicle' THEN 'battery_temp' END;
+RETURN CASE p_kind WHEN 'meter' THEN 'voltage' WHEN 'vehicle' THEN 'battery_temp' END;
 
 REVOKE EXECUTE ON FUNCTION telemetry.measure_column (text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.measure_column (text) IS
-'The column with the voltage (V) or the battery temperature (degrees Celsius) of a stream (meter or vehicle), in its history and status, and what its columns in the aggregates begin with';
+'The column with the voltage (V) or the battery temperature (degrees Celsius) of a kind (meter or vehicle), in its history and status, and what its columns in the aggregates begin with';

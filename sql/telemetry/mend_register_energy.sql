@@ -2,17 +2,17 @@
 -- about: those have no baseline of their own, so it goes on until a reading has one before and after.
 
 CREATE OR REPLACE FUNCTION telemetry.mend_register_energy(
-    p_stream text, p_device_id text, p_after timestamptz, p_state telemetry.register_state,
+    p_kind text, p_device_id text, p_after timestamptz, p_state telemetry.register_state,
     p_register_max_kwh double precision
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 DECLARE
-    v_history CONSTANT text := p_stream || '_telemetry_history';
-    v_status CONSTANT text := p_stream || '_current_status';
-    v_id CONSTANT text := p_stream || '_id';
-    v_energy CONSTANT text := telemetry.energy_column(p_stream);
+    v_history CONSTANT text := p_kind || '_telemetry_history';
+    v_status CONSTANT text := p_kind || '_current_status';
+    v_id CONSTANT text := p_kind || '_id';
+    v_energy CONSTANT text := telemetry.energy_column(p_kind);
     v_state telemetry.register_state := p_state;
     v_next record;
 BEGIN

@@ -7,7 +7,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 BEGIN
-    INSERT INTO telemetry.changed_midnight (stream, day) VALUES (tg_argv[0], new.bucket) ON CONFLICT DO NOTHING;
+    INSERT INTO telemetry.changed_midnight (kind, day) VALUES (tg_argv[0], new.bucket) ON CONFLICT DO NOTHING;
     RETURN NULL;
 END;
 $$;
@@ -15,4 +15,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.note_changed_midnight () FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.note_changed_midnight () IS
-'Adds the day that a quarter hour (of the stream given to the trigger: meter or vehicle) begins to telemetry.changed_midnight';
+'Adds the day that a quarter hour (of the kind given to the trigger: meter or vehicle) begins to telemetry.changed_midnight';

@@ -6,16 +6,16 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, telemetry, ops, pg_temp
 AS $$
 DECLARE
-    v_stream CONSTANT text := split_part(p_aggregate, '_', 1);
+    v_kind CONSTANT text := split_part(p_aggregate, '_', 1);
     v_resolution CONSTANT text := split_part(p_aggregate, '_', 2);
-    v_of_quarters CONSTANT timestamptz := telemetry.held_until(v_stream || '_15min');
+    v_of_quarters CONSTANT timestamptz := telemetry.held_until(v_kind || '_15min');
     v_limit timestamptz := now() - (
         SELECT a.refresh_after FROM ops.applied_policy AS a WHERE a.object = 'bi.' || p_aggregate
     );
 BEGIN
     IF v_resolution <> '15min' AND NOT v_of_quarters > '0001-01-01 00:00:00Z' THEN
         RETURN v_of_quarters; -- the first moment there is, which lies in no bucket: nothing is materialized
-    ELSIF v_resolution <> '15min' AND telemetry.newest_reading(v_stream) > v_of_quarters THEN
+    ELSIF v_resolution <> '15min' AND telemetry.newest_reading(v_kind) > v_of_quarters THEN
         v_limit := least(v_limit, v_of_quarters);
     END IF;
     RETURN public.time_bucket(

@@ -1,7 +1,7 @@
 -- Where a register stood before a time. EXECUTE plans with the time as a constant, so that only its chunks are opened.
 
 CREATE OR REPLACE FUNCTION telemetry.register_state_before(
-    p_stream text, p_device_id text, p_time timestamptz
+    p_kind text, p_device_id text, p_time timestamptz
 ) RETURNS telemetry.register_state
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, telemetry, pg_temp
@@ -17,7 +17,7 @@ BEGIN
             ORDER BY h.counted_at DESC
             LIMIT 1
         $query$,
-        p_stream || '_telemetry_history', p_stream || '_id'
+        p_kind || '_telemetry_history', p_kind || '_id'
     )
     INTO v_state USING p_device_id, telemetry.counted_at(p_time);
     RETURN v_state;

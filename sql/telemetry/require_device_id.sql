@@ -1,4 +1,4 @@
--- What people set is refused with an error, where a reading is refused with an outcome; the rule is the same.
+-- What people set is rejected with an error, where a reading is rejected with an outcome; the rule is the same.
 
 CREATE OR REPLACE FUNCTION telemetry.require_device_id(p_field text, p_id text) RETURNS void
 LANGUAGE plpgsql STABLE

@@ -2,7 +2,7 @@
 -- (start, end], and so is the rest of it after p_after; in the time that the histories keep that is [p_after, end).
 
 CREATE OR REPLACE FUNCTION telemetry.resolve_page(
-    p_stream text,
+    p_kind text,
     p_device_id text,
     p_start timestamptz,
     p_end timestamptz,
@@ -15,7 +15,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 BEGIN
-    PERFORM telemetry.require_device(p_stream, p_device_id);
+    PERFORM telemetry.require_device(p_kind, p_device_id);
     SELECT greatest(w.window_start, p_after), w.window_end
     INTO page_start, page_end
     FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w;
@@ -29,4 +29,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.resolve_page (
 COMMENT ON FUNCTION telemetry.resolve_page (
     text, text, timestamptz, timestamptz, double precision, timestamptz
 ) IS
-'In counted time, what is left after p_after (NULL for all) of the window that telemetry.resolve_window makes of the rest, for a device of a stream (meter or vehicle). Raises as that and as telemetry.require_device do';
+'In counted time, what is left after p_after (NULL for all) of the window that telemetry.resolve_window makes of the rest, for a device of a kind (meter or vehicle). Raises as that and as telemetry.require_device do';

@@ -7,18 +7,18 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 DECLARE
-    v_stream CONSTANT text := split_part(p_aggregate, '_', 1);
+    v_kind CONSTANT text := split_part(p_aggregate, '_', 1);
     v_resolution CONSTANT text := split_part(p_aggregate, '_', 2);
     v_watermark CONSTANT timestamptz := telemetry.held_until(p_aggregate);
     v_of_quarters timestamptz;
     v_times tstzmultirange := telemetry.unrefreshed_times(p_aggregate) * tstzmultirange(tstzrange(NULL, v_watermark));
 BEGIN
     IF v_resolution <> '15min' THEN
-        v_of_quarters := telemetry.held_until(v_stream || '_15min');
-        v_times := v_times + telemetry.unrefreshed_times(v_stream || '_15min') * tstzmultirange(tstzrange(
+        v_of_quarters := telemetry.held_until(v_kind || '_15min');
+        v_times := v_times + telemetry.unrefreshed_times(v_kind || '_15min') * tstzmultirange(tstzrange(
             NULL,
             CASE
-                WHEN v_watermark > v_of_quarters AND telemetry.has_readings(v_stream, v_of_quarters, v_watermark) THEN v_watermark
+                WHEN v_watermark > v_of_quarters AND telemetry.has_readings(v_kind, v_of_quarters, v_watermark) THEN v_watermark
                 ELSE v_of_quarters
             END
         ));

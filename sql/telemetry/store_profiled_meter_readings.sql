@@ -26,10 +26,10 @@ BEGIN
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
         JOIN telemetry.device_profile AS p
-            ON p.stream = 'meter' AND p.device_id = r.meter_id AND p.energy_kind = 'register'
+            ON p.kind = 'meter' AND p.device_id = r.meter_id AND p.energy_kind = 'register'
         JOIN telemetry.meter_current_status AS s ON s.meter_id = r.meter_id AND s.recorded_at >= r.recorded_at
         WHERE
-            telemetry.refuse_meter_reading(
+            telemetry.reject_meter_reading(
                 r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage, now(), v_retention
             ) IS NULL
             AND NOT EXISTS (
@@ -68,9 +68,9 @@ BEGIN
             ) IS TRUE AS is_implausible
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
-        LEFT JOIN telemetry.device_profile AS p ON p.stream = 'meter' AND p.device_id = r.meter_id
+        LEFT JOIN telemetry.device_profile AS p ON p.kind = 'meter' AND p.device_id = r.meter_id
         LEFT JOIN telemetry.meter_current_status AS s ON s.meter_id = r.meter_id
-        WHERE telemetry.refuse_meter_reading(
+        WHERE telemetry.reject_meter_reading(
             r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage, now(), v_retention
         ) IS NULL
     ),
@@ -162,4 +162,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.store_profiled_meter_readings (api.meter_reading []) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.store_profiled_meter_readings (api.meter_reading []) IS
-'Stores the readings of a batch as api.ingest_meter_readings does, heeding telemetry.device_profile: registers become energies (kWh). Answers the positions (from 1) of what was stored, and of what was refused as more energy than the device can carry';
+'Stores the readings of a batch as api.ingest_meter_readings does, heeding telemetry.device_profile: registers become energies (kWh). Answers the positions (from 1) of what was stored, and of what was rejected as more energy than the device can carry';

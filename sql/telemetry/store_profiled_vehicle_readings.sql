@@ -26,10 +26,10 @@ BEGIN
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
         JOIN telemetry.device_profile AS p
-            ON p.stream = 'vehicle' AND p.device_id = r.vehicle_id AND p.energy_kind = 'register'
+            ON p.kind = 'vehicle' AND p.device_id = r.vehicle_id AND p.energy_kind = 'register'
         JOIN telemetry.vehicle_current_status AS s ON s.vehicle_id = r.vehicle_id AND s.recorded_at >= r.recorded_at
         WHERE
-            telemetry.refuse_vehicle_reading(
+            telemetry.reject_vehicle_reading(
                 r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, now(), v_retention
             ) IS NULL
             AND NOT EXISTS (
@@ -68,9 +68,9 @@ BEGIN
             ) IS TRUE AS is_implausible
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
-        LEFT JOIN telemetry.device_profile AS p ON p.stream = 'vehicle' AND p.device_id = r.vehicle_id
+        LEFT JOIN telemetry.device_profile AS p ON p.kind = 'vehicle' AND p.device_id = r.vehicle_id
         LEFT JOIN telemetry.vehicle_current_status AS s ON s.vehicle_id = r.vehicle_id
-        WHERE telemetry.refuse_vehicle_reading(
+        WHERE telemetry.reject_vehicle_reading(
             r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, now(), v_retention
         ) IS NULL
     ),
@@ -163,4 +163,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.store_profiled_vehicle_readings (api.vehicle_reading []) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.store_profiled_vehicle_readings (api.vehicle_reading []) IS
-'Stores the readings of a batch as api.ingest_vehicle_readings does, heeding telemetry.device_profile: registers become energies (kWh). Answers the positions (from 1) of what was stored, and of what was refused as more energy than the device can carry';
+'Stores the readings of a batch as api.ingest_vehicle_readings does, heeding telemetry.device_profile: registers become energies (kWh). Answers the positions (from 1) of what was stored, and of what was rejected as more energy than the device can carry';

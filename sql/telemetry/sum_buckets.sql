@@ -3,7 +3,7 @@
 -- Each piece is planned with its bounds as constants, as in telemetry.sum_readings.
 
 CREATE OR REPLACE FUNCTION telemetry.sum_buckets(
-    p_stream text, p_resolution text, p_start timestamptz, p_end timestamptz,
+    p_kind text, p_resolution text, p_start timestamptz, p_end timestamptz,
     p_device_ids text [] DEFAULT NULL, p_exact boolean DEFAULT TRUE, p_limit integer DEFAULT NULL
 ) RETURNS TABLE (
     device_id text,
@@ -24,12 +24,12 @@ AS $$
 DECLARE
     v_width CONSTANT interval := telemetry.bucket_width(p_resolution);
     v_zone CONSTANT text := CASE WHEN p_resolution = 'daily' THEN (SELECT f.time_zone FROM telemetry.fleet AS f) ELSE 'UTC' END;
-    v_measure CONSTANT text := telemetry.measure_column(p_stream);
+    v_measure CONSTANT text := telemetry.measure_column(p_kind);
     v_piece record;
 BEGIN
     FOR v_piece IN
         SELECT s.source, s.piece_start, s.piece_end
-        FROM telemetry.reading_sources(p_stream, p_start, p_end, p_resolution, p_exact) AS s
+        FROM telemetry.reading_sources(p_kind, p_start, p_end, p_resolution, p_exact) AS s
         ORDER BY s.piece_start
     LOOP
         RETURN QUERY EXECUTE format(
@@ -55,18 +55,18 @@ BEGIN
                     LIMIT $6
                 $query$
             END,
-            p_stream || '_id', telemetry.energy_column(p_stream), v_measure,
+            p_kind || '_id', telemetry.energy_column(p_kind), v_measure,
             CASE v_piece.source
-                WHEN 'history' THEN format('telemetry.%I', p_stream || '_telemetry_history')
-                ELSE telemetry.aggregate_table(p_stream || '_' || v_piece.source)::text
+                WHEN 'history' THEN format('telemetry.%I', p_kind || '_telemetry_history')
+                ELSE telemetry.aggregate_table(p_kind || '_' || v_piece.source)::text
             END,
-            CASE p_stream
+            CASE p_kind
                 WHEN 'vehicle' THEN
                     'public.first(h.soc, h.counted_at) FILTER (WHERE h.soc IS NOT NULL), '
                     'public.last(h.soc, h.counted_at) FILTER (WHERE h.soc IS NOT NULL)'
                 ELSE 'NULL::double precision, NULL::double precision'
             END,
-            CASE p_stream
+            CASE p_kind
                 WHEN 'vehicle' THEN
                     'public.first(a.soc_first, a.bucket) FILTER (WHERE a.soc_first IS NOT NULL), '
                     'public.last(a.soc_last, a.bucket) FILTER (WHERE a.soc_last IS NOT NULL)'
@@ -85,4 +85,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.sum_buckets (
 COMMENT ON FUNCTION telemetry.sum_buckets (
     text, text, timestamptz, timestamptz, text [], boolean, integer
 ) IS
-'Parts of the buckets (p_resolution: 15min, hourly, daily) of a stream''s devices (p_device_ids; NULL for all) from p_start to p_end, which are bounds of buckets: energy (kWh), readings, lowest, highest, sum and number of what was measured of voltage (V) or battery temperature (degrees Celsius), first and last state of charge (%). A bucket of a device may have several rows, to be added up, in the order of piece_start. At most the first p_limit buckets are whole (NULL for all). p_exact: as in telemetry.fresh_times';
+'Parts of the buckets (p_resolution: 15min, hourly, daily) of a kind''s devices (p_device_ids; NULL for all) from p_start to p_end, which are bounds of buckets: energy (kWh), readings, lowest, highest, sum and number of what was measured of voltage (V) or battery temperature (degrees Celsius), first and last state of charge (%). A bucket of a device may have several rows, to be added up, in the order of piece_start. At most the first p_limit buckets are whole (NULL for all). p_exact: as in telemetry.fresh_times';

@@ -5,7 +5,7 @@
 -- the planner takes that for a walk through all of the key, and would rather have all processors walk through the day.
 
 CREATE OR REPLACE FUNCTION telemetry.sum_readings(
-    p_stream text, p_start timestamptz, p_end timestamptz, p_device_id text DEFAULT NULL
+    p_kind text, p_start timestamptz, p_end timestamptz, p_device_id text DEFAULT NULL
 ) RETURNS TABLE (
     device_id text, kwh double precision, readings bigint, measure_sum double precision, measure_readings bigint
 )
@@ -14,15 +14,15 @@ SET search_path = pg_catalog, telemetry, pg_temp
 SET max_parallel_workers_per_gather = 0
 AS $$
 DECLARE
-    v_measure CONSTANT text := telemetry.measure_column(p_stream);
+    v_measure CONSTANT text := telemetry.measure_column(p_kind);
     v_piece record;
 BEGIN
     FOR v_piece IN
         SELECT f.source, f.piece_start, f.piece_end
-        FROM telemetry.reading_sources(p_stream, p_start, p_end) AS s
+        FROM telemetry.reading_sources(p_kind, p_start, p_end) AS s
         CROSS JOIN LATERAL (
             SELECT h.source, h.piece_start, h.piece_end
-            FROM telemetry.reading_sources(p_stream, s.piece_start, s.piece_end, 'hourly') AS h
+            FROM telemetry.reading_sources(p_kind, s.piece_start, s.piece_end, 'hourly') AS h
             WHERE s.source = '15min' AND p_device_id IS NULL
             UNION ALL
             SELECT s.source, s.piece_start, s.piece_end
@@ -44,8 +44,8 @@ BEGIN
                     GROUP BY a.%1$I
                 $query$
             END,
-            p_stream || '_id', telemetry.energy_column(p_stream), v_measure, p_stream || '_telemetry_history',
-            v_measure || '_sum', v_measure || '_readings', telemetry.aggregate_table(p_stream || '_' || v_piece.source)
+            p_kind || '_id', telemetry.energy_column(p_kind), v_measure, p_kind || '_telemetry_history',
+            v_measure || '_sum', v_measure || '_readings', telemetry.aggregate_table(p_kind || '_' || v_piece.source)
         )
         USING v_piece.piece_start, v_piece.piece_end, p_device_id;
     END LOOP;
@@ -55,4 +55,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.sum_readings (text, timestamptz, timestamptz, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.sum_readings (text, timestamptz, timestamptz, text) IS
-'Energy (kWh), readings, and sum and number of what was measured of voltage (V) or battery temperature (degrees Celsius) in a stream''s readings in [p_start, p_end), of one device or (NULL) of each that has any; one row per device and piece of telemetry.reading_sources, to be added up';
+'Energy (kWh), readings, and sum and number of what was measured of voltage (V) or battery temperature (degrees Celsius) in a kind''s readings in [p_start, p_end), of one device or (NULL) of each that has any; one row per device and piece of telemetry.reading_sources, to be added up';

@@ -2,7 +2,7 @@
 -- is not in the aggregates is read day by day, so that each statement is planned with the bounds of its chunks.
 
 CREATE OR REPLACE FUNCTION telemetry.sum_segments(
-    p_stream text, p_device_ids text [], p_starts timestamptz [], p_ends timestamptz []
+    p_kind text, p_device_ids text [], p_starts timestamptz [], p_ends timestamptz []
 ) RETURNS TABLE (segment bigint, kwh double precision, readings bigint)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, telemetry, pg_temp
@@ -14,7 +14,7 @@ DECLARE
 BEGIN
     SELECT f.quarters, f.coarse INTO v_fresh
     FROM telemetry.fresh_times(
-        p_stream, (SELECT min(s.start) FROM unnest(p_starts) AS s (start)), (SELECT max(e.until) FROM unnest(p_ends) AS e (until)),
+        p_kind, (SELECT min(s.start) FROM unnest(p_starts) AS s (start)), (SELECT max(e.until) FROM unnest(p_ends) AS e (until)),
         'daily', TRUE
     ) AS f;
 
@@ -37,11 +37,11 @@ BEGIN
             JOIN %3$s AS a ON a.%1$I = p.device_id AND a.%4$I >= p.piece_start AND a.%4$I < p.piece_end
             WHERE a.%4$I >= $5 AND a.%4$I < $6
             GROUP BY p.segment',
-            p_stream || '_id',
-            telemetry.energy_column(p_stream),
+            p_kind || '_id',
+            telemetry.energy_column(p_kind),
             CASE v_pieces.source
-                WHEN 'history' THEN format('telemetry.%I', p_stream || '_telemetry_history')::regclass
-                ELSE telemetry.aggregate_table(p_stream || '_' || v_pieces.source)
+                WHEN 'history' THEN format('telemetry.%I', p_kind || '_telemetry_history')::regclass
+                ELSE telemetry.aggregate_table(p_kind || '_' || v_pieces.source)
             END,
             CASE v_pieces.source WHEN 'history' THEN 'counted_at' ELSE 'bucket' END,
             CASE v_pieces.source WHEN 'history' THEN 'count(*)' ELSE 'sum(a.readings)::bigint' END
@@ -54,4 +54,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.sum_segments (text, text [], timestamptz [], timestamptz []) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.sum_segments (text, text [], timestamptz [], timestamptz []) IS
-'Energy (kWh) and readings of a stream''s devices, each in its own [start, end): segment is the position in the arrays, from 1; rows of a segment are to be added up, and one without readings has none';
+'Energy (kWh) and readings of a kind''s devices, each in its own [start, end): segment is the position in the arrays, from 1; rows of a segment are to be added up, and one without readings has none';

@@ -46,7 +46,7 @@ BEGIN
         UNION ALL
         SELECT NULL, tstzrange(c.day, c.day + telemetry.day_length(c.day))
         FROM telemetry.changed_midnight AS c
-        WHERE c.stream || '_daily' = p_aggregate
+        WHERE c.kind || '_daily' = p_aggregate
     ) AS s;
 
     v_times := v_times * telemetry.chunk_times(v_source_id) - telemetry.dropped_times(v_source);

@@ -24,7 +24,7 @@ from tests.support import TestDatabase, run_migrated_database
 DAY = timedelta(days=1)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 OLD = TODAY - 735 * DAY
-HISTORY = {stream: f"telemetry.{stream}_telemetry_history" for stream in ("meter", "vehicle")}
+HISTORY = {kind: f"telemetry.{kind}_telemetry_history" for kind in ("meter", "vehicle")}
 # every column, values with all their digits, registers, dips, times of microseconds; a day ends with its midnight
 FILL = """
     INSERT INTO telemetry.meter_telemetry_history
@@ -102,11 +102,11 @@ class Archive:
             if path.is_file()
         }
 
-    def parquet(self, stream: str = "meter", day: datetime = OLD) -> Path:
-        return self.folder / f"{stream}/day={day:%Y-%m-%d}/{day:%Y%m%d}T000000Z.parquet"
+    def parquet(self, kind: str = "meter", day: datetime = OLD) -> Path:
+        return self.folder / f"{kind}/day={day:%Y-%m-%d}/{day:%Y%m%d}T000000Z.parquet"
 
-    def manifest(self, stream: str = "meter", day: datetime = OLD) -> Path:
-        return self.folder / f"manifest/{stream}/{day:%Y%m%d}T000000Z.json"
+    def manifest(self, kind: str = "meter", day: datetime = OLD) -> Path:
+        return self.folder / f"manifest/{kind}/{day:%Y%m%d}T000000Z.json"
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ def test_restored_readings_are_what_they_were_and_twice_is_as_good_as_once(archi
 
 def test_only_the_days_and_the_stream_that_were_asked_for_come_back(archive: Archive) -> None:
     archive("run", "--drop")
-    archive("restore", "--stream", "meter", "--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + DAY:%Y-%m-%d}")
+    archive("restore", "--kind", "meter", "--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + DAY:%Y-%m-%d}")
     days = archive.rows(f"SELECT DISTINCT counted_at::date FROM {HISTORY['meter']} ORDER BY 1")
     assert days == [(OLD.date(),), ((TODAY - DAY).date(),)]
     assert archive.rows(f"SELECT count(*) FROM {HISTORY['vehicle']}") == [(192,)]
@@ -55,7 +55,7 @@ def test_what_is_in_the_history_stays_and_what_is_missing_comes_back(archive: Ar
     archive("run")
     archive.connection.execute(f"DELETE FROM {HISTORY['meter']} WHERE meter_id = 'M1' AND counted_at < %s", [OLD + DAY])
     archive.connection.execute(f"UPDATE {HISTORY['meter']} SET voltage = 1 WHERE meter_id = 'M3'")
-    assert "96 restored, 192 were there" in archive("restore", "--stream", "meter", *BOTH).output
+    assert "96 restored, 192 were there" in archive("restore", "--kind", "meter", *BOTH).output
     query = f"SELECT meter_id, count(*), max(voltage) = 1 FROM {HISTORY['meter']} WHERE counted_at < %s GROUP BY 1"
     assert sorted(archive.rows(query, OLD + DAY)) == [("M1", 96, False), ("M2", 96, False), ("M3", 96, True)]
 
@@ -89,7 +89,7 @@ def test_a_fresh_database_takes_an_archive_up(
 def test_a_column_that_the_archive_does_not_have_yet_is_null_and_one_too_many_is_refused(archive: Archive) -> None:
     archive("run", "--drop")
     rewrite(archive, pq.read_table(archive.parquet(), partitioning=None).drop_columns("register_dip"))
-    one = ("--stream", "meter", "--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + DAY:%Y-%m-%d}")
+    one = ("--kind", "meter", "--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + DAY:%Y-%m-%d}")
     archive("restore", *one)
     assert archive.rows(
         f"SELECT count(*), count(register_dip) FROM {HISTORY['meter']} WHERE counted_at < %s", OLD + DAY
@@ -108,7 +108,7 @@ def test_a_file_of_before_the_time_rule_has_the_midnight_that_begins_its_day_and
     times = {"firstRecordedAt": OLD.isoformat(), "lastRecordedAt": last.isoformat()}
     rewrite(archive, table.set_column(place, table.schema.field(place), earlier), "vehicle", **times)
     archive("verify")
-    one = ("--stream", "vehicle", "--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + DAY:%Y-%m-%d}")
+    one = ("--kind", "vehicle", "--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + DAY:%Y-%m-%d}")
     assert "192 restored" in archive("restore", *one).output
     query = f"SELECT min(counted_at), max(counted_at) FROM {HISTORY['vehicle']} WHERE counted_at < %s"
     before = timedelta(microseconds=1)
@@ -128,9 +128,9 @@ def test_a_restored_day_does_not_hide_the_dropped_days_after_it(archive: Archive
     )
     window = "SELECT total_energy_delivered_dc FROM api.get_vehicle_performance('V1', %s, %s)"
     for aggregate in ("15min", "hourly"):
-        for stream in HISTORY:
+        for kind in HISTORY:
             archive.connection.execute(
-                f"CALL refresh_continuous_aggregate('bi.{stream}_{aggregate}', %s, %s)", (OLD - DAY, OLD + 3 * DAY)
+                f"CALL refresh_continuous_aggregate('bi.{kind}_{aggregate}', %s, %s)", (OLD - DAY, OLD + 3 * DAY)
             )
     [before] = archive.rows(window, OLD, OLD + 2 * DAY)
     assert before[0] > 0
@@ -231,9 +231,9 @@ def flip(path: Any) -> None:
     path.write_bytes(content)
 
 
-def rewrite(archive: Archive, table: pa.Table, stream: str = "meter", **changed: str) -> None:
+def rewrite(archive: Archive, table: pa.Table, kind: str = "meter", **changed: str) -> None:
     """Put another file in the place of one, as an older or newer version of the engine might have written it."""
-    path, manifest = archive.parquet(stream), archive.manifest(stream)
+    path, manifest = archive.parquet(kind), archive.manifest(kind)
     pq.write_table(table, path)
     digest = archive.files()[path.relative_to(archive.folder).as_posix()]
     was = json.loads(manifest.read_text())

@@ -35,8 +35,8 @@ def test_what_is_due_is_written_by_day_with_manifests_and_recorded(archive: Arch
     expected = {
         path.relative_to(archive.folder).as_posix()
         for day in days
-        for stream in HISTORY
-        for path in (archive.parquet(stream, day), archive.manifest(stream, day))
+        for kind in HISTORY
+        for path in (archive.parquet(kind, day), archive.manifest(kind, day))
     }
     files = archive.files()
     assert files.keys() == expected
@@ -48,9 +48,7 @@ def test_what_is_due_is_written_by_day_with_manifests_and_recorded(archive: Arch
     )
     assert manifest["sums"]["kwh_consumed_ac"] == pytest.approx(energy, rel=1e-12)
     assert manifest["sums"]["voltage"] == pytest.approx(voltage, rel=1e-12)
-    records = archive.rows(
-        "SELECT stream, range_start, readings, sha256, location FROM ops.archived_chunk ORDER BY 1, 2"
-    )
+    records = archive.rows("SELECT kind, range_start, readings, sha256, location FROM ops.archived_chunk ORDER BY 1, 2")
     assert records[0] == ("meter", OLD, 288, manifest["sha256"], str(archive.parquet()))
     assert len(records) == 4
     assert archive("run").output == "nothing is due\n"
@@ -81,10 +79,10 @@ def test_the_file_has_every_column_as_the_database_documents_it(archive: Archive
 
 def test_the_file_of_a_day_has_the_midnight_that_ends_it_and_not_the_one_before(archive: Archive) -> None:
     archive("run")
-    for stream in HISTORY:
-        times = pq.read_table(archive.parquet(stream), partitioning=None)["recorded_at"].to_pylist()
+    for kind in HISTORY:
+        times = pq.read_table(archive.parquet(kind), partitioning=None)["recorded_at"].to_pylist()
         assert min(times) > OLD and max(times) == OLD + DAY
-        manifest = json.loads(archive.manifest(stream).read_text())
+        manifest = json.loads(archive.manifest(kind).read_text())
         assert datetime.fromisoformat(manifest["firstRecordedAt"]) == min(times)
         assert datetime.fromisoformat(manifest["lastRecordedAt"]) == OLD + DAY
 
@@ -138,7 +136,7 @@ def test_a_row_that_came_after_the_export_keeps_the_chunk_until_it_is_archived_a
     archive.connection.execute(insert, (OLD, OLD))
     archive.run_retention()
     assert archive.rows(f"SELECT count(*) FROM {HISTORY['meter']} WHERE counted_at < %s", OLD + DAY) == [(289,)]
-    assert archive.rows("SELECT FROM ops.archived_chunk WHERE stream = 'meter' AND range_start = %s", OLD) == []
+    assert archive.rows("SELECT FROM ops.archived_chunk WHERE kind = 'meter' AND range_start = %s", OLD) == []
     assert "archived 1 of 1 chunks, 289 rows" in archive("run").output
     archive.run_retention()
     assert archive.chunks() == 0
@@ -160,7 +158,7 @@ def test_a_row_that_comes_after_the_drop_does_not_cost_the_archive_its_rows(arch
     assert archive.chunks() == 0
     assert archive.rows(readings, OLD) == [(289,)]  # it was whole for a moment
     assert pq.read_metadata(archive.parquet()).num_rows == 289
-    archive("verify", "--stream", "meter")
+    archive("verify", "--kind", "meter")
 
 
 def test_an_archive_without_a_manifest_or_elsewhere_is_not_written_over_with_less(
@@ -225,10 +223,10 @@ def test_ended_at_any_stage_there_is_the_chunk_or_a_verified_archive_and_the_nex
             archive.invoke("run", "--drop")
     archive.connection.execute("RESET ROLE; SET search_path = public")
     archive.run_retention()
-    recorded = {(row[0], row[1]) for row in archive.rows("SELECT stream, range_start FROM ops.archived_chunk")}
+    recorded = {(row[0], row[1]) for row in archive.rows("SELECT kind, range_start FROM ops.archived_chunk")}
     assert archive.chunks() + len(recorded) == 4
-    for stream, start in recorded:
-        archive("verify", "--stream", stream, "--from", start.isoformat(), "--to", (start + DAY).isoformat())
+    for kind, start in recorded:
+        archive("verify", "--kind", kind, "--from", start.isoformat(), "--to", (start + DAY).isoformat())
     archive("run", "--drop")
     assert archive.chunks() == 0
     archive("verify")

@@ -59,11 +59,11 @@ def test_damage_is_found_and_named(archive: Archive, damage: str) -> None:
 def test_a_kept_archive_is_listed(archive: Archive) -> None:
     assert archive("list").output == "nothing archived\n"
     archive("run", "--drop")
-    lines = archive("list", "--stream", "meter").output.splitlines()
+    lines = archive("list", "--kind", "meter").output.splitlines()
     assert len(lines) == 3
     assert lines[1].split()[:3] == ["meter", f"{OLD:%Y-%m-%d}", "288"]
     assert lines[1].split()[-1] == str(archive.parquet())
-    [one, _] = [json.loads(line) for line in archive("list", "--stream", "vehicle", "--json").output.splitlines()]
+    [one, _] = [json.loads(line) for line in archive("list", "--kind", "vehicle", "--json").output.splitlines()]
     assert (one["readings"], one["location"]) == (192, str(archive.parquet("vehicle")))
     assert one["dropped_at"] > one["verified_at"]
 

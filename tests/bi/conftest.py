@@ -121,7 +121,7 @@ INTERVALS = {
     "V008": timedelta(minutes=1),
 }
 PROFILES = {
-    Device(reading.stream, reading.device_id): Profile(
+    Device(reading.kind, reading.device_id): Profile(
         expected_interval=INTERVALS.get(reading.device_id, timedelta(days=1))
     )
     for reading in READINGS
@@ -168,8 +168,8 @@ def bi_database(test_database: TestDatabase) -> Iterator[BiDatabase]:
         with psycopg.connect(another.url, autocommit=True) as connection:
             fleet = EnergyDatabase(connection)
             fleet.prepare(PROFILES, [LINK])
-            for stream in ("meter", "vehicle"):
-                outcomes = fleet.arrive([reading for reading in READINGS if reading.stream == stream])
+            for kind in ("meter", "vehicle"):
+                outcomes = fleet.arrive([reading for reading in READINGS if reading.kind == kind])
                 assert set(outcomes) == {"stored"}
             for aggregate in AGGREGATES:
                 fleet.refresh_by_hand(aggregate, None, MATERIALIZED_UNTIL)

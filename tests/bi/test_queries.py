@@ -60,7 +60,7 @@ def week_of_the_fleet() -> list[tuple[Any, ...]]:
 def kwh_by(key: Any, since: datetime) -> list[tuple[Any, float]]:
     sums: defaultdict[Any, float] = defaultdict(float)
     for reading in READINGS:
-        if reading.stream == "meter" and reading.recorded_at >= since:
+        if reading.kind == "meter" and reading.recorded_at >= since:
             # inside the interval, as its end may be the edge of a bucket
             sums[key((reading.recorded_at - timedelta(microseconds=1)).astimezone(ZONE))] += reading.kwh
     return sorted(sums.items())
@@ -181,8 +181,8 @@ def test_a_query_of_the_document_opens_no_chunk_from_before_what_it_asks_for(
 
 def test_the_fleet_is_partly_materialized(bi_connection: psycopg.Connection[Any]) -> None:
     # or the answers above would say nothing of one half of a real-time aggregate
-    for stream in ("meter", "vehicle"):
-        query = f"SELECT min(bucket) < %s, max(bucket) > %s FROM bi.{stream}_hourly"
+    for kind in ("meter", "vehicle"):
+        query = f"SELECT min(bucket) < %s, max(bucket) > %s FROM bi.{kind}_hourly"
         assert bi_connection.execute(query, [MATERIALIZED_UNTIL, MATERIALIZED_UNTIL]).fetchone() == (True, True)
 
 

@@ -55,7 +55,7 @@ def test_the_demonstration_shows_its_faults_goes_on_live_and_starts_again_quickl
             assert {row["vehicleId"] for row in fleet["worst"][:2]} == {"V000004", "V000011"}
             assert [row["efficiencyStatus"] for row in fleet["worst"][:2]] == ["low", "low"]
             assert "M000005" in {device["deviceId"] for device in fleet["silentDevices"]}
-            assert {row["code"] for row in fleet["refused"]} >= {
+            assert {row["code"] for row in fleet["rejected"]} >= {
                 "value_out_of_range",
                 "timestamp_too_old",
                 "id_invalid",

@@ -43,14 +43,14 @@ async def test_a_pulse_tells_of_the_devices_and_a_new_reading_shows_in_the_next(
     app.state.pulses = events.Pulses(0.05)
     async with serving(app) as api:
         meter = new_pair().meter
-        async with listening(api) as stream:
-            name, before = await anext(stream)
+        async with listening(api) as kind:
+            name, before = await anext(kind)
             assert name == "pulse"
             assert before["timeZone"] == "UTC"
             response = await api.post("/v1/ingest/meter", meter_reading(meter, now()))
             assert response.status_code == 201
             while True:
-                _, after = await anext(stream)
+                _, after = await anext(kind)
                 if after["meters"] != before["meters"]:
                     break
         assert after["meters"] == before["meters"] + 1
@@ -75,11 +75,11 @@ async def test_all_listeners_share_one_question_and_nobody_asks_when_they_are_go
     app.state.pulses = events.Pulses(0.2)
     async with serving(app) as api:
         async with contextlib.AsyncExitStack() as stack:
-            streams = [await stack.enter_async_context(listening(api)) for _ in range(8)]
+            kinds = [await stack.enter_async_context(listening(api)) for _ in range(8)]
             began = time.monotonic()
             for _ in range(3):
-                for stream in streams:
-                    await anext(stream)
+                for kind in kinds:
+                    await anext(kind)
             assert asked <= (time.monotonic() - began) / 0.2 + 2
         async with asyncio.timeout(5):
             while app.state.pulses._listeners:  # noqa: ASYNC110
@@ -101,10 +101,10 @@ async def test_a_database_that_is_away_is_told_and_the_stream_goes_on(database: 
 
     app = create_app(Away(), Settings())  # type: ignore[arg-type]
     app.state.pulses = events.Pulses(0.05)
-    async with serving(app) as api, listening(api) as stream:
-        assert await anext(stream) == ("problem", {"code": "database_unavailable"})
+    async with serving(app) as api, listening(api) as kind:
+        assert await anext(kind) == ("problem", {"code": "database_unavailable"})
         away = False
-        async for name, _ in stream:
+        async for name, _ in kind:
             if name == "pulse":
                 break
 
@@ -113,9 +113,9 @@ async def test_too_many_listeners_are_told_to_come_later(database: Database, mon
     monkeypatch.setattr(events, "MOST_LISTENERS", 1)
     async with (
         serving(create_app(database, Settings())) as api,
-        listening(api) as stream,
+        listening(api) as kind,
     ):
-        await anext(stream)
+        await anext(kind)
         response = await api.http.get("/v1/events")
         assert_problem(response, 503, "overloaded")
         assert response.headers["retry-after"] == "1"

@@ -48,7 +48,7 @@ async def test_energy_of_today_is_what_came_since_midnight(api: Api) -> None:
 
 async def test_rejected_readings_are_counted_by_reason_and_silent_devices_listed(api: Api) -> None:
     def count(fleet: dict[str, Any]) -> int:
-        return sum(row["readings"] for row in fleet["refused"] if row["code"] == "value_out_of_range")
+        return sum(row["readings"] for row in fleet["rejected"] if row["code"] == "value_out_of_range")
 
     before = (await api.http.get("/v1/fleet")).json()
     pair = new_pair()
@@ -142,7 +142,7 @@ async def test_a_vehicle_without_a_meter_has_an_unknown_efficiency_and_not_none(
     assert (bucket["kwhConsumedAc"], bucket["efficiencyRatio"], bucket["efficiencyStatus"]) == (None, None, "unknown")
 
 
-async def test_too_many_buckets_and_unknown_vehicles_are_refused(api: Api) -> None:
+async def test_too_many_buckets_and_unknown_vehicles_are_rejected(api: Api) -> None:
     pair = await send_pair(api, ac=1.0, dc=0.9)
     path = f"/v1/analytics/efficiency/{pair.vehicle}"
     too_many = await api.http.get(path, params={"hours": 751, "resolution": "15min"})

@@ -11,6 +11,6 @@ from tests.support import Owner
 async def _tidy(owner: Owner) -> AsyncIterator[None]:
     yield
     await owner.execute("TRUNCATE telemetry.device_profile, telemetry.vehicle_meter_link")
-    kinds = [f"{stream}_{kind}" for stream in ("meter", "vehicle") for kind in ("telemetry_history", "current_status")]
-    for table in (*kinds, "rejected_reading", "refused_source"):
+    tables = [f"{kind}_{table}" for kind in ("meter", "vehicle") for table in ("telemetry_history", "current_status")]
+    for table in (*tables, "rejected_reading", "rejected_source"):
         await owner.execute(f"DELETE FROM telemetry.{table}")

@@ -188,7 +188,7 @@ WRITTEN = """
 SELECT
     (SELECT count(*) FROM telemetry.meter_telemetry_history)
     + (SELECT count(*) FROM telemetry.vehicle_telemetry_history) AS stored,
-    (SELECT coalesce(sum(refused), 0)::bigint FROM telemetry.refused_source) AS refused
+    (SELECT coalesce(sum(rejected), 0)::bigint FROM telemetry.rejected_source) AS refused
 """
 METERS_FOUND = """
 SELECT count(*) FROM unnest($1::text[], $2::timestamptz[], $3::float8[], $4::float8[]) AS u (id, at, kwh, voltage)

@@ -35,7 +35,7 @@ TEXTS = st.one_of(
     st.sampled_from([text.replace("\x00", "") for text in HOSTILE]),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=70),
 )
-STREAMS = st.sampled_from(["meter", "vehicle"])
+KINDS = st.sampled_from(["meter", "vehicle"])
 NO_TIMES = {
     None: "field_missing",
     "infinity": "timestamp_in_future",
@@ -75,7 +75,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Value]] = {
 """By type; a parameter of a type that is not here, and is no array or row of these, fails the test until it is."""
 BY_NAME = {
     **dict.fromkeys(("p_meter_id", "p_vehicle_id", "p_device_id"), st.sampled_from(DEVICES) | STRATEGIES["text"]),
-    "p_stream": STREAMS | STRATEGIES["text"],
+    "p_kind": KINDS | STRATEGIES["text"],
     "p_resolution": st.sampled_from(["15min", "hourly", "daily"]) | STRATEGIES["text"],
 }
 """Where a value that fits gets further than most."""
@@ -88,7 +88,7 @@ ALSO_RAISED: dict[str, tuple[set[str], str]] = {
     "import_vehicle_readings": ({"55000"}, "without its own table, which test_an_import_... makes"),
 }
 """SQLSTATEs beside class IE and class 22, and why."""
-NEVER_RAISE = {"ingest_meter_readings", "ingest_vehicle_readings", "ingest_refused_readings"}
+NEVER_RAISE = {"ingest_meter_readings", "ingest_vehicle_readings", "ingest_rejected_readings"}
 
 SIGNATURE = """
 SELECT format_type(a.type, NULL) AS type, p.proargnames[a.place] AS name
@@ -206,14 +206,14 @@ async def test_it_answers_or_says_what_is_wrong(owner: Owner, fields: dict[str, 
 RANGES = {"meter": [(0, 1e7), (0, 1500)], "vehicle": [(0, 100), (0, 1e7), (-60, 120)]}
 
 
-def refusal(stream: str, row: tuple[str | None, ...] | None) -> str | None:
+def refusal(kind: str, row: tuple[str | None, ...] | None) -> str | None:
     """What is to become of a reading; None where it is a good one."""
-    device, time, *numbers = (row or (None,) * 6)[: 2 + len(RANGES[stream])]
+    device, time, *numbers = (row or (None,) * 6)[: 2 + len(RANGES[kind])]
     if device is None or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", device):
         return "id_invalid"
     if time in NO_TIMES:
         return NO_TIMES[time]
-    for number, (least, most) in zip(numbers, RANGES[stream], strict=True):
+    for number, (least, most) in zip(numbers, RANGES[kind], strict=True):
         if number is None:
             return "field_missing"
         if not math.isfinite(float(number)):
@@ -224,9 +224,9 @@ def refusal(stream: str, row: tuple[str | None, ...] | None) -> str | None:
     return "value_out_of_range" if 0 < abs(averaged) < 1e-300 else None
 
 
-def rows_of(stream: str) -> st.SearchStrategy[tuple[str | None, ...]]:
+def rows_of(kind: str) -> st.SearchStrategy[tuple[str | None, ...]]:
     """Readings as rows, of which some are good: with any fields of any kind, hardly one would be."""
-    fits = [st.sampled_from([str(least), str(most), "1", "5e-324", "1e-300"]) for least, most in RANGES[stream]]
+    fits = [st.sampled_from([str(least), str(most), "1", "5e-324", "1e-300"]) for least, most in RANGES[kind]]
     good = st.tuples(st.sampled_from([*DEVICES, "a"]), st.integers(0, 9).map(_hours_ago), *fits, TEXTS | st.none())
     numbers = [fit | NUMBERS for fit in fits]
     return good | st.tuples(st.sampled_from(DEVICES) | TEXTS | st.none(), TIMES, *numbers, TEXTS | st.none())
@@ -236,8 +236,8 @@ def _hours_ago(hours: int) -> str:
     return rfc3339(NOW - timedelta(hours=hours))
 
 
-def assert_outcome(stream: str, row: tuple[str | None, ...] | None, outcome: str, detail: str | None) -> None:
-    expected = refusal(stream, row)
+def assert_outcome(kind: str, row: tuple[str | None, ...] | None, outcome: str, detail: str | None) -> None:
+    expected = refusal(kind, row)
     taken = {"stored", "duplicate", "conflict", "implausible_energy"}
     assert (outcome == expected) if expected else (outcome in taken), (row, outcome, expected)
     assert (detail is None) == (outcome in {"stored", "duplicate"})
@@ -248,34 +248,34 @@ PROFILES = st.none() | st.tuples(
 )
 
 
-def prepared(stream: str, profile: tuple[str, str | None] | None) -> list[tuple[str, list[Value]]]:
+def prepared(kind: str, profile: tuple[str, str | None] | None) -> list[tuple[str, list[Value]]]:
     """What says, before anything comes, that a device sends a register, or has a limit of power."""
     if profile is None:
         return []
-    kind, most = profile
-    call = "SELECT api.set_device_profile(p_stream => {}, p_device_id => {}, p_energy_kind => {}, p_max_kw => {})"
-    return [(call, [("text", stream), ("text", DEVICES[0]), ("text", kind), ("double precision", most)])]
+    energy_kind, most = profile
+    call = "SELECT api.set_device_profile(p_kind => {}, p_device_id => {}, p_energy_kind => {}, p_max_kw => {})"
+    return [(call, [("text", kind), ("text", DEVICES[0]), ("text", energy_kind), ("double precision", most)])]
 
 
 @pytest.mark.timeout(time_limit(EXAMPLES))
-@pytest.mark.parametrize("stream", RANGES)
-async def test_each_reading_has_its_outcome_in_its_place(owner: Owner, stream: str) -> None:
+@pytest.mark.parametrize("kind", RANGES)
+async def test_each_reading_has_its_outcome_in_its_place(owner: Owner, kind: str) -> None:
     caller = Caller(owner, Loop())
     seen: set[str] = set()
 
-    @given(st.lists(rows_of(stream) | st.none(), max_size=12), PROFILES, st.sampled_from(["true", "false", None]))
+    @given(st.lists(rows_of(kind) | st.none(), max_size=12), PROFILES, st.sampled_from(["true", "false", None]))
     @fuzzing(EXAMPLES * 3)
     def check(rows: list[tuple[str | None, ...] | None], profile: tuple[str, str | None] | None, keep: str) -> None:
         outcomes = caller.call(
-            *prepared(stream, profile),
+            *prepared(kind, profile),
             (
-                f"SELECT * FROM api.ingest_{stream}_readings({{}}, {{}})",
-                [(f"api.{stream}_reading[]", rows), ("boolean", keep)],
+                f"SELECT * FROM api.ingest_{kind}_readings({{}}, {{}})",
+                [(f"api.{kind}_reading[]", rows), ("boolean", keep)],
             ),
         )
         assert len(outcomes) == len(rows)
         for row, (outcome, detail) in zip(rows, outcomes, strict=True):
-            assert_outcome(stream, row, outcome, detail)
+            assert_outcome(kind, row, outcome, detail)
             seen.add(outcome)
 
     await beside(check)
@@ -283,33 +283,33 @@ async def test_each_reading_has_its_outcome_in_its_place(owner: Owner, stream: s
 
 
 @pytest.mark.timeout(time_limit(EXAMPLES))
-@pytest.mark.parametrize("stream", RANGES)
-async def test_an_import_has_an_outcome_for_each_of_its_rows(owner: Owner, stream: str) -> None:
+@pytest.mark.parametrize("kind", RANGES)
+async def test_an_import_has_an_outcome_for_each_of_its_rows(owner: Owner, kind: str) -> None:
     caller = Caller(owner, Loop())
     columns = {"meter": "meter_id, recorded_at, kwh_consumed_ac, voltage"}.get(
-        stream, "vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp"
+        kind, "vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp"
     )
     insert = f"""
-        INSERT INTO pg_temp.import_{stream}_reading (place, {columns})
+        INSERT INTO pg_temp.import_{kind}_reading (place, {columns})
         SELECT place, {columns} FROM unnest({{}}) WITH ORDINALITY AS r ({columns}, source, place)
     """
-    whole = rows_of(stream).filter(lambda row: None not in row[:-1])
+    whole = rows_of(kind).filter(lambda row: None not in row[:-1])
 
     @given(st.lists(whole, max_size=12), PROFILES, st.sampled_from(["true", "false"]))
     @fuzzing(EXAMPLES * 3)
     def check(rows: list[tuple[str | None, ...]], profile: tuple[str, str | None] | None, new: str) -> None:
         answers = caller.call(
-            *prepared(stream, profile),
-            ("SELECT api.make_import_table({})", [("text", stream)]),
-            (insert, [(f"api.{stream}_reading[]", rows)]),
-            (f"SELECT * FROM api.import_{stream}_readings({{}})", [("boolean", new)]),
+            *prepared(kind, profile),
+            ("SELECT api.make_import_table({})", [("text", kind)]),
+            (insert, [(f"api.{kind}_reading[]", rows)]),
+            (f"SELECT * FROM api.import_{kind}_readings({{}})", [("boolean", new)]),
         )
         assert sum(answer["readings"] for answer in answers) == len(rows)
         placed = {answer["place"]: answer for answer in answers if answer["place"] is not None}
         for place, row in enumerate(rows, 1):
             if place in placed:
-                assert_outcome(stream, row, placed[place]["outcome"], placed[place]["detail"])
+                assert_outcome(kind, row, placed[place]["outcome"], placed[place]["detail"])
             else:
-                assert refusal(stream, row) is None, row
+                assert refusal(kind, row) is None, row
 
     await beside(check)

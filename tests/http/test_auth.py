@@ -39,9 +39,9 @@ async def guarded(database: Database, owner: Owner) -> AsyncIterator[Api]:
         yield api
 
 
-async def token(owner: Owner, scope: str, stream=None, devices=None, prefix=None, expires=None) -> str:
+async def token(owner: Owner, scope: str, kind=None, devices=None, prefix=None, expires=None) -> str:
     query = "SELECT token FROM ops.create_api_key($1, $2, $3, $4, $5)"
-    return await owner.fetchval(query, scope, stream, devices, prefix, expires)
+    return await owner.fetchval(query, scope, kind, devices, prefix, expires)
 
 
 async def revoke(owner: Owner, key: str) -> None:
@@ -191,7 +191,7 @@ async def test_a_devices_key_stores_its_own_readings_and_nobody_elses(guarded: A
     assert [row[0] for row in counts] == [own.meter]
 
 
-async def test_its_own_refused_reading_is_kept_as_ever(guarded: Api, owner: Owner) -> None:
+async def test_its_own_rejected_reading_is_kept_as_ever(guarded: Api, owner: Owner) -> None:
     own = new_pair().meter
     key = await token(owner, "device", "meter", [own])
     refused = await ask(guarded, key, "POST", "/v1/ingest/meter", meter_reading(own, voltage="x"))

@@ -160,8 +160,8 @@ async def test_a_profile_that_makes_no_sense_is_refused(api: Api, pair: Pair, bo
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        ("NULL, 'D1'", "stream"),
-        ("'gas', 'D1'", "stream"),
+        ("NULL, 'D1'", "kind"),
+        ("'gas', 'D1'", "kind"),
         ("'meter', NULL", "meterId"),
         ("'meter', 'D1', NULL", "energyKind"),
         ("'meter', 'D1', 'interval', NULL, NULL, 0", "expectedIntervalS"),

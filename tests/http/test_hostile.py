@@ -1,4 +1,4 @@
-"""Hostile input through every door: a documented refusal or an empty answer, never a bug, never SQL."""
+"""Hostile input through every door: a documented rejection or an empty answer, never a bug, never SQL."""
 
 import json
 from typing import Any
@@ -47,7 +47,7 @@ def operations() -> list[tuple[str, str, list[dict[str, Any]]]]:
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=short)
-async def test_hostile_text_in_any_parameter_of_any_route_is_refused_or_finds_nothing(
+async def test_hostile_text_in_any_parameter_of_any_route_is_rejected_or_finds_nothing(
     api: Api, owner: Owner, text: str
 ) -> None:
     asked = 0
@@ -69,7 +69,7 @@ async def test_hostile_text_in_any_parameter_of_any_route_is_refused_or_finds_no
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=short)
-async def test_hostile_text_in_any_field_of_a_body_is_refused(api: Api, owner: Owner, text: str) -> None:
+async def test_hostile_text_in_any_field_of_a_body_is_rejected(api: Api, owner: Owner, text: str) -> None:
     bodies: list[tuple[str, str, dict[str, Any]]] = [
         ("POST", "/v1/ingest/meter", meter_reading("M1")),
         ("POST", "/v1/ingest/vehicle", vehicle_reading("V1")),
@@ -88,7 +88,7 @@ async def test_hostile_text_in_any_field_of_a_body_is_refused(api: Api, owner: O
     assert await owner.fetchval("SELECT to_regclass('public.pwned')") is None
 
 
-async def test_what_is_hostile_in_its_depth_is_refused(api: Api) -> None:
+async def test_what_is_hostile_in_its_depth_is_rejected(api: Api) -> None:
     for body in (b"[" * 100_000, b'{"meterId":' * 50_000, b"[" * 500 + b"]" * 500, json.dumps("x").encode()):
         for path in ("/v1/ingest", "/v1/ingest/batch", "/v1/ingest/meter/batch"):
             answer = await api.post(path, body)

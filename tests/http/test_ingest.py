@@ -65,11 +65,11 @@ async def test_the_polymorphic_route_tells_the_kind_by_the_id(api: Api, owner: O
 @pytest.mark.parametrize(
     "body", [{}, {"voltage": 1}, {**meter_reading("M1"), "vehicleId": "V1"}, {"meterid": "M1"}], ids=str
 )
-async def test_the_polymorphic_route_refuses_what_is_neither_or_both(api: Api, body: dict) -> None:
+async def test_the_polymorphic_route_rejects_what_is_neither_or_both(api: Api, body: dict) -> None:
     assert_problem(await api.post("/v1/ingest", body), 422, "kind_unknown", "meterId", "vehicleId")
 
 
-REFUSED_METER = [
+REJECTED_METER = [
     ({"voltage": 20000}, "value_out_of_range", ("voltage 20000", "0 to 1500 V")),
     ({"voltage": 9999}, "value_out_of_range", ("voltage 9999",)),
     ({"voltage": -0.001}, "value_out_of_range", ("voltage",)),
@@ -112,7 +112,7 @@ REFUSED_METER = [
     ({"extra": 1}, "field_unknown", ("extra",)),
     ({"kWhConsumedAc": 1}, "field_unknown", ("kWhConsumedAc",)),
 ]
-REFUSED_VEHICLE = [
+REJECTED_VEHICLE = [
     ({"batteryTemp": 1000}, "value_out_of_range", ("batteryTemp 1000", "-60 to 120 °C")),
     ({"batteryTemp": -500}, "value_out_of_range", ("batteryTemp -500",)),
     ({"batteryTemp": 120.5}, "value_out_of_range", ("batteryTemp",)),
@@ -127,8 +127,8 @@ REFUSED_VEHICLE = [
 ]
 
 
-@pytest.mark.parametrize(("changed", "code", "words"), REFUSED_METER, ids=lambda value: str(value)[:60])
-async def test_a_wrong_meter_reading_is_refused_by_name_and_limit_and_kept_aside(
+@pytest.mark.parametrize(("changed", "code", "words"), REJECTED_METER, ids=lambda value: str(value)[:60])
+async def test_a_wrong_meter_reading_is_rejected_by_name_and_limit_and_kept_aside(
     api: Api, owner: Owner, pair: Pair, changed: dict, code: str, words: tuple[str, ...]
 ) -> None:
     before = await owner.fetchval("SELECT coalesce(max(rejected_id), 0) FROM telemetry.rejected_reading")
@@ -136,12 +136,12 @@ async def test_a_wrong_meter_reading_is_refused_by_name_and_limit_and_kept_aside
         assert_problem(await api.post(route, meter_reading(pair.meter, **changed)), 422, code, *words)
     assert await stored_rows(owner, pair) == 0
     kept = await owner.fetch("SELECT * FROM telemetry.rejected_reading WHERE rejected_id > $1", before)
-    assert [(row["stream"], row["code"], row["source"]) for row in kept] == [("meter", code, "127.0.0.1")] * 2
+    assert [(row["kind"], row["code"], row["source"]) for row in kept] == [("meter", code, "127.0.0.1")] * 2
     assert all(json.loads(row["payload"]) for row in kept)
 
 
-@pytest.mark.parametrize(("changed", "code", "words"), REFUSED_VEHICLE, ids=lambda value: str(value)[:60])
-async def test_a_wrong_vehicle_reading_is_refused_by_name_and_limit(
+@pytest.mark.parametrize(("changed", "code", "words"), REJECTED_VEHICLE, ids=lambda value: str(value)[:60])
+async def test_a_wrong_vehicle_reading_is_rejected_by_name_and_limit(
     api: Api, owner: Owner, pair: Pair, changed: dict, code: str, words: tuple[str, ...]
 ) -> None:
     response = await api.post("/v1/ingest/vehicle", vehicle_reading(pair.vehicle, **changed))
@@ -198,12 +198,12 @@ async def test_what_is_not_json_is_malformed(api: Api, route: str, body: bytes) 
 
 @pytest.mark.parametrize("body", [b"null", b"5", b'"text"', b"true", b"[]", b"[{}]"])
 @pytest.mark.parametrize("route", ["/v1/ingest/meter", "/v1/ingest/vehicle", "/v1/ingest"])
-async def test_json_that_is_no_object_is_refused(api: Api, route: str, body: bytes) -> None:
+async def test_json_that_is_no_object_is_rejected(api: Api, route: str, body: bytes) -> None:
     assert_problem(await api.post(route, body), 422, "field_type_invalid", "JSON object")
 
 
 @pytest.mark.parametrize("route", ["/v1/ingest/meter", "/v1/ingest"])
-async def test_a_name_that_stands_twice_is_refused_even_with_equal_values(
+async def test_a_name_that_stands_twice_is_rejected_even_with_equal_values(
     api: Api, owner: Owner, pair: Pair, route: str
 ) -> None:
     body = json.dumps(meter_reading(pair.meter))
@@ -217,7 +217,7 @@ async def test_a_name_that_stands_twice_is_refused_even_with_equal_values(
 
 
 @pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"9" * 400, b"9" * 10_000], ids=len)
-async def test_a_number_too_large_for_a_double_is_refused(api: Api, number: bytes) -> None:
+async def test_a_number_too_large_for_a_double_is_rejected(api: Api, number: bytes) -> None:
     body = b'{"meterId":"M1","kwhConsumedAc":%s,"voltage":1,"timestamp":"2026-02-08T18:00:00Z"}' % number
     assert_problem(await api.post("/v1/ingest/meter", body), 422, "value_out_of_range", "kwhConsumedAc")
 
@@ -225,7 +225,7 @@ async def test_a_number_too_large_for_a_double_is_refused(api: Api, number: byte
 @pytest.mark.parametrize(
     "headers", [{}, {"content-type": "text/plain"}, {"content-type": "application/x-www-form-urlencoded"}], ids=str
 )
-async def test_another_content_type_is_refused(api: Api, owner: Owner, pair: Pair, headers: dict) -> None:
+async def test_another_content_type_is_rejected(api: Api, owner: Owner, pair: Pair, headers: dict) -> None:
     body = json.dumps(meter_reading(pair.meter)).encode()
     response = await api.http.post("/v1/ingest/meter", content=body, headers=headers)
     assert_problem(response, 415, "media_type_unsupported", "application/json")

@@ -152,7 +152,7 @@ async def test_the_kind_is_told_by_the_id_however_it_is_written(api: Api, owner:
 
 @pytest.mark.parametrize("name", BROKEN_ITEMS)
 @pytest.mark.parametrize("media_type", [JSON, NDJSON])
-async def test_a_broken_item_is_refused_alone(api: Api, owner: Owner, pair: Pair, name: str, media_type: str) -> None:
+async def test_a_broken_item_is_rejected_alone(api: Api, owner: Owner, pair: Pair, name: str, media_type: str) -> None:
     broken, code = BROKEN_ITEMS[name]
     items = [meter_reading(pair.meter), broken, meter_reading(pair.meter, YESTERDAY + MINUTE)]
     body = lines(items) if media_type == NDJSON else b"[" + lines(items).replace(b"\n", b" ,\n") + b" ]"
@@ -166,7 +166,7 @@ async def test_a_broken_item_is_refused_alone(api: Api, owner: Owner, pair: Pair
 
 @pytest.mark.parametrize("name", BROKEN_LINES)
 @pytest.mark.parametrize("route", ["/v1/ingest/meter/batch", "/v1/ingest/batch"])
-async def test_a_line_that_is_no_json_is_refused_alone_and_kept_as_it_came(
+async def test_a_line_that_is_no_json_is_rejected_alone_and_kept_as_it_came(
     api: Api, owner: Owner, pair: Pair, name: str, route: str
 ) -> None:
     before = await owner.fetchval("SELECT coalesce(max(rejected_id), 0) FROM telemetry.rejected_reading")
@@ -217,7 +217,7 @@ async def test_a_line_is_one_reading_whatever_the_other_lines_are(
     ],
     ids=lambda body: str(body[:12]),
 )
-async def test_a_body_that_is_no_json_array_is_refused_whole(api: Api, owner: Owner, pair: Pair, body: bytes) -> None:
+async def test_a_body_that_is_no_json_array_is_rejected_whole(api: Api, owner: Owner, pair: Pair, body: bytes) -> None:
     for route in ("/v1/ingest/batch", "/v1/ingest/meter/batch"):
         assert_problem(await post(api, body, route), 400, "body_malformed")
     begun = json.dumps([meter_reading(pair.meter)]).encode()[:-1] + b", 5 6]"
@@ -233,13 +233,13 @@ async def test_an_empty_batch_is_told_so_as_whoever_sent_it_had_readings(
         assert_problem(await post(api, body, route, content_type=media_type), 400, "batch_empty", "no reading")
 
 
-async def test_a_batch_of_which_everything_is_refused_is_422_and_no_problem_document(api: Api) -> None:
+async def test_a_batch_of_which_everything_is_rejected_is_422_and_no_problem_document(api: Api) -> None:
     response = await post(api, b"[1, 2]")
     assert counts(response) == (422, 2, 0, 0, 0, 2)
     assert response.headers["content-type"] == "application/json"
 
 
-async def test_conflicts_alone_are_refused_and_with_a_duplicate_are_not_all(api: Api, pair: Pair) -> None:
+async def test_conflicts_alone_are_rejected_and_with_a_duplicate_are_not_all(api: Api, pair: Pair) -> None:
     await api.post_meter(pair.meter)
     other = meter_reading(pair.meter, kwhConsumedAc=7)
     assert counts(await post(api, json.dumps([other]).encode())) == (422, 1, 0, 0, 1, 0)
@@ -252,7 +252,7 @@ async def test_of_one_key_twice_in_a_batch_the_first_counts(api: Api, owner: Own
     assert await stored(owner, "meter", pair.meter) == 1
 
 
-async def test_a_reading_of_the_other_kind_is_refused_on_a_route_of_one_kind(api: Api, pair: Pair) -> None:
+async def test_a_reading_of_the_other_kind_is_rejected_on_a_route_of_one_kind(api: Api, pair: Pair) -> None:
     items = [meter_reading(pair.meter), vehicle_reading(pair.vehicle)]
     response = await post(api, json.dumps(items).encode(), "/v1/ingest/meter/batch")
     assert counts(response) == (207, 2, 1, 0, 0, 1)
@@ -325,14 +325,14 @@ async def test_a_body_that_is_not_packed_as_it_says_is_malformed(api: Api, codin
 
 
 @pytest.mark.parametrize("coding", ["br", "deflate", "gzip, zstd", "x" * 200])
-async def test_another_coding_is_refused_by_name(api: Api, coding: str) -> None:
+async def test_another_coding_is_rejected_by_name(api: Api, coding: str) -> None:
     assert_problem(
         await post(api, b"[]", content_encoding=coding), 415, "media_type_unsupported", coding[:60], "gzip or zstd"
     )
 
 
 @pytest.mark.parametrize("media_type", ["text/csv", "application/xml", ""])
-async def test_another_media_type_is_refused(api: Api, media_type: str) -> None:
+async def test_another_media_type_is_rejected(api: Api, media_type: str) -> None:
     assert_problem(await post(api, b"[]", content_type=media_type), 415, "media_type_unsupported", NDJSON, JSON)
 
 
@@ -345,13 +345,13 @@ def bombs() -> dict[str, tuple[str, bytes]]:
     }
 
 
-async def test_a_decompression_bomb_is_refused_by_its_size_and_costs_little(api: Api) -> None:
+async def test_a_decompression_bomb_is_rejected_by_its_size_and_costs_little(api: Api) -> None:
     for coding, bomb in bombs().values():
         response = await post(api, bomb, content_encoding=coding)
         assert_problem(response, 413, "body_too_large", "4194304 bytes", "ENERGY_MAX_BODY_BYTES")
 
 
-async def test_a_zstd_frame_that_wants_a_huge_window_is_refused(api: Api) -> None:
+async def test_a_zstd_frame_that_wants_a_huge_window_is_rejected(api: Api) -> None:
     options = {zstd.CompressionParameter.window_log: 27}
     compressor = zstd.ZstdCompressor(options=options)
     frame = compressor.compress(b"[" + b" " * 1000) + compressor.flush()
@@ -367,7 +367,7 @@ async def small(database: Database) -> AsyncIterator[Api]:
 
 @pytest.mark.parametrize("media_type", [JSON, NDJSON])
 @pytest.mark.parametrize("route", ["/v1/ingest/batch", "/v1/ingest/meter/batch"])
-async def test_more_items_than_a_batch_may_have_are_refused_whole(
+async def test_more_items_than_a_batch_may_have_are_rejected_whole(
     small: Api, owner: Owner, pair: Pair, media_type: str, route: str
 ) -> None:
     items: list[Any] = [meter_reading(pair.meter, YESTERDAY + n * MINUTE) for n in range(11)]
@@ -382,7 +382,7 @@ async def test_more_items_than_a_batch_may_have_are_refused_whole(
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip", "zstd"])
-async def test_more_bytes_than_a_body_may_have_are_refused_whole_packed_or_unpacked(
+async def test_more_bytes_than_a_body_may_have_are_rejected_whole_packed_or_unpacked(
     small: Api, owner: Owner, pair: Pair, coding: str
 ) -> None:
     body = json.dumps([meter_reading(pair.meter)]).encode()

@@ -181,9 +181,9 @@ async def test_connections_beyond_the_most_are_turned_away_and_the_others_served
     async with served(database, Settings()) as api:
         assert (await api.http.get("/health/live")).status_code == 200
         async with contextlib.AsyncExitStack() as stack:
-            streams = [await stack.enter_async_context(connected(api)) for _ in range(6)]
+            kinds = [await stack.enter_async_context(connected(api)) for _ in range(6)]
             ends = await asyncio.gather(
-                *(asyncio.wait_for(reader.read(1), 0.5) for reader, _ in streams), return_exceptions=True
+                *(asyncio.wait_for(reader.read(1), 0.5) for reader, _ in kinds), return_exceptions=True
             )
             assert sum(isinstance(end, TimeoutError) for end in ends) <= 3
             assert (await api.http.get("/health/live")).status_code == 200

@@ -49,8 +49,8 @@ async def watch(api: Api) -> Watch:
     return Watch(api, await scrape(api))
 
 
-def readings(stream: str, outcome: str) -> tuple[str, frozenset[tuple[str, str]]]:
-    return key("energy_readings_total", stream=stream, outcome=outcome)
+def readings(kind: str, outcome: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    return key("energy_readings_total", kind=kind, outcome=outcome)
 
 
 async def test_readings_are_counted_by_what_became_of_them(api: Api) -> None:
@@ -82,12 +82,12 @@ async def test_each_call_to_the_database_is_counted_with_its_size_and_its_time(a
         "/v1/ingest/meter/batch", [meter_reading(pair.meter, YESTERDAY + timedelta(seconds=n)) for n in range(150)]
     )
     calls, rows, below_150, below_250, timed, seconds = await watching.rises(
-        key("energy_ingest_call_readings_count", stream="meter"),
-        key("energy_ingest_call_readings_sum", stream="meter"),
-        key("energy_ingest_call_readings_bucket", stream="meter", le="100.0"),
-        key("energy_ingest_call_readings_bucket", stream="meter", le="200.0"),
-        key("energy_ingest_call_duration_seconds_count", stream="meter"),
-        key("energy_ingest_call_duration_seconds_sum", stream="meter"),
+        key("energy_ingest_call_readings_count", kind="meter"),
+        key("energy_ingest_call_readings_sum", kind="meter"),
+        key("energy_ingest_call_readings_bucket", kind="meter", le="100.0"),
+        key("energy_ingest_call_readings_bucket", kind="meter", le="200.0"),
+        key("energy_ingest_call_duration_seconds_count", kind="meter"),
+        key("energy_ingest_call_duration_seconds_sum", kind="meter"),
     )
     assert (calls, rows, below_150, below_250, timed) == (1, 150, 0, 1, 1)
     assert 0 < seconds < 10
@@ -150,7 +150,7 @@ async def test_a_request_refused_because_too_much_waits_is_an_overload(
     assert (await api.post_meter(new_pair().meter)).status_code == 503
     monkeypatch.undo()
     assert await watching.rises(
-        key("energy_overloads_total", stream="meter"), key("energy_overloads_total", stream="vehicle")
+        key("energy_overloads_total", kind="meter"), key("energy_overloads_total", kind="vehicle")
     ) == [1, 0]
 
 
@@ -158,8 +158,8 @@ async def test_the_queue_the_pool_and_their_limits_are_told(database: Database) 
     async with served(database, Settings()) as api:
         samples = await scrape(api)
     assert samples[key("energy_build_info", version=__version__)] == 1
-    assert samples[key("energy_ingest_queue_readings", stream="meter")] == 0
-    assert samples[key("energy_ingest_queue_readings", stream="vehicle")] == 0
+    assert samples[key("energy_ingest_queue_readings", kind="meter")] == 0
+    assert samples[key("energy_ingest_queue_readings", kind="vehicle")] == 0
     assert samples[key("energy_ingest_queue_limit_readings")] == 10_000
     assert samples[key("energy_database_pool_limit_connections", pool="write")] == database.write.get_max_size()
     states = {
@@ -180,11 +180,11 @@ async def test_the_database_tells_of_its_aggregates_jobs_devices_and_chunks(data
     assert names >= {*DATABASE_METRICS} - {"energy_job_last_success_timestamp_seconds"}
     assert samples[key("energy_database_up")] == 1
     assert samples[key("energy_policy_faults")] == 0
-    for stream in ("meter", "vehicle"):
-        silent = await owner.fetchval("SELECT count(*) FROM ops.silent_device WHERE stream = $1", stream)
-        known = await owner.fetchval(f"SELECT count(*) FROM telemetry.{stream}_current_status")
-        assert samples[key("energy_devices", stream=stream, state="silent")] == silent
-        assert samples[key("energy_devices", stream=stream, state="reporting")] == known - silent
+    for kind in ("meter", "vehicle"):
+        silent = await owner.fetchval("SELECT count(*) FROM ops.silent_device WHERE kind = $1", kind)
+        known = await owner.fetchval(f"SELECT count(*) FROM telemetry.{kind}_current_status")
+        assert samples[key("energy_devices", kind=kind, state="silent")] == silent
+        assert samples[key("energy_devices", kind=kind, state="reporting")] == known - silent
     for row in await owner.fetch("SELECT object, chunks, bytes FROM ops.storage"):
         assert samples[key("energy_chunks", object=row["object"])] == row["chunks"]
         taken = [
@@ -245,4 +245,4 @@ async def test_without_its_database_metrics_are_there_within_two_seconds_and_say
         assert time.monotonic() - before < 2
     assert samples[key("energy_database_up")] == 0
     assert not {name for name, _ in samples} & DATABASE_METRICS.keys()
-    assert key("energy_ingest_queue_readings", stream="meter") in samples
+    assert key("energy_ingest_queue_readings", kind="meter") in samples

@@ -26,11 +26,11 @@ class Imported:
 
     rows: int
     counts: Counter[str]
-    refused: list[dict[str, Any]]
+    rejected: list[dict[str, Any]]
 
     @property
     def codes(self) -> list[tuple[int, str]]:
-        return [(row["line"], row["code"]) for row in self.refused]
+        return [(row["line"], row["code"]) for row in self.rejected]
 
 
 @dataclass
@@ -49,10 +49,10 @@ class Import:
     ) -> Imported:
         if "scales" in options:
             options["scales"] = {name: Fraction(scale) for name, scale in options["scales"].items()}
-        side = path.with_name(path.name + ".refused.ndjson")
+        side = path.with_name(path.name + ".rejected.ndjson")
         done = await import_file(self.target, path, Options(**options), side, resume=resume, show=show)
-        refused = side.read_text().splitlines() if side.exists() else []
-        return Imported(done.rows, +done.counts, [json.loads(line) for line in refused])
+        rejected = side.read_text().splitlines() if side.exists() else []
+        return Imported(done.rows, +done.counts, [json.loads(line) for line in rejected])
 
 
 @contextlib.asynccontextmanager

@@ -33,7 +33,7 @@ NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere"}
         (["--scale", "voltage=1/0", "a.csv"], "neither a number nor a fraction"),
         (["--timezone", "Europe/Nowhere", "a.csv"], "not a zone of the IANA database"),
         (["--delimiter", ";;", "a.csv"], "one character, or tab"),
-        (["--refused", "r", "a.csv", "b.csv"], "--refused is for one FILE"),
+        (["--rejected", "r", "a.csv", "b.csv"], "--rejected is for one FILE"),
     ],
 )
 def test_wrong_options_end_with_status_2(tmp_path: Path, arguments: list[str], words: str) -> None:
@@ -51,7 +51,7 @@ def test_one_file_that_cannot_be_understood_stops_all_before_a_database_is_looke
     assert (missing.returncode, missing.stderr) == (1, "energy: c.csv cannot be read: No such file or directory\n")
 
 
-def test_several_files_end_with_a_total_and_a_status_that_tells_of_refused_rows(
+def test_several_files_end_with_a_total_and_a_status_that_tells_of_rejected_rows(
     test_database: TestDatabase, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     if test_database.is_embedded:  # which has one user: the command gets its own
@@ -63,7 +63,7 @@ def test_several_files_end_with_a_total_and_a_status_that_tells_of_refused_rows(
     first, second, total = run("a.csv", "b.csv", folder=tmp_path, **environment).stdout.splitlines()
     assert first.startswith("a.csv: 20 rows: 20 stored, 0 duplicates, 0 conflicts, 0 rejected; ")
     assert second.startswith("b.csv: 20 rows: 18 stored, 0 duplicates, 0 conflicts, 2 rejected; ")
-    assert second.endswith("; refused rows: b.csv.refused.ndjson")
+    assert second.endswith("; rejected rows: b.csv.rejected.ndjson")
     assert total.startswith("2 files: 40 rows: 38 stored, ")
     if not test_database.is_embedded:
         assert run("b.csv", folder=tmp_path, **environment).returncode == 3

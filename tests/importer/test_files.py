@@ -94,7 +94,7 @@ async def test_every_format_and_codec_stores_history_and_status_once(
     path = tmp_path / name
     path.write_bytes(pack(write(readings(pair.meter))))
     first = await import_(path)
-    assert (first.rows, first.counts, first.refused) == (3, {"stored": 3}, [])
+    assert (first.rows, first.counts, first.rejected) == (3, {"stored": 3}, [])
     expected = [(time, energy, 230.5) for time, energy in zip(TIMES, ENERGIES, strict=True)]
     assert await stored(owner, pair.meter) == expected
     status = "SELECT recorded_at, kwh_consumed_ac, voltage FROM telemetry.meter_current_status WHERE meter_id = $1"
@@ -187,20 +187,20 @@ async def test_rows_that_are_no_readings_go_to_the_file_beside_with_line_code_an
         (19, "item_malformed"),
         (21, "id_invalid"),
     ]
-    assert result.refused[0] | {"detail": ""} == {
+    assert result.rejected[0] | {"detail": ""} == {
         "file": "a.csv",
         "line": 4,
         "code": "item_malformed",
         "detail": "",
         "row": f"{lines[3]}\n",
     }
-    assert result.refused[1]["row"] == {
+    assert result.rejected[1]["row"] == {
         "meterId": pair.meter,
         "timestamp": other,
         "kwhConsumedAc": "?",
         "voltage": "230",
     }
-    assert "--timezone" in result.refused[9]["detail"]
+    assert "--timezone" in result.rejected[9]["detail"]
     kept = "SELECT count(*) FROM telemetry.rejected_reading WHERE payload LIKE '%' || $1 || '%'"
     assert await owner.fetchval(kept, pair.meter) == 0
     assert [row[0] for row in await stored(owner, pair.meter)] == [TIMES[0], TIMES[2]]
@@ -263,7 +263,7 @@ async def test_parquet_brings_its_own_types(import_: Import, owner: Owner, pair:
     pq.write_table(pa.table(columns), path)
     naive = await import_(path)
     assert naive.codes == [(1, "timestamp_invalid"), (2, "timestamp_invalid"), (3, "field_missing")]
-    assert "--timezone" in naive.refused[0]["detail"]
+    assert "--timezone" in naive.rejected[0]["detail"]
     assert (await import_(path, timezone="UTC")).counts == {"duplicates": 2, "rejected": 1}
 
 
@@ -289,7 +289,7 @@ async def test_parquet_brings_its_own_types(import_: Import, owner: Owner, pair:
         ("a.csv", b"meterId,counted_at,recorded_at,voltage,kwhConsumedAc\n", "both recorded_at and counted_at"),
     ],
 )
-async def test_a_file_that_cannot_be_understood_is_refused_before_anything_is_stored(
+async def test_a_file_that_cannot_be_understood_is_rejected_before_anything_is_stored(
     import_: Import, tmp_path: Path, name: str, content: bytes, words: str
 ) -> None:
     path = tmp_path / name

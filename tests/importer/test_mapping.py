@@ -52,14 +52,14 @@ async def test_a_day_of_a_real_meter_is_imported_by_options_alone(
 
 
 async def test_the_same_day_as_it_was_recorded_is_too_old(import_: Import, pair: Pair) -> None:
-    side = DAY.with_name(DAY.name + ".refused.ndjson")
+    side = DAY.with_name(DAY.name + ".rejected.ndjson")
     try:
         result = await import_(DAY, **OPTIONS, constants={"meterId": pair.meter})
     finally:
         side.unlink(missing_ok=True)
     assert result.counts == {"rejected": 1440}
-    assert {row["code"] for row in result.refused} == {"timestamp_too_old"}
-    assert result.refused[0]["row"]["Date"] == "1/2/2007"
+    assert {row["code"] for row in result.rejected} == {"timestamp_too_old"}
+    assert result.rejected[0]["row"]["Date"] == "1/2/2007"
 
 
 def last_change(month: int) -> date:
@@ -70,7 +70,7 @@ def last_change(month: int) -> date:
 
 
 @pytest.mark.parametrize(("month", "shown"), [(3, "never"), (10, "twice")])
-async def test_a_local_time_that_the_clocks_show_twice_or_never_is_refused(
+async def test_a_local_time_that_the_clocks_show_twice_or_never_is_rejected(
     import_: Import, owner: Owner, pair: Pair, tmp_path: Path, month: int, shown: str
 ) -> None:
     day = last_change(month)
@@ -84,7 +84,7 @@ async def test_a_local_time_that_the_clocks_show_twice_or_never_is_refused(
     )
     result = await import_(path, timezone="Europe/Paris")
     assert result.codes == [(3, "timestamp_invalid")]
-    assert f"shown {shown} by the clocks of Europe/Paris" in result.refused[0]["detail"]
+    assert f"shown {shown} by the clocks of Europe/Paris" in result.rejected[0]["detail"]
     times = await owner.fetch(
         "SELECT telemetry.recorded_at(counted_at) FROM telemetry.meter_telemetry_history WHERE meter_id = $1 "
         "ORDER BY counted_at",
@@ -116,7 +116,7 @@ async def test_an_export_of_a_history_by_psql_comes_back_with_the_devices_own_ti
         + "".join(f"{pair.meter},{row['counted_at']},{row['now']},0.5,230,,\n" for row in exported)
     )
     result = await import_(path)
-    assert (result.counts, result.refused) == ({"stored": 3}, [])
+    assert (result.counts, result.rejected) == ({"stored": 3}, [])
     query = (
         "SELECT telemetry.recorded_at(counted_at) FROM telemetry.meter_telemetry_history WHERE meter_id = $1 "
         "ORDER BY counted_at"

@@ -15,7 +15,7 @@ import pytest
 
 from service.commands.importer.load import Progress
 from service.commands.importer.mapping import Options
-from service.commands.importer.refused import RefusedFile
+from service.commands.importer.rejected import RejectedFile
 from service.errors import StartupError
 from tests.importer.conftest import Import, opened
 from tests.support import YESTERDAY, Owner, Pair, TestDatabase, rfc3339
@@ -60,7 +60,7 @@ async def total(owner: Owner, meter: str) -> tuple[int, float]:
     return tuple((await owner.fetch(query, meter))[0])
 
 
-async def test_a_run_goes_on_after_the_last_chunk_and_lists_every_refused_row_once(
+async def test_a_run_goes_on_after_the_last_chunk_and_lists_every_rejected_row_once(
     test_database: TestDatabase, owner: Owner, import_: Import, pair: Pair, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.csv"
@@ -69,7 +69,7 @@ async def test_a_run_goes_on_after_the_last_chunk_and_lists_every_refused_row_on
     [progress] = await owner.fetch("SELECT rows_done, stored, rejected, file_name FROM telemetry.import_progress")
     assert tuple(progress) == (1000, 990, 10, "a.csv")
     assert await total(owner, pair.meter) == (990, 990)
-    with (tmp_path / "a.csv.refused.ndjson").open("a") as side:
+    with (tmp_path / "a.csv.rejected.ndjson").open("a") as side:
         side.write('{"line": 1101, "half a li')  # what a run writes and is killed before it commits
     seen: list[Progress] = []
     result = await import_(path, show=seen.append)
@@ -88,7 +88,7 @@ async def test_without_resume_or_with_another_meaning_it_begins_at_the_first_row
     await stopped_run(test_database, path)
     result = await import_(path, resume=False)
     assert result.counts == {"stored": 1485, "duplicates": 990, "rejected": 25}
-    assert len(result.refused) == 25
+    assert len(result.rejected) == 25
     await stopped_run(test_database, path)
     result = await import_(path, scales={"kwhConsumedAc": "2"})
     assert result.counts == {"conflicts": 2475, "rejected": 25}
@@ -101,22 +101,22 @@ async def test_a_file_beside_that_was_taken_away_is_missed(
     path = tmp_path / "a.csv"
     write_rows(path, pair.meter)
     await stopped_run(test_database, path)
-    (tmp_path / "a.csv.refused.ndjson").unlink()
-    with pytest.raises(StartupError, match=r"lacks refused rows .*--no-resume"):
+    (tmp_path / "a.csv.rejected.ndjson").unlink()
+    with pytest.raises(StartupError, match=r"lacks rejected rows .*--no-resume"):
         await import_(path)
     await owner.execute("DELETE FROM telemetry.import_progress")
 
 
-async def test_refused_rows_are_on_the_disk_before_their_chunk_is_committed(
+async def test_rejected_rows_are_on_the_disk_before_their_chunk_is_committed(
     test_database: TestDatabase, owner: Owner, pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.csv"
     write_rows(path, pair.meter)
 
-    def fail(self: RefusedFile, rows: object) -> None:
+    def fail(self: RejectedFile, rows: object) -> None:
         raise StartupError("the disk is full")
 
-    monkeypatch.setattr(RefusedFile, "write", fail)
+    monkeypatch.setattr(RejectedFile, "write", fail)
     async with opened(test_database) as target:
         with pytest.raises(StartupError, match="disk is full"):
             await Import(target)(path)
@@ -124,7 +124,7 @@ async def test_refused_rows_are_on_the_disk_before_their_chunk_is_committed(
     await owner.execute("DELETE FROM telemetry.import_progress")
 
 
-async def test_new_old_and_refused_rows_in_any_chunk_are_counted_as_they_are(
+async def test_new_old_and_rejected_rows_in_any_chunk_are_counted_as_they_are(
     import_: Import, owner: Owner, pair: Pair, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.csv"
@@ -206,17 +206,17 @@ def test_an_import_that_is_killed_interrupted_or_cut_off_is_completed_by_the_nex
         assert f"{rows:,} rows: {rows - bad:,} stored, 0 duplicates, 0 conflicts, {bad} rejected" in printed
         found = connection.execute("SELECT count(*), sum(kwh_consumed_ac) FROM telemetry.meter_telemetry_history")
         assert found.fetchone() == (rows - bad, rows - bad)
-    lines = [json.loads(line)["line"] for line in (tmp_path / "a.csv.refused.ndjson").read_text().splitlines()]
+    lines = [json.loads(line)["line"] for line in (tmp_path / "a.csv.rejected.ndjson").read_text().splitlines()]
     assert lines == [number * 50_000 + 1 for number in range(1, bad + 1)]
 
 
-def test_a_file_that_is_not_of_refused_rows_is_never_written_over(tmp_path: Path) -> None:
+def test_a_file_that_is_not_of_rejected_rows_is_never_written_over(tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("important")
-    with pytest.raises(StartupError, match="holds no refused rows"):
-        RefusedFile(notes, 0)
+    with pytest.raises(StartupError, match="holds no rejected rows"):
+        RejectedFile(notes, 0)
     assert notes.read_text() == "important"
     old = tmp_path / "old.ndjson"
     old.write_text('{"file":"a.csv","line":2}\n')
-    RefusedFile(old, 0)
+    RejectedFile(old, 0)
     assert not old.exists()

@@ -88,7 +88,7 @@ def labels_by_metric() -> dict[str, set[str]]:
     for metric, labels in families:
         for suffix in suffixes[metric.type]:
             found[metric.name + suffix] = always | set(labels) | ({"le"} if suffix == "_bucket" else set())
-    of_objects = {"aggregate", "duty", "object", "stream", "state"}
+    of_objects = {"aggregate", "duty", "object", "kind", "state"}
     return found | dict.fromkeys(DATABASE_METRICS, always | of_objects)
 
 

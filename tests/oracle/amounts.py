@@ -94,21 +94,21 @@ def register_walk(draw: st.DrawFn, count: int, register_max: float | None) -> li
 
 
 @cache
-def steady_kwh(stream: str) -> st.SearchStrategy[float]:
+def steady_kwh(kind: str) -> st.SearchStrategy[float]:
     """The energy of an interval where a vehicle takes nearly all that its meter gives."""
-    return units(17, 20) if stream == METER else units(15, 19)
+    return units(17, 20) if kind == METER else units(15, 19)
 
 
 @cache
-def parked_kwh(stream: str) -> st.SearchStrategy[float]:
+def parked_kwh(kind: str) -> st.SearchStrategy[float]:
     """The energy of an interval where nothing is charged."""
-    return st.sampled_from(STANDBY) if stream == METER else st.just(0.0)
+    return st.sampled_from(STANDBY) if kind == METER else st.just(0.0)
 
 
 @cache
-def measured(stream: str) -> st.SearchStrategy[dict[str, float]]:
+def measured(kind: str) -> st.SearchStrategy[dict[str, float]]:
     """The values of a reading other than its energy."""
-    if stream == METER:
+    if kind == METER:
         return st.fixed_dictionaries({"voltage": quarters(220, 250) | st.just(229.9)})
     return st.fixed_dictionaries(
         {"soc": quarters(0, 100) | st.just(33.3), "battery_temp": quarters(-20, 50) | st.sampled_from([20.1, 20.125])}

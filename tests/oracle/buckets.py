@@ -33,14 +33,14 @@ class Bucket:
         """The mean of what was measured."""
         return None if self.measure_sum is None else self.measure_sum / self.measure_readings
 
-    def columns(self, stream: str) -> dict[str, float | None]:
-        """The columns of the stream's aggregates, the energy as kwh."""
-        measure = "voltage" if stream == METER else "battery_temp"
+    def columns(self, kind: str) -> dict[str, float | None]:
+        """The columns of the kind's aggregates, the energy as kwh."""
+        measure = "voltage" if kind == METER else "battery_temp"
         found: dict[str, float | None] = {"kwh": self.kwh, "readings": self.readings}
         found |= {
             f"{measure}_{what}": getattr(self, f"measure_{what}") for what in ("min", "avg", "max", "sum", "readings")
         }
-        return found if stream == METER else {**found, "soc_first": self.soc_first, "soc_last": self.soc_last}
+        return found if kind == METER else {**found, "soc_first": self.soc_first, "soc_last": self.soc_last}
 
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:
@@ -75,9 +75,9 @@ def bucket_end(resolution: str, start: datetime, zone: ZoneInfo) -> datetime:
     return start + WIDTHS[resolution]
 
 
-def summarize(stream: str, rows: Sequence[HistoryRow]) -> Bucket:
+def summarize(kind: str, rows: Sequence[HistoryRow]) -> Bucket:
     """Sum up the rows of one bucket, given in order of time; there has to be one."""
-    measures = [row.voltage if stream == METER else row.battery_temp for row in rows]
+    measures = [row.voltage if kind == METER else row.battery_temp for row in rows]
     measured = [value for value in measures if value is not None]
     socs = [row.soc for row in rows if row.soc is not None]
     return Bucket(

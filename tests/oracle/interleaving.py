@@ -14,7 +14,7 @@ from tests.oracle.strategies import Window, fleets, link_tables
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-AGGREGATES = [f"{stream}_{resolution}" for resolution in ("15min", "hourly", "daily") for stream in (METER, VEHICLE)]
+AGGREGATES = [f"{kind}_{resolution}" for resolution in ("15min", "hourly", "daily") for kind in (METER, VEHICLE)]
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Send:
 
 @dataclass(frozen=True)
 class Refresh:
-    """The job refreshes the aggregates of a stream."""
+    """The job refreshes the aggregates of a kind."""
 
-    stream: str
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class RefreshByHand:
 class Compress:
     """The chunks of a history go into the columnstore."""
 
-    stream: str
+    kind: str
 
 
 @dataclass(frozen=True)
 class Drop:
     """The chunks of a history that end by then are dropped: by hand all of them, by retention those taken up."""
 
-    stream: str
+    kind: str
     before: datetime
     by_hand: bool
 
@@ -159,13 +159,13 @@ def _times(draw: st.DrawFn, edges: Sequence[datetime], now: datetime, most: int)
 
 
 def _few(batches: list[list[Reading]], most: int) -> list[list[Reading]]:
-    """So many batches at most, by joining those of one stream that follow each other, in their order."""
+    """So many batches at most, by joining those of one kind that follow each other, in their order."""
     size = -(-len(batches) // max(1, most // 2))
     found: list[list[Reading]] = []
     for place in range(0, len(batches), max(1, size)):
         joined: dict[str, list[Reading]] = {}
         for batch in batches[place : place + size]:
-            joined.setdefault(batch[0].stream, []).extend(batch)
+            joined.setdefault(batch[0].kind, []).extend(batch)
         found += joined.values()
     return found
 
@@ -181,14 +181,14 @@ def _upkeep(
 ) -> Step:
     """Something that happens to a fleet beside the readings of it."""
     what = draw(st.sampled_from(["refresh", "refresh", "by hand", "by hand", "by hand", "compress", "drop", "link"]))
-    stream = draw(st.sampled_from([METER, VEHICLE]))
+    kind = draw(st.sampled_from([METER, VEHICLE]))
     if what == "refresh":
-        return Refresh(stream)
+        return Refresh(kind)
     if what == "compress":
-        return Compress(stream)
+        return Compress(kind)
     if what == "drop":
         midnight = base.replace(hour=0, minute=0) + draw(st.integers(1, days)) * DAY
-        return Drop(stream, midnight + draw(st.sampled_from([timedelta(0), 7 * HOUR])), by_hand=draw(st.booleans()))
+        return Drop(kind, midnight + draw(st.sampled_from([timedelta(0), 7 * HOUR])), by_hand=draw(st.booleans()))
     if what == "link":
         return MakeLink(draw(st.sampled_from(vehicles)), draw(st.sampled_from(meters)), draw(beside(edges)))
     aggregate = draw(st.sampled_from(AGGREGATES))

@@ -41,7 +41,7 @@ class World:
         self._gone: dict[Device, dict[datetime, Reading]] = defaultdict(dict)
         self._observed: dict[Device, timedelta | None] = {}
         self._rows: dict[Device, list[HistoryRow]] = {}  # of the devices that were asked for since the last change
-        self._retention = {stream: Retention(stream) for stream in (METER, VEHICLE)}
+        self._retention = {kind: Retention(kind) for kind in (METER, VEHICLE)}
 
     # What happens
 
@@ -83,32 +83,32 @@ class World:
             self._links = links
         return links is not None
 
-    def take_up(self, stream: str, start: datetime | None = None, end: datetime | None = None) -> None:
+    def take_up(self, kind: str, start: datetime | None = None, end: datetime | None = None) -> None:
         """The quarter hours that lie whole between start and end are refreshed."""
-        rows = ((device_id, row) for device_id in self.devices(stream) for row in self.history(stream, device_id))
-        self._retention[stream].take_up(rows, start, end)
+        rows = ((device_id, row) for device_id in self.devices(kind) for row in self.history(kind, device_id))
+        self._retention[kind].take_up(rows, start, end)
 
-    def drop(self, stream: str, start: datetime, end: datetime) -> None:
+    def drop(self, kind: str, start: datetime, end: datetime) -> None:
         """The history of (start, end], bounds of quarter hours, is dropped: what was taken up of it is left."""
         self._rows.clear()
         for device, readings in self._stored.items():
-            if device.stream == stream:
+            if device.kind == kind:
                 for stamp in [stamp for stamp in readings if start < stamp <= end]:
                     self._gone[device].setdefault(stamp, readings.pop(stamp))
-        self._retention[stream].drop(start, end)
+        self._retention[kind].drop(start, end)
 
-    def untaken(self, stream: str, start: datetime, end: datetime) -> bool:
+    def untaken(self, kind: str, start: datetime, end: datetime) -> bool:
         """Whether the aggregates lack something of the history of (start, end]."""
-        rows = ((device_id, row) for device_id in self.devices(stream) for row in self.history(stream, device_id))
-        return self._retention[stream].untaken(rows, start, end)
+        rows = ((device_id, row) for device_id in self.devices(kind) for row in self.history(kind, device_id))
+        return self._retention[kind].untaken(rows, start, end)
 
-    def taken_until(self, stream: str) -> datetime | None:
+    def taken_until(self, kind: str) -> datetime | None:
         """The end of the last quarter hour that was refreshed, None where none was."""
-        return self._retention[stream].taken_until
+        return self._retention[kind].taken_until
 
-    def dropped_until(self, stream: str) -> datetime | None:
+    def dropped_until(self, kind: str) -> datetime | None:
         """The end of the last time whose history was dropped, None where none was."""
-        return self._retention[stream].dropped_until
+        return self._retention[kind].dropped_until
 
     def can_mend(self, reading: Reading) -> bool:
         """Whether the history still holds the register that this reading's is compared with."""
@@ -139,9 +139,9 @@ class World:
         newest = self._newest(device)
         return newest is not None and newest < now - 5 * self.interval(device)
 
-    def devices(self, stream: str) -> set[str]:
-        """The devices of a stream which have ever had a reading stored."""
-        return {device.device_id for device in self._stored if device.stream == stream}
+    def devices(self, kind: str) -> set[str]:
+        """The devices of a kind which have ever had a reading stored."""
+        return {device.device_id for device in self._stored if device.kind == kind}
 
     def vehicles(self) -> set[str]:
         """The vehicles there are: those which have ever had a reading stored, and those which a link names."""
@@ -154,9 +154,9 @@ class World:
     def _newest(self, device: Device) -> datetime | None:
         return max((reading.recorded_at for reading in self._all(device)), default=None)
 
-    def history(self, stream: str, device_id: str) -> list[HistoryRow]:
+    def history(self, kind: str, device_id: str) -> list[HistoryRow]:
         """The rows of a device that the history holds, in order of time, with their energies."""
-        device = Device(stream, device_id)
+        device = Device(kind, device_id)
         if device not in self._rows:
             stored, profile = self._stored.get(device, {}), self._profile(device)
             # The energies of a register follow from readings that are dropped, too.
@@ -164,9 +164,9 @@ class World:
             self._rows[device] = [row for row in history_of(readings, profile) if row.recorded_at in stored]
         return self._rows[device]
 
-    def status(self, stream: str, device_id: str) -> HistoryRow | None:
+    def status(self, kind: str, device_id: str) -> HistoryRow | None:
         """The latest row of a device by its own clock, None where it has none."""
-        device = Device(stream, device_id)
+        device = Device(kind, device_id)
         return next(reversed(history_of(self._all(device), self._profile(device))), None)
 
     def _default(self, vehicle: str) -> str | None:
@@ -182,21 +182,21 @@ class World:
 
     # Sums
 
-    def total(self, stream: str, device_id: str, start: datetime, end: datetime) -> Bucket | None:
+    def total(self, kind: str, device_id: str, start: datetime, end: datetime) -> Bucket | None:
         """The sums of a device in (start, end]: of its readings, and of what is left of dropped quarter hours."""
-        retention = self._retention[stream]
+        retention = self._retention[kind]
         parts = {quarter + QUARTER: bucket for quarter, bucket in retention.left(device_id, start, end)}
-        for row in self.history(stream, device_id):
+        for row in self.history(kind, device_id):
             if start < row.recorded_at <= end and not retention.is_left_out(row.recorded_at, start, end):
-                parts[row.recorded_at] = summarize(stream, [row])
+                parts[row.recorded_at] = summarize(kind, [row])
         return merge(bucket for _, bucket in sorted(parts.items()))
 
-    def aggregate(self, stream: str, resolution: str) -> dict[tuple[str, datetime], Bucket]:
+    def aggregate(self, kind: str, resolution: str) -> dict[tuple[str, datetime], Bucket]:
         """Every bucket in which a device has readings; the resolution is '15min', 'hourly' or 'daily'."""
         found: dict[tuple[str, datetime], Bucket] = {}
-        for device_id in self.devices(stream):
-            for start in self._buckets(stream, resolution, device_id):
-                bucket = self.total(stream, device_id, start, bucket_end(resolution, start, self._zone))
+        for device_id in self.devices(kind):
+            for start in self._buckets(kind, resolution, device_id):
+                bucket = self.total(kind, device_id, start, bucket_end(resolution, start, self._zone))
                 if bucket is not None:
                     found[device_id, start] = bucket
         return found
@@ -205,9 +205,9 @@ class World:
         """The end of the bucket."""
         return bucket_end(resolution, start, self._zone)
 
-    def _buckets(self, stream: str, resolution: str, device_id: str) -> set[datetime]:
-        ends = [row.recorded_at for row in self.history(stream, device_id)]
-        ends += [quarter + QUARTER for quarter, _ in self._retention[stream].left(device_id)]
+    def _buckets(self, kind: str, resolution: str, device_id: str) -> set[datetime]:
+        ends = [row.recorded_at for row in self.history(kind, device_id)]
+        ends += [quarter + QUARTER for quarter, _ in self._retention[kind].left(device_id)]
         return {bucket_of(resolution, end, self._zone) for end in ends}
 
     # Balances
@@ -320,9 +320,9 @@ class World:
                 vehicles[vehicle] = Balance(kwh_ac, kwh_dc, shown_ratio(kwh_ac, kwh_dc, status), status)
         return vehicles, {since: (total(ac), total(dc)) for since, (ac, dc) in fleet.items()}
 
-    def energy(self, stream: str, start: datetime, end: datetime) -> float | None:
-        """The energy of all devices of a stream in (start, end]."""
-        sums = [self.total(stream, device_id, start, end) for device_id in self.devices(stream)]
+    def energy(self, kind: str, start: datetime, end: datetime) -> float | None:
+        """The energy of all devices of a kind in (start, end]."""
+        sums = [self.total(kind, device_id, start, end) for device_id in self.devices(kind)]
         return total([bucket.kwh for bucket in sums if bucket])
 
 

@@ -10,9 +10,9 @@ VEHICLE = "vehicle"
 
 
 class Device(NamedTuple):
-    """A device within its stream, as a meter and a vehicle may have the same id."""
+    """A device within its kind, as a meter and a vehicle may have the same id."""
 
-    stream: str
+    kind: str
     device_id: str
 
 
@@ -48,9 +48,9 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """A reading as it was sent. Values which its stream does not have are None."""
+    """A reading as it was sent. Values which its kind does not have are None."""
 
-    stream: str
+    kind: str
     device_id: str
     recorded_at: datetime
     kwh: float
@@ -61,7 +61,7 @@ class Reading:
     @property
     def device(self) -> Device:
         """Who sent it."""
-        return Device(self.stream, self.device_id)
+        return Device(self.kind, self.device_id)
 
     @property
     def values(self) -> tuple[float | None, ...]:

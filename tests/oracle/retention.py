@@ -13,10 +13,10 @@ _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UT
 
 
 class Retention:
-    """The quarter hours of a stream as they were last taken up, and the times of which only these are left."""
+    """The quarter hours of a kind as they were last taken up, and the times of which only these are left."""
 
-    def __init__(self, stream: str) -> None:
-        self._stream = stream
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
         self._taken: dict[str, dict[datetime, Bucket]] = defaultdict(dict)
         self._dropped: list[tuple[datetime, datetime]] = []
 
@@ -40,7 +40,7 @@ class Retention:
         for device_id, row in rows:
             quarters[device_id, bucket_of("15min", row.recorded_at, _UTC)].append(row)
         for key, within in quarters.items():
-            yield key, summarize(self._stream, within)
+            yield key, summarize(self._kind, within)
 
     def drop(self, start: datetime, end: datetime) -> None:
         """The history of (start, end] is gone, both bounds of quarter hours.

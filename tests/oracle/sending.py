@@ -29,12 +29,12 @@ def originals(draw: st.DrawFn, device: Device, profile: Profile, times: Sequence
     else:
         kwh = interval_kwh(profile)
         if mood != "any" and profile.max_kw is None:
-            kwh = steady_kwh(device.stream) if mood == "steady" else parked_kwh(device.stream)
+            kwh = steady_kwh(device.kind) if mood == "steady" else parked_kwh(device.kind)
         energies = [draw(kwh) for _ in times]
         if is_register:
             energies = [register % (profile.register_max or inf) for register in accumulate(energies)]
     return [
-        Reading(*device, moment, kwh, **draw(measured(device.stream)))
+        Reading(*device, moment, kwh, **draw(measured(device.kind)))
         for moment, kwh in zip(times, energies, strict=True)
     ]
 
@@ -49,7 +49,7 @@ def repeats(draw: st.DrawFn, sent: Sequence[Reading], most: int) -> list[Reading
         if change == "energy":
             found.append(replace(reading, kwh=draw(interval_kwh(Profile()))))
         elif change == "measured":
-            found.append(replace(reading, **draw(measured(reading.stream))))
+            found.append(replace(reading, **draw(measured(reading.kind))))
         else:
             found.append(reading)
     return found
@@ -57,7 +57,7 @@ def repeats(draw: st.DrawFn, sent: Sequence[Reading], most: int) -> list[Reading
 
 @st.composite
 def arrivals(draw: st.DrawFn, readings: Sequence[Reading]) -> list[list[Reading]]:
-    """The readings in some order of arrival, cut into batches of one stream each."""
+    """The readings in some order of arrival, cut into batches of one kind each."""
     arriving = sorted(readings, key=lambda reading: reading.recorded_at)
     order = draw(st.sampled_from(["in order", "reversed", "some late", "shuffled", "shuffled"]))
     if order == "reversed":
@@ -72,6 +72,6 @@ def arrivals(draw: st.DrawFn, readings: Sequence[Reading]) -> list[list[Reading]
     batches = []
     for place in range(0, len(arriving), size):
         chunk = arriving[place : place + size]
-        streams = draw(st.permutations([METER, VEHICLE]))
-        batches += [batch for s in streams if (batch := [reading for reading in chunk if reading.stream == s])]
+        kinds = draw(st.permutations([METER, VEHICLE]))
+        batches += [batch for s in kinds if (batch := [reading for reading in chunk if reading.kind == s])]
     return batches

@@ -265,7 +265,7 @@ def test_a_vehicle_is_fed_by_the_meter_of_its_id_or_of_its_number_once_that_has_
     assert world.meter_of("X1", noon) == "X1"
 
 
-def test_a_refused_reading_does_not_make_a_default_meter():
+def test_a_rejected_reading_does_not_make_a_default_meter():
     world = fleet(profiles={Device("meter", "M1"): Profile(max_kw=30.0)})
     world.arrive([metered("M1", "05-01T10:00", 2.0)])
     assert world.meter_of("V1", at("05-01T10:00")) is None
@@ -532,7 +532,7 @@ def everything(scenario: Scenario) -> list[tuple[str, datetime, datetime]]:
 def test_scenarios_are_sound_and_the_oracle_neither_loses_nor_invents_energy(scenario: Scenario):
     readings = [reading for batch in scenario.batches for reading in batch]
     assert len(readings) <= 120
-    assert all(len({reading.stream for reading in batch}) == 1 for batch in scenario.batches)
+    assert all(len({reading.kind for reading in batch}) == 1 for batch in scenario.batches)
     assert all(BASE <= reading.recorded_at < BASE + timedelta(days=4) for reading in readings)
     assert all(start < end for _, start, end in scenario.windows)
     for n, link in enumerate(scenario.links):
@@ -545,13 +545,13 @@ def test_scenarios_are_sound_and_the_oracle_neither_loses_nor_invents_energy(sce
     outcomes = [outcome for batch in scenario.batches for outcome in world.arrive(batch)]
     rows = {(s, d): world.history(s, d) for s in ("meter", "vehicle") for d in world.devices(s)}
     assert outcomes.count("stored") == sum(map(len, rows.values()))
-    for stream in ("meter", "vehicle"):
-        energy = fsum(row.energy for (of, _), history in rows.items() if of == stream for row in history)
+    for kind in ("meter", "vehicle"):
+        energy = fsum(row.energy for (of, _), history in rows.items() if of == kind for row in history)
         for resolution in ("15min", "hourly", "daily"):
-            buckets = world.aggregate(stream, resolution).values()
+            buckets = world.aggregate(kind, resolution).values()
             assert isclose(fsum(bucket.kwh for bucket in buckets), energy, abs_tol=1e-9)
             assert sum(bucket.readings for bucket in buckets) == sum(
-                len(h) for (of, _), h in rows.items() if of == stream
+                len(h) for (of, _), h in rows.items() if of == kind
             )
     for vehicle, start, end in everything(scenario):
         charged = rows.get(("vehicle", vehicle), [])

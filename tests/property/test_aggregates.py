@@ -182,8 +182,8 @@ def run(zone: str, database: EnergyDatabase, interleaving: Interleaving) -> None
         twins.take(step)
         twins.assert_answers()
     assert_readings(database, twins.world)
-    for stream in (METER, VEHICLE):
-        twins.take(Refresh(stream))
+    for kind in (METER, VEHICLE):
+        twins.take(Refresh(kind))
     twins.assert_answers(fresh=True)
 
 
@@ -195,7 +195,7 @@ class Twins:
         self.world = World(zone, interleaving.profiles, interleaving.links)
         self.interleaving = interleaving
         self.ahead: set[str] = set()
-        """Of these streams, aggregates that were refreshed by hand may hold what the job has not seen."""
+        """Of these kinds, aggregates that were refreshed by hand may hold what the job has not seen."""
         self.seen: dict[str, list[tuple[datetime, datetime]]] = {METER: [], VEHICLE: []}
         """The chunks of a history that were there when the job last ran."""
         database.clear()
@@ -207,17 +207,17 @@ class Twins:
                 batch = [reading for reading in batch if self.world.can_mend(reading)]
                 if batch:
                     assert_outcomes(batch, self.database.arrive(batch), self.world.arrive(batch))
-            case Refresh(stream):
-                self.database.refresh(stream)
+            case Refresh(kind):
+                self.database.refresh(kind)
                 # what has ended five minutes ago is taken up
-                self.world.take_up(stream, None, datetime.now(UTC) - timedelta(minutes=5))
-                self.ahead.discard(stream)
-                self.seen[stream] = self.database.chunks(stream)
-                self.assert_fresh(stream)
+                self.world.take_up(kind, None, datetime.now(UTC) - timedelta(minutes=5))
+                self.ahead.discard(kind)
+                self.seen[kind] = self.database.chunks(kind)
+                self.assert_fresh(kind)
             case RefreshByHand():
                 self.refresh_by_hand(step)
-            case Compress(stream):
-                self.database.compress(stream)
+            case Compress(kind):
+                self.database.compress(kind)
             case MakeLink(vehicle, meter, start):
                 assert self.database.link(vehicle, meter, start) == self.world.link(vehicle, meter, start)
             case Drop():
@@ -225,26 +225,26 @@ class Twins:
 
     def refresh_by_hand(self, step: RefreshByHand) -> None:
         """Refresh a window, but no quarter hour whose history is dropped: by hand that would lose what is left."""
-        stream, resolution = step.aggregate.split("_")
+        kind, resolution = step.aggregate.split("_")
         start, end = step.start, step.end
         if resolution == "15min":
-            start = max(filter(None, (start, self.world.dropped_until(stream))), default=None)
+            start = max(filter(None, (start, self.world.dropped_until(kind))), default=None)
             if start is not None and end is not None and end - start < timedelta(hours=1):
                 return
-            self.world.take_up(stream, start, end)
-        self.ahead.add(stream)
+            self.world.take_up(kind, start, end)
+        self.ahead.add(kind)
         self.database.refresh_by_hand(step.aggregate, start, end)
 
     def drop(self, step: Drop) -> None:
         """Drop history. The job has seen the chunks that are dropped by hand, as it runs every few minutes."""
-        due = {chunk for chunk in self.database.chunks(step.stream) if chunk[1] <= step.before}
-        if step.by_hand and (step.stream in self.ahead or not due <= {*self.seen[step.stream]}):
-            self.take(Refresh(step.stream))
+        due = {chunk for chunk in self.database.chunks(step.kind) if chunk[1] <= step.before}
+        if step.by_hand and (step.kind in self.ahead or not due <= {*self.seen[step.kind]}):
+            self.take(Refresh(step.kind))
         drop = self.database.drop if step.by_hand else self.database.drop_due
-        for start, end in drop(step.stream, step.before):
-            lost = self.world.untaken(step.stream, start, end)
+        for start, end in drop(step.kind, step.before):
+            lost = self.world.untaken(step.kind, start, end)
             assert step.by_hand or not lost, "retention dropped what was not taken up"
-            self.world.drop(step.stream, start, end)
+            self.world.drop(step.kind, start, end)
 
     def assert_answers(self, *, fresh: bool = False) -> None:
         """Compare every view and answer in one snapshot; `fresh` says that the job has run since the last change."""
@@ -283,13 +283,13 @@ class Twins:
         """
         return [
             row
-            for stream in (METER, VEHICLE)
-            for row in self.database.rows(query, self.world.taken_until(stream))
-            if row["aggregate"].startswith(f"bi.{stream}")
+            for kind in (METER, VEHICLE)
+            for row in self.database.rows(query, self.world.taken_until(kind))
+            if row["aggregate"].startswith(f"bi.{kind}")
         ]
 
-    def assert_fresh(self, stream: str) -> None:
+    def assert_fresh(self, kind: str) -> None:
         """The job leaves no other stale range."""
         unended = self.list_unended_stale()
         others = [row for row in self.database.rows("SELECT * FROM bi.stale_range") if row not in unended]
-        assert [row for row in others if row["aggregate"].startswith(f"bi.{stream}")] == []
+        assert [row for row in others if row["aggregate"].startswith(f"bi.{kind}")] == []

@@ -31,25 +31,25 @@ def test_what_is_no_array_is_malformed_and_nothing_else(body: bytes) -> None:
         assert problem.code == "body_malformed"
         assert problem.detail
         with contextlib.suppress(ValueError, UnicodeDecodeError):
-            assert not isinstance(json.loads(body), list), "a good array was refused"
+            assert not isinstance(json.loads(body), list), "a good array was rejected"
     else:
         assert len(json.loads(body)) == len(found)
 
 
 @given(st.lists(st.binary(max_size=40) | st.just(READING), max_size=10), st.booleans(), st.sampled_from([None, METER]))
 @settings(max_examples=500, deadline=None)
-def test_every_item_is_accounted_for_once_in_its_place(items: list[bytes], ndjson: bool, stream: object) -> None:
+def test_every_item_is_accounted_for_once_in_its_place(items: list[bytes], ndjson: bool, kind: object) -> None:
     body = b"\n".join(items) if ndjson else b"[" + b",".join(items) + b"]"
     try:
-        batch = decode_batch(body, ndjson=ndjson, stream=stream, most=1000)
+        batch = decode_batch(body, ndjson=ndjson, kind=kind, most=1000)
     except Problem as problem:
         is_empty = not body.strip(b" \t\r\n") if ndjson else body.translate(None, b" \t\r\n") == b"[]"
         assert problem.code == ("batch_empty" if is_empty else "body_malformed")
         assert not ndjson or is_empty
         return
     assert batch.received
-    indexes = [index for found in batch.readings.values() for index, _ in found] + [one.index for one in batch.refused]
+    indexes = [index for found in batch.readings.values() for index, _ in found] + [one.index for one in batch.rejected]
     assert sorted(indexes) == list(range(batch.received))
-    assert {one.problem.code for one in batch.refused} <= OUTCOMES.keys()
+    assert {one.problem.code for one in batch.rejected} <= OUTCOMES.keys()
     if ndjson:
         assert len(batch.readings[METER]) >= items.count(READING)

@@ -107,7 +107,7 @@ def test_before_any_refresh_the_views_say_it_in_real_time(empty_database: TestDa
         @given(scenarios("live", base, time_zones=[zone], days=DAYS))
         def check(scenario: Scenario) -> None:
             connection.execute("TRUNCATE telemetry.device_profile, telemetry.vehicle_meter_link")
-            for table in (f"telemetry.{stream}_{table}" for stream in ("meter", "vehicle") for table in tables):
+            for table in (f"telemetry.{kind}_{table}" for kind in ("meter", "vehicle") for table in tables):
                 connection.execute(f"DELETE FROM {table}")
             world = World(zone, scenario.profiles, scenario.links)
             database.prepare(scenario.profiles, scenario.links)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import OUTCOMES, Problem
-from service.readings.model import METER, VEHICLE, MeterReading, stream_of
+from service.readings.model import METER, VEHICLE, MeterReading, kind_of
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -19,7 +19,7 @@ TIMES = st.datetimes(timezones=st.just(UTC)).map(lambda time: time.isoformat())
 
 
 def try_all(body: bytes) -> None:
-    for decode in (stream_of, METER.decode, VEHICLE.decode):
+    for decode in (kind_of, METER.decode, VEHICLE.decode):
         try:
             decode(body)
         except Problem as problem:

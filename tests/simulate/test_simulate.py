@@ -56,14 +56,14 @@ async def server(answer: Answer) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("batch", [1, 100])
-async def test_the_service_refuses_what_is_broken_stores_the_rest_and_adds_it_up_as_we_do(api: Api, batch: int) -> None:
+async def test_the_service_rejects_what_is_broken_stores_the_rest_and_adds_it_up_as_we_do(api: Api, batch: int) -> None:
     faults = Faults(late=0.05, duplicates=0.1, out_of_order=0.1, broken=0.2)
     prefix = new_pair().meter[1:]
     items = list(fleet_items(5, 40, faults, prefix))
     tally = await drive_all(str(api.http.base_url), items, at_once(), batch)
     counts = tally.counts
-    assert (counts.refused_wrongly, counts.accepted_wrongly, counts.lost, counts.conflicts) == (0, 0, 0, 0)
-    assert (counts.sent, counts.refused) == (len(items), sum(item.is_broken for item in items))
+    assert (counts.rejected_wrongly, counts.accepted_wrongly, counts.lost, counts.conflicts) == (0, 0, 0, 0)
+    assert (counts.sent, counts.rejected) == (len(items), sum(item.is_broken for item in items))
     good = [item.body for item in items if not item.is_broken]
     assert (counts.stored, counts.duplicates) == (len(set(good)), len(good) - len(set(good)))
     window = (START, START + 3600)
@@ -199,7 +199,7 @@ def test_as_a_command_it_runs_checks_and_prints(environment: dict[str, str]) -> 
         found = json.loads(again.stdout)
         assert {one["verdict"] for one in found["checked"]} == {"match"}
         counts = found["counts"]
-        assert counts["sent"] == counts["stored"] + counts["duplicates"] + counts["refused"] > 1000
+        assert counts["sent"] == counts["stored"] + counts["duplicates"] + counts["rejected"] > 1000
 
 
 async def test_a_service_that_adds_up_wrongly_is_found_out() -> None:

@@ -88,8 +88,8 @@ def test_a_change_that_ends_at_midnight_is_not_lost_for_that_day(
 def test_what_retention_has_dropped_stays_in_the_aggregates_and_in_answers(energy_database: EnergyDatabase) -> None:
     send(energy_database, "old", *(START - 400 * DAY + n * timedelta(hours=1) for n in range(1, 49)))
     energy_database.refresh()
-    for stream in ("meter", "vehicle"):
-        energy_database.drop(stream, START - 390 * DAY)
+    for kind in ("meter", "vehicle"):
+        energy_database.drop(kind, START - 390 * DAY)
     window = ("Vold", START - 400 * DAY, START - 398 * DAY)
     performance = "SELECT * FROM api.get_vehicle_performance(%s, %s, %s)"
     [answer] = energy_database.rows(performance, *window)

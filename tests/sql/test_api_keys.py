@@ -13,8 +13,8 @@ CREATE = "SELECT * FROM ops.create_api_key($1, $2, $3, $4, $5, $6)"
 REVISION = "SELECT revision FROM telemetry.api_key_revision"
 
 
-async def create(owner: Owner, scope: str = "read", stream=None, devices=None, prefix=None, expires=None, note=""):
-    [row] = await owner.fetch(CREATE, scope, stream, devices, prefix, expires, note)
+async def create(owner: Owner, scope: str = "read", kind=None, devices=None, prefix=None, expires=None, note=""):
+    [row] = await owner.fetch(CREATE, scope, kind, devices, prefix, expires, note)
     return row
 
 
@@ -37,15 +37,15 @@ async def test_a_token_is_256_random_bits_of_which_only_the_hash_is_stored(owner
     [
         ({"scope": "root"}, "scope must be device, gateway, read or admin"),
         ({"scope": None}, "scope must be"),
-        ({"scope": "device"}, "a device key must be given a stream and one device"),
-        ({"scope": "device", "devices": ["M1"]}, "a device key must be given a stream"),
-        ({"scope": "device", "stream": "meter", "devices": ["M1", "M2"]}, "one device"),
-        ({"scope": "device", "stream": "meter", "devices": ["M1"], "prefix": "M"}, "no prefix"),
-        ({"scope": "device", "stream": "meter", "devices": ["M 1"]}, "device must be 1 to 64 characters"),
-        ({"scope": "device", "stream": "meter", "devices": [None]}, "device must be 1 to 64 characters"),
+        ({"scope": "device"}, "a device key must be given a kind and one device"),
+        ({"scope": "device", "devices": ["M1"]}, "a device key must be given a kind"),
+        ({"scope": "device", "kind": "meter", "devices": ["M1", "M2"]}, "one device"),
+        ({"scope": "device", "kind": "meter", "devices": ["M1"], "prefix": "M"}, "no prefix"),
+        ({"scope": "device", "kind": "meter", "devices": ["M 1"]}, "device must be 1 to 64 characters"),
+        ({"scope": "device", "kind": "meter", "devices": [None]}, "device must be 1 to 64 characters"),
         ({"scope": "gateway"}, "a gateway key must be given devices, a prefix, or both"),
         ({"scope": "gateway", "prefix": "M%"}, "prefix must be the beginning of a device id"),
-        ({"scope": "gateway", "stream": "house", "prefix": "M"}, "stream must be meter or vehicle"),
+        ({"scope": "gateway", "kind": "house", "prefix": "M"}, "kind must be meter or vehicle"),
         ({"scope": "read", "prefix": ""}, "must be left out for read and admin"),
         ({"scope": "admin", "devices": ["M1"]}, "must be left out for read and admin"),
         ({"expires": YESTERDAY}, "expiry must be in the future"),
@@ -62,12 +62,12 @@ async def test_a_key_that_makes_no_sense_is_refused_by_name(owner: Owner, argume
 
 async def test_a_device_has_at_most_two_live_keys(owner: Owner) -> None:
     device = new_pair().meter
-    arguments = {"scope": "device", "stream": "meter", "devices": [device]}
+    arguments = {"scope": "device", "kind": "meter", "devices": [device]}
     first = await create(owner, **arguments)
     await create(owner, **arguments)
     with pytest.raises(asyncpg.PostgresError, match=f"meter {device} has two live keys already"):
         await create(owner, **arguments)
-    await create(owner, scope="device", stream="vehicle", devices=[device])  # another device
+    await create(owner, scope="device", kind="vehicle", devices=[device])  # another device
     await owner.execute("SELECT ops.revoke_api_key($1)", first["key_id"])
     third = await create(owner, **arguments)
     await owner.execute(
@@ -93,14 +93,14 @@ async def test_of_many_that_make_keys_of_a_device_at_once_two_succeed(owner: Own
 async def test_a_rotated_key_goes_on_for_a_while_beside_the_new_one_of_the_same_rights(owner: Owner) -> None:
     device = new_pair().meter
     ends = now() + timedelta(days=30)
-    old = await create(owner, scope="device", stream="meter", devices=[device], expires=ends, note="hall 7")
+    old = await create(owner, scope="device", kind="meter", devices=[device], expires=ends, note="hall 7")
     [new] = await owner.fetch("SELECT * FROM ops.rotate_api_key($1, '2 hours')", old["key_id"])
     rows = await owner.fetch("SELECT * FROM ops.api_key WHERE device_ids = $1", [device])
     by_id = {row["key_id"]: row for row in rows}
     assert {row["state"] for row in rows} == {"live"}
     assert abs(by_id[old["key_id"]]["expires_at"] - now() - timedelta(hours=2)) < timedelta(minutes=1)
     assert abs(by_id[new["key_id"]]["expires_at"] - ends) < timedelta(minutes=1)
-    assert {(row["scope"], row["stream"], row["note"]) for row in rows} == {("device", "meter", "hall 7")}
+    assert {(row["scope"], row["kind"], row["note"]) for row in rows} == {("device", "meter", "hall 7")}
     with pytest.raises(asyncpg.PostgresError, match="two live keys"):
         await owner.fetch("SELECT * FROM ops.rotate_api_key($1)", new["key_id"])
 

@@ -18,8 +18,8 @@ MINUTE = timedelta(minutes=1)
 INFINITE_PAST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
 
 
-async def ingest(database: Database, rows: list[Any], stream=METER) -> list[str]:
-    return [outcome for outcome, _ in await database.write_rows(stream.ingest.query, rows)]
+async def ingest(database: Database, rows: list[Any], kind=METER) -> list[str]:
+    return [outcome for outcome, _ in await database.write_rows(kind.ingest.query, rows)]
 
 
 def meter_row(meter: str | None, time: datetime | None = YESTERDAY, kwh: float | None = 0.1, voltage=230.0) -> tuple:
@@ -159,35 +159,35 @@ async def test_a_bad_neighbour_does_not_fail_the_good_readings(database: Databas
 
 
 async def test_history_and_status_are_written_both_or_neither(database: Database, owner: Owner, pair: Pair) -> None:
-    # a status table that refuses this meter: the history of the same call must not stay
+    # a status table that rejects this meter: the history of the same call must not stay
     await owner.execute(
-        "ALTER TABLE telemetry.meter_current_status ADD CONSTRAINT test_refuses CHECK (voltage <> 13) NOT VALID"
+        "ALTER TABLE telemetry.meter_current_status ADD CONSTRAINT test_rejects CHECK (voltage <> 13) NOT VALID"
     )
     try:
-        with pytest.raises(Exception, match="test_refuses"):
+        with pytest.raises(Exception, match="test_rejects"):
             await ingest(database, [meter_row(pair.meter, voltage=13.0)])
     finally:
-        await owner.execute("ALTER TABLE telemetry.meter_current_status DROP CONSTRAINT test_refuses")
+        await owner.execute("ALTER TABLE telemetry.meter_current_status DROP CONSTRAINT test_rejects")
     query = "SELECT count(*) FROM telemetry.meter_telemetry_history WHERE meter_id = $1"
     assert await owner.fetchval(query, pair.meter) == 0
 
 
-async def test_what_is_refused_is_kept_with_reason_and_source(database: Database, owner: Owner, pair: Pair) -> None:
+async def test_what_is_rejected_is_kept_with_reason_and_source(database: Database, owner: Owner, pair: Pair) -> None:
     rows = [vehicle_row(pair.vehicle, soc=math.inf), vehicle_row(pair.vehicle), vehicle_row(pair.vehicle, soc=51.0)]
     assert await ingest(database, rows, VEHICLE) == ["value_not_finite", "stored", "conflict"]
     kept = await owner.fetch(
-        "SELECT stream, code, detail, payload::json ->> 'vehicleId' AS device, payload::json ->> 'soc' AS soc, source"
+        "SELECT kind, code, detail, payload::json ->> 'vehicleId' AS device, payload::json ->> 'soc' AS soc, source"
         " FROM telemetry.rejected_reading WHERE payload LIKE $1 ORDER BY code",
         f"%{pair.vehicle}%",
     )
-    assert [(row["stream"], row["code"], row["device"], row["soc"], row["source"]) for row in kept] == [
+    assert [(row["kind"], row["code"], row["device"], row["soc"], row["source"]) for row in kept] == [
         ("vehicle", "conflict", pair.vehicle, "51", "test"),
         ("vehicle", "value_not_finite", pair.vehicle, "Infinity", "test"),
     ]
     assert "soc 50" in kept[0]["detail"]
 
 
-async def test_a_refused_payload_is_kept_up_to_its_limit(database: Database, owner: Owner) -> None:
+async def test_a_rejected_payload_is_kept_up_to_its_limit(database: Database, owner: Owner) -> None:
     source = new_pair().meter
     await database.write_rows(KEEP_REJECTED.query, [("unknown", "kind_unknown", "d" * 5000, "p" * 50_000, source)])
     [row] = await owner.fetch("SELECT detail, payload FROM telemetry.rejected_reading WHERE source = $1", source)

@@ -12,11 +12,11 @@ from psycopg.rows import dict_row
 from tests.support import TestDatabase, run_migrated_database
 
 DAY = timedelta(days=1)
-STREAMS = ("meter", "vehicle")
+KINDS = ("meter", "vehicle")
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 METER = "telemetry.meter_telemetry_history"
 VEHICLE = "telemetry.vehicle_telemetry_history"
-AGGREGATES = [f"bi.{stream}_{resolution}" for resolution in ("15min", "hourly", "daily") for stream in STREAMS]
+AGGREGATES = [f"bi.{kind}_{resolution}" for resolution in ("15min", "hourly", "daily") for kind in KINDS]
 
 Connection = psycopg.Connection[Any]
 
@@ -38,12 +38,12 @@ class Ops:
 
     def store(self, name: str, start: datetime, number: int, every: timedelta = timedelta(minutes=1)) -> None:
         """Readings of 1 kWh of a meter and a vehicle, the first one `every` after `start`."""
-        for stream, columns, measures in (
+        for kind, columns, measures in (
             ("meter", "kwh_consumed_ac, voltage", "1.0, 230"),
             ("vehicle", "soc, kwh_delivered_dc, battery_temp", "50, 1.0, 20"),
         ):
             self.connection.execute(
-                f"INSERT INTO telemetry.{stream}_telemetry_history ({stream}_id, counted_at, {columns}) "
+                f"INSERT INTO telemetry.{kind}_telemetry_history ({kind}_id, counted_at, {columns}) "
                 f"SELECT %s, telemetry.counted_at(%s + n * %s), {measures} FROM generate_series(1, %s) AS n",
                 [name, start, every, number],
             )
@@ -56,8 +56,8 @@ class Ops:
         self.connection.execute(f"CALL run_job({self.job(object_, duty)})")
 
     def refresh(self) -> None:
-        for stream in STREAMS:
-            self.run(f"bi.{stream}_15min", "refresh")
+        for kind in KINDS:
+            self.run(f"bi.{kind}_15min", "refresh")
 
     def set_policies(self, **settings: str) -> None:
         """Give all histories these settings, and apply them."""
@@ -70,10 +70,10 @@ class Ops:
         energy = {"meter": "kwh_consumed_ac", "vehicle": "kwh_delivered_dc"}
         query = "SELECT sum({}) FROM {} WHERE {}_id = %s"
         return [
-            self.value(query.format(energy[stream], aggregate, stream), name)
+            self.value(query.format(energy[kind], aggregate, kind), name)
             for aggregate in AGGREGATES
-            for stream in STREAMS
-            if f".{stream}_" in aggregate
+            for kind in KINDS
+            if f".{kind}_" in aggregate
         ]
 
     def faults(self) -> list[str]:
@@ -150,7 +150,7 @@ def test_a_job_that_the_background_worker_ran_in_vain_is_failing_with_the_reason
     body = ops.value("SELECT pg_get_functiondef('ops.refresh_aggregates(int, jsonb)'::regprocedure)")
     ops.connection.execute(
         "CREATE OR REPLACE PROCEDURE ops.refresh_aggregates(p_job_id int, p_config jsonb) LANGUAGE plpgsql "
-        "AS $$BEGIN IF p_config ->> 'stream' = 'meter' THEN RAISE EXCEPTION 'the moon is full'; END IF; END$$"
+        "AS $$BEGIN IF p_config ->> 'kind' = 'meter' THEN RAISE EXCEPTION 'the moon is full'; END IF; END$$"
     )
     ops.connection.execute("SELECT _timescaledb_functions.start_background_workers()")
     ops.rows("SELECT alter_job(%s, next_start => now())", job)
@@ -280,8 +280,8 @@ def test_what_is_stale_is_late_once_two_refreshes_and_five_minutes_have_passed(o
         for aggregate in sorted(AGGREGATES)
     ]
     # a refresh that runs every 10 minutes is granted 25
-    for stream in STREAMS:
-        ops.value("SELECT ops.set_policy(%s, 'refresh_every', '10 minutes')", f"bi.{stream}_15min")
+    for kind in KINDS:
+        ops.value("SELECT ops.set_policy(%s, 'refresh_every', '10 minutes')", f"bi.{kind}_15min")
     ops.rows("SELECT * FROM ops.apply_policies()")
     assert ops.faults() == []
     ops.age_last_refresh("1 day")
@@ -314,8 +314,8 @@ def test_storage_is_what_the_tables_themselves_say(ops: Ops) -> None:
     ops.store("Msize", TODAY - 5 * DAY, 4 * 1440)
     ops.refresh()
     ops.connection.execute("ANALYZE")
-    for stream in ("meter", "vehicle"):
-        history = f"telemetry.{stream}_telemetry_history"
+    for kind in ("meter", "vehicle"):
+        history = f"telemetry.{kind}_telemetry_history"
         [row] = ops.rows("SELECT * FROM ops.storage WHERE object = %s", history)
         assert (row["chunks"], row["compressed_chunks"], row["compression_ratio"]) == (4, 0, None)
         assert row["rows_estimated"] == ops.value(f"SELECT count(*) FROM {history}") == 4 * 1440
@@ -403,8 +403,8 @@ def test_retention_waits_until_the_aggregates_have_taken_up_what_it_drops(ops: O
 
 def test_quarter_hours_are_dropped_once_hours_and_days_hold_them(ops: Ops) -> None:
     ops.set_policies(accept_for="9 days", drop_after="9 days")
-    for stream in STREAMS:
-        ops.value("SELECT ops.set_policy(%s, 'drop_after', '10 days')", f"bi.{stream}_15min")
+    for kind in KINDS:
+        ops.value("SELECT ops.set_policy(%s, 'drop_after', '10 days')", f"bi.{kind}_15min")
     ops.rows("SELECT * FROM ops.apply_policies()")
     old = TODAY - 40 * DAY
     ops.store("Mfine", old, 49, timedelta(minutes=15))
@@ -510,7 +510,7 @@ def test_silent_devices_are_those_in_use_that_missed_more_than_five_of_their_int
         )
         if interval:
             ops.connection.execute(
-                "INSERT INTO telemetry.device_profile (stream, device_id, energy_kind, expected_interval, retired_at) "
+                "INSERT INTO telemetry.device_profile (kind, device_id, energy_kind, expected_interval, retired_at) "
                 "VALUES ('meter', %s, 'interval', %s, %s)",
                 [device, interval, now - timedelta(hours=1) if device == "Mretired" else None],
             )
@@ -521,7 +521,7 @@ def test_silent_devices_are_those_in_use_that_missed_more_than_five_of_their_int
         "Munseen": timedelta(minutes=5),
     }
     assert abs(found["Mgone"]["silent_for"] - timedelta(minutes=51)) < timedelta(minutes=1)
-    assert {row["stream"] for row in found.values()} == {"meter"}
+    assert {row["kind"] for row in found.values()} == {"meter"}
     assert ops.value("SELECT finding FROM ops.diagnose() WHERE topic = 'devices'").startswith("3 are silent")
     # a retired device that reports again is in use, and can fall silent again
     ops.connection.execute(

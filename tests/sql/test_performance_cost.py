@@ -75,19 +75,19 @@ async def test_last_24_hours_and_retries_cost_the_same_after_60_days_as_after_2(
     assert retry_buffers_60 <= retry_buffers_2 * 1.1, (retry_buffers_2, retry_buffers_60)
 
 
-@pytest.mark.parametrize("kind", ["meter", "vehicle"])
+@pytest.mark.parametrize("name", ["meter", "vehicle"])
 async def test_the_cost_of_a_large_batch_grows_with_its_length_and_not_its_square(
-    database: Database, pair: Pair, kind: str
+    database: Database, pair: Pair, name: str
 ) -> None:
     # 60,000 readings of one minute, one of them bad, and all of them again: a few seconds each; when readings were
     # compared with each other it was minutes
-    numbers = (230.0,) if kind == "meter" else (0.1, 20.0)
-    device, stream = (pair.meter, METER) if kind == "meter" else (pair.vehicle, VEHICLE)
+    numbers = (230.0,) if name == "meter" else (0.1, 20.0)
+    device, kind = (pair.meter, METER) if name == "meter" else (pair.vehicle, VEHICLE)
     rows = [(f"{device}.{n}", END, 50.0 if n != 7 else math.nan, *numbers, None) for n in range(60_000)]
     async with database.write.acquire() as connection:
         for n in range(8):  # from the sixth on, PostgreSQL may prefer a generic plan, which knows no lengths
-            await connection.fetch(stream.ingest.query, rows[n : n + 1])
+            await connection.fetch(kind.ingest.query, rows[n : n + 1])
         for outcome in ("stored", "duplicate"):
-            answers = await connection.fetch(stream.ingest.query, rows, timeout=40)
+            answers = await connection.fetch(kind.ingest.query, rows, timeout=40)
             assert [answer["outcome"] for answer in answers[7:10]] == ["value_not_finite", outcome, outcome]
             assert len(answers) == len(rows)

@@ -93,7 +93,7 @@ def jobs(connection: Connection, object_: str) -> dict[str, tuple[Any, ...]]:
         "WHERE coalesce(config ->> 'object', hypertable_schema || '.' || hypertable_name) = %s",
         [object_],
     )
-    known = ("compress_after", "drop_after", "archive", "stream")
+    known = ("compress_after", "drop_after", "archive", "kind")
     return {f"{name} {every}": tuple(config[key] for key in known if key in config) for name, every, config in rows}
 
 
@@ -648,7 +648,7 @@ def test_another_time_zone_keeps_the_policies_and_their_jobs_work_on_the_new_agg
         # a day is materialized once there are readings after it
         times = (past, past + timedelta(days=3))
         energy_database.arrive([Reading("meter", "Mzone", time, 1.0, voltage=230.0) for time in times])
-        connection.execute('CALL ops.refresh_aggregates(NULL, \'{"stream": "meter"}\')')
+        connection.execute('CALL ops.refresh_aggregates(NULL, \'{"kind": "meter"}\')')
         compress = "SELECT job_id FROM ops.policy_job WHERE object = 'bi.meter_daily' AND duty = 'compress'"
         connection.execute("CALL run_job(%s)", connection.execute(compress).fetchone())
         compressed = "SELECT is_compressed FROM ops.chunk_list WHERE object = 'bi.meter_daily'"

@@ -65,24 +65,24 @@ class Row(NamedTuple):
 def histories(connection: Connection, time: str) -> dict[str, list[tuple]]:
     """All columns of both histories, in order of device and time."""
     found = {}
-    for stream, table in zip(ENERGY, HISTORIES, strict=True):
-        names = f"{'voltage' if stream == 'meter' else 'soc, battery_temp'}, register_kwh, register_dip"
-        found[stream] = connection.execute(
-            f"SELECT {stream}_id, {time}, received_at, {ENERGY[stream]}, {names} FROM telemetry.{table} ORDER BY 1, 2"
+    for kind, table in zip(ENERGY, HISTORIES, strict=True):
+        names = f"{'voltage' if kind == 'meter' else 'soc, battery_temp'}, register_kwh, register_dip"
+        found[kind] = connection.execute(
+            f"SELECT {kind}_id, {time}, received_at, {ENERGY[kind]}, {names} FROM telemetry.{table} ORDER BY 1, 2"
         ).fetchall()
     return found
 
 
-def readings(connection: Connection, stream: str) -> list[Row]:
-    measure = MEASURES[stream]
-    query = f"SELECT {stream}_id, recorded_at, {ENERGY[stream]}, {measure} FROM telemetry.{stream}_telemetry_history"
+def readings(connection: Connection, kind: str) -> list[Row]:
+    measure = MEASURES[kind]
+    query = f"SELECT {kind}_id, recorded_at, {ENERGY[kind]}, {measure} FROM telemetry.{kind}_telemetry_history"
     return [Row(*row) for row in connection.execute(query).fetchall()]
 
 
 def buckets(connection: Connection, name: str) -> dict[Key, Bucket]:
-    stream = name.partition("_")[0]
-    measure = MEASURES[stream]
-    columns = f"{stream}_id, bucket, {ENERGY[stream]}, readings, {measure}_min, {measure}_avg, {measure}_max"
+    kind = name.partition("_")[0]
+    measure = MEASURES[kind]
+    columns = f"{kind}_id, bucket, {ENERGY[kind]}, readings, {measure}_min, {measure}_avg, {measure}_max"
     found = connection.execute(f"SELECT {columns} FROM bi.{name}").fetchall()
     assert len({row[:2] for row in found}) == len(found)
     return {(row[0], row[1]): Bucket(*row[2:]) for row in found}
@@ -132,7 +132,7 @@ def test_readings_move_to_the_bucket_they_count_in_and_nothing_is_lost(
         for name in AGGREGATES:
             connection.execute(f"CALL refresh_continuous_aggregate('bi.{name}', NULL, NULL)")
         old = {name: buckets(connection, name) for name in AGGREGATES}
-        sent = {stream: readings(connection, stream) for stream in ENERGY}
+        sent = {kind: readings(connection, kind) for kind in ENERGY}
         for table in HISTORIES:
             connection.execute("SELECT drop_chunks(%s::regclass, older_than => %s)", (f"telemetry.{table}", CUT))
         connection.execute(
@@ -148,23 +148,23 @@ def test_readings_move_to_the_bucket_they_count_in_and_nothing_is_lost(
         assert histories(connection, "telemetry.recorded_at(counted_at)") == before
         for refresh in REFRESH_AGGREGATES:
             connection.execute(refresh)
-        kept = {stream: [row for row in rows if row.recorded_at >= CUT] for stream, rows in sent.items()}
+        kept = {kind: [row for row in rows if row.recorded_at >= CUT] for kind, rows in sent.items()}
         for name in AGGREGATES:
-            stream, resolution = name.split("_")
+            kind, resolution = name.split("_")
             found = buckets(connection, name)
             # of what is gone the aggregates are as they were, with the reading at the very end of it
             whole = {key: bucket for key, bucket in found.items() if key[1] >= CUT}
             assert whole == close(
-                {key: bucket for key, bucket in summed(kept[stream], resolution, local).items() if key[1] >= CUT}
+                {key: bucket for key, bucket in summed(kept[kind], resolution, local).items() if key[1] >= CUT}
             )
             gone = {key: bucket for key, bucket in found.items() if key[1] < CUT}
             assert gone.keys() == {key for key in old[name] if key[1] < CUT}
             untouched = [key for key in gone if key[1] < CUT - (QUARTER if resolution == "15min" else DAY)]
             assert len(untouched) >= 2
             assert {key: gone[key] for key in untouched} == close({key: old[name][key] for key in untouched})
-            for device in {row.device for row in sent[stream]}:
+            for device in {row.device for row in sent[kind]}:
                 total = [bucket for key, bucket in found.items() if key[0] == device]
-                mine = [row for row in sent[stream] if row.device == device]
+                mine = [row for row in sent[kind] if row.device == device]
                 assert sum(bucket.readings for bucket in total) == len(mine), name
                 assert sum(bucket.kwh for bucket in total) == pytest.approx(sum(row.kwh for row in mine))
         assert connection.execute("SELECT * FROM bi.stale_range").fetchall() == []

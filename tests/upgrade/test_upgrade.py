@@ -91,13 +91,13 @@ def test_what_an_earlier_state_holds_is_there_after_the_upgrade(
 
     with connect(url) as connection:
         assert contents(connection, tables, migrated=True) == before
-        for stream in ("meter", "vehicle"):
+        for kind in ("meter", "vehicle"):
             differing = f"""
-                SELECT s.{stream}_id FROM telemetry.{stream}_current_status AS s
+                SELECT s.{kind}_id FROM telemetry.{kind}_current_status AS s
                 FULL JOIN (
-                    SELECT {stream}_id, telemetry.recorded_at(max(counted_at)) AS newest
-                    FROM telemetry.{stream}_telemetry_history GROUP BY 1
-                ) AS h USING ({stream}_id)
+                    SELECT {kind}_id, telemetry.recorded_at(max(counted_at)) AS newest
+                    FROM telemetry.{kind}_telemetry_history GROUP BY 1
+                ) AS h USING ({kind}_id)
                 WHERE s.recorded_at IS DISTINCT FROM h.newest
             """
             assert connection.execute(differing).fetchall() == []

@@ -34,10 +34,10 @@ _DUE = """
 """
 _RECORDS = """
     SELECT
-        a.stream, a.range_start, a.range_end, a.readings, a.fingerprint::text, a.location, a.sha256, a.verified_at,
+        a.kind, a.range_start, a.range_end, a.readings, a.fingerprint::text, a.location, a.sha256, a.verified_at,
         a.dropped_at, a.keep_until
     FROM ops.archived_chunk AS a
-    ORDER BY a.range_start, a.stream
+    ORDER BY a.range_start, a.kind
 """
 _COLUMNS = """
     SELECT
@@ -63,7 +63,7 @@ _RECORD = "SELECT ops.record_archive(%s, %s, %s, %s, %s::numeric, %s, %s)"
 class Record(NamedTuple):
     """A row of ops.archived_chunk."""
 
-    stream: str
+    kind: str
     range_start: datetime
     range_end: datetime
     readings: int
@@ -77,7 +77,7 @@ class Record(NamedTuple):
     @property
     def chunk(self) -> Chunk:
         """What it is of."""
-        return Chunk(self.stream, self.range_start, self.range_end)
+        return Chunk(self.kind, self.range_start, self.range_end)
 
 
 class Summary(NamedTuple):
@@ -94,8 +94,8 @@ class Chunks:
         self._connection = connection
         self._copy = copy
 
-    def archived_streams(self) -> set[str]:
-        """The streams of which chunks are archived before they are dropped."""
+    def archived_kinds(self) -> set[str]:
+        """The kinds of which chunks are archived before they are dropped."""
         query = "SELECT substring(p.object FROM '[.](meter|vehicle)_') FROM ops.policy AS p WHERE p.archive"
         return {row[0] for row in self._connection.execute(query)}
 
@@ -128,12 +128,12 @@ class Chunks:
             "SELECT telemetry.recorded_at(min(counted_at)), telemetry.recorded_at(max(counted_at)) FROM {} "
             "WHERE counted_at >= %s AND counted_at < %s"
         )
-        first, last = self._connection.execute(query.format(_table(chunk.stream)), chunk[1:]).fetchone() or (None, None)
+        first, last = self._connection.execute(query.format(_table(chunk.kind)), chunk[1:]).fetchone() or (None, None)
         return Summary(Contents(row.readings, row.devices, row.sums, first, last), row.fingerprint)
 
-    def columns(self, stream: str) -> list[Column]:
+    def columns(self, kind: str) -> list[Column]:
         """The columns of a history."""
-        return [Column(*row) for row in self._connection.execute(_COLUMNS, [_table(stream).as_string()]).fetchall()]
+        return [Column(*row) for row in self._connection.execute(_COLUMNS, [_table(kind).as_string()]).fetchall()]
 
     def rows(self, chunk: Chunk, schema: pa.Schema) -> Generator[pa.RecordBatch, None, None]:
         """The rows of a chunk, in order of device and time; within a snapshot."""
@@ -141,10 +141,10 @@ class Chunks:
             sql.SQL(", ").join(
                 _RECORDED_AT if name == "recorded_at" else sql.Identifier(name) for name in schema.names
             ),
-            _table(chunk.stream),
+            _table(chunk.kind),
             chunk.start,
             chunk.end,
-            sql.Identifier(f"{chunk.stream}_id"),
+            sql.Identifier(f"{chunk.kind}_id"),
         )
         return self._copied_rows(query, schema) if self._copy else self._fetched_rows(query, schema)
 
@@ -207,13 +207,13 @@ class Chunks:
         Raises:
             StartupError: they have a column that the history does not have, or has otherwise.
         """
-        columns = self.columns(chunk.stream)
+        columns = self.columns(chunk.kind)
         known = {field.name: field.type for field in schema_of(columns, {})}
         kinds = {column.name: column.kind for column in columns}
         self._connection.execute("DROP TABLE IF EXISTS pg_temp.archive_rows")
         self._connection.execute(
             sql.SQL("CREATE TEMPORARY TABLE archive_rows ON COMMIT DROP AS SELECT *, {} FROM {} WITH NO DATA").format(
-                _RECORDED_AT, _table(chunk.stream)
+                _RECORDED_AT, _table(chunk.kind)
             )
         )
         for batch in batches:
@@ -226,7 +226,7 @@ class Chunks:
                 self._insert(batch, kinds)
         self._connection.execute("ANALYZE pg_temp.archive_rows")
         found = self._connection.execute(
-            "SELECT ops.restore_readings(%s, 'pg_temp.archive_rows'::regclass)", [chunk.stream]
+            "SELECT ops.restore_readings(%s, 'pg_temp.archive_rows'::regclass)", [chunk.kind]
         )
         [stored] = found.fetchone() or [0]
         self._connection.execute("DROP TABLE pg_temp.archive_rows")
@@ -256,12 +256,12 @@ class Chunks:
 
     def take_up_again(self, chunk: Chunk) -> None:
         """Have the aggregates follow a chunk that was dropped and is whole again."""
-        history = f"telemetry.{chunk.stream}_telemetry_history"
+        history = f"telemetry.{chunk.kind}_telemetry_history"
         self._connection.execute("SELECT ops.take_up_again(%s, %s, %s)", (history, chunk.start, chunk.end))
 
     def keep(self, chunk: Chunk, until: datetime) -> None:
         """Note that a chunk has been restored, and is not to be dropped before."""
-        self._connection.execute("SELECT ops.keep_restored(%s, %s, %s)", (chunk.stream, chunk.start, until))
+        self._connection.execute("SELECT ops.keep_restored(%s, %s, %s)", (chunk.kind, chunk.start, until))
 
 
 class _CopySource(io.RawIOBase):
@@ -327,8 +327,8 @@ def open_chunks(prepared: Prepared, *, alone: bool) -> Iterator[Chunks]:
                     connection.execute("RESET ROLE")
 
 
-def _table(stream: str) -> sql.Identifier:
-    return sql.Identifier("telemetry", f"{stream}_telemetry_history")
+def _table(kind: str) -> sql.Identifier:
+    return sql.Identifier("telemetry", f"{kind}_telemetry_history")
 
 
 def _names(batch: pa.RecordBatch) -> sql.Composed:

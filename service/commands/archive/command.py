@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.commands.archive.chunks import Chunks, open_chunks
-from service.commands.archive.manifest import STREAMS, Manifest
+from service.commands.archive.manifest import KINDS, Manifest
 from service.commands.archive.places import Place, open_place
 from service.commands.archive.report import Report
 from service.commands.archive.restore import restore_chunk
@@ -56,7 +56,7 @@ def _span(required: bool) -> Callable[[Callable[..., None]], Callable[..., None]
         for option in (
             click.option("--to", "end", type=_Moment(), required=required, help="Up to this day, itself not included."),
             click.option("--from", "start", type=_Moment(), required=required, help="From this day on."),
-            click.option("--stream", type=click.Choice(STREAMS), help="Only of this kind."),
+            click.option("--kind", type=click.Choice(KINDS), help="Only of this kind."),
         ):
             command = option(command)
         return command
@@ -109,7 +109,7 @@ def _run(settings: Settings, place: Place, drop: bool) -> bool:
     """One round; whether every chunk that is due is archived."""
     with _opened(settings, alone=True) as chunks:
         chunks.guard()
-        if not chunks.archived_streams():
+        if not chunks.archived_kinds():
             print("nothing is archived: ops.policy has archive on for no history")
             return True
         due = chunks.due()
@@ -203,10 +203,10 @@ def restore_command(archive_: str | None, keep_days: int, **span: Any) -> None:
         found = list(find_archives(at, chunks.records(), Span(**span)))
         if not found:
             raise StartupError("the archive has nothing of these days")
-        archived = chunks.archived_streams()
-        for stream in sorted({stream for stream, *_ in found} - archived):
+        archived = chunks.archived_kinds()
+        for kind in sorted({kind for kind, *_ in found} - archived):
             print(
-                f"energy: telemetry.{stream}_telemetry_history is not archived: retention drops what is due regardless",
+                f"energy: telemetry.{kind}_telemetry_history is not archived: retention drops what is due regardless",
                 file=sys.stderr,
             )
         with Report(len(found)) as report:

@@ -15,7 +15,7 @@ from service.commands.archive.parquet import Contents, examine, schema_in
 from service.commands.archive.places import Copy, Place
 
 FORMAT = 1
-STREAMS = ("meter", "vehicle")
+KINDS = ("meter", "vehicle")
 _NAME = "%Y%m%dT%H%M%SZ"
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _TOLERANCE = 1e-9
@@ -23,24 +23,24 @@ _TOLERANCE = 1e-9
 
 
 class Chunk(NamedTuple):
-    """A chunk of a stream's history: readings with `start` < recorded_at <= `end`."""
+    """A chunk of a kind's history: readings with `start` < recorded_at <= `end`."""
 
-    stream: str
+    kind: str
     start: datetime
     end: datetime
 
     @property
     def data_path(self) -> str:
         """Of its file."""
-        return f"{self.stream}/day={self.start:%Y-%m-%d}/{self.start.strftime(_NAME)}.parquet"
+        return f"{self.kind}/day={self.start:%Y-%m-%d}/{self.start.strftime(_NAME)}.parquet"
 
     @property
     def manifest_path(self) -> str:
         """Of its manifest."""
-        return manifest_path(self.stream, self.start)
+        return manifest_path(self.kind, self.start)
 
     def __str__(self) -> str:
-        return f"{self.stream} {self.start:%Y-%m-%d}" + (
+        return f"{self.kind} {self.start:%Y-%m-%d}" + (
             f" {self.start:%H:%M}" if self.start.hour or self.start.minute else ""
         )
 
@@ -49,7 +49,7 @@ class Manifest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What a file of an archive holds; written once the file has been read back."""
 
     format: int
-    stream: str
+    kind: str = msgspec.field(name="stream")  # the word of format 1, which archives that exist have
     range_start: _Moment
     range_end: _Moment
     file: str
@@ -67,7 +67,7 @@ class Manifest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     @property
     def chunk(self) -> Chunk:
         """What it is of."""
-        return Chunk(self.stream, self.range_start, self.range_end)
+        return Chunk(self.kind, self.range_start, self.range_end)
 
     @property
     def contents(self) -> Contents:
@@ -75,14 +75,14 @@ class Manifest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         return Contents(self.readings, self.devices, self.sums, self.first_recorded_at, self.last_recorded_at)
 
 
-def manifest_path(stream: str, start: datetime) -> str:
+def manifest_path(kind: str, start: datetime) -> str:
     """Where the manifest of the chunk that begins at `start` lies."""
-    return f"manifest/{stream}/{start.astimezone(UTC).strftime(_NAME)}.json"
+    return f"manifest/{kind}/{start.astimezone(UTC).strftime(_NAME)}.json"
 
 
-def list_manifests(place: Place, stream: str) -> list[datetime]:
+def list_manifests(place: Place, kind: str) -> list[datetime]:
     """The starts of the chunks of which a place has a manifest, in order."""
-    found = [re.fullmatch(r"(\d{8}T\d{6}Z)\.json", name) for name in place.names(f"manifest/{stream}")]
+    found = [re.fullmatch(r"(\d{8}T\d{6}Z)\.json", name) for name in place.names(f"manifest/{kind}")]
     return [datetime.strptime(match[1], _NAME).replace(tzinfo=UTC) for match in found if match]
 
 
@@ -92,14 +92,14 @@ def write_manifest(place: Place, manifest: Manifest) -> None:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
 
 
-def read_manifest(place: Place, stream: str, start: datetime) -> Manifest | None:
+def read_manifest(place: Place, kind: str, start: datetime) -> Manifest | None:
     """The manifest of the chunk that begins at `start`; None where there is none.
 
     Raises:
         ValueError: it is not one, or not of this chunk.
     """
     try:
-        with place.read(manifest_path(stream, start)) as copy:
+        with place.read(manifest_path(kind, start)) as copy:
             manifest = msgspec.json.decode(copy.path.read_bytes(), type=Manifest)
     except FileNotFoundError:
         return None
@@ -107,7 +107,7 @@ def read_manifest(place: Place, stream: str, start: datetime) -> Manifest | None
         raise ValueError(f"it is not a manifest: {error}") from None
     if manifest.format != FORMAT:
         raise ValueError(f"it is of format {manifest.format}, this version knows {FORMAT}")
-    if (manifest.stream, manifest.range_start, manifest.file) != (stream, start, manifest.chunk.data_path):
+    if (manifest.kind, manifest.range_start, manifest.file) != (kind, start, manifest.chunk.data_path):
         raise ValueError("it is of another chunk")
     return manifest
 
@@ -122,7 +122,7 @@ def differences(manifest: Manifest, copy: Copy) -> Iterator[str]:
     except (OSError, pa.ArrowException) as error:
         yield f"it cannot be read: {str(error).partition(chr(10))[0]}"
         return
-    bounds = {b"stream": manifest.stream.encode(), **_bounds(manifest.chunk)}
+    bounds = {b"stream": manifest.kind.encode(), **_bounds(manifest.chunk)}
     if any(facts.get(name) != value for name, value in bounds.items()):
         yield "it is of another chunk"
     yield from compare(manifest.contents, found, manifest.chunk)
@@ -151,7 +151,7 @@ def compare(expected: Contents, found: Contents, chunk: Chunk) -> Iterator[str]:
 def file_facts(chunk: Chunk, engine: str) -> dict[str, str]:
     """What a file says of itself."""
     bounds = {name.decode(): value.decode() for name, value in _bounds(chunk).items()}
-    return {"engine": engine, "stream": chunk.stream, **bounds}
+    return {"engine": engine, "stream": chunk.kind, **bounds}
 
 
 def _bounds(chunk: Chunk) -> dict[bytes, bytes]:

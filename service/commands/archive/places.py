@@ -151,7 +151,7 @@ class _Bucket:
                 with part.open("rb") as written, self._files.open_output_stream(target) as upload:
                     shutil.copyfileobj(written, upload, _BUFFER_BYTES)
             except BaseException:
-                # leaving the block has closed the stream, by which S3 takes what came for the whole
+                # leaving the block has closed the kind, by which S3 takes what came for the whole
                 with contextlib.suppress(OSError):
                     self._files.delete_file(target)
                 raise

@@ -46,7 +46,7 @@ def archive_chunk(chunks: Chunks, place: Place, chunk: Chunk, show: Callable[[in
     if chunk.end > midnight + _DAY:
         raise ArchiveFault(f"{chunk} reaches to {chunk.end}: archives are filed by the day, so it stays")
     try:
-        before = read_manifest(place, chunk.stream, chunk.start)
+        before = read_manifest(place, chunk.kind, chunk.start)
     except ValueError as error:
         raise ArchiveFault(f"{place.address(chunk.manifest_path)}: {error}; move it away to archive anew") from error
     if before:
@@ -58,7 +58,7 @@ def archive_chunk(chunks: Chunks, place: Place, chunk: Chunk, show: Callable[[in
         summary = chunks.summarize(chunk)
         if not before:
             _require_all(chunks, place, chunk, summary.contents.readings)
-        schema = schema_of(chunks.columns(chunk.stream), file_facts(chunk, ENGINE))
+        schema = schema_of(chunks.columns(chunk.kind), file_facts(chunk, ENGINE))
         # closed before the transaction ends: while COPY runs, the connection does nothing else
         with place.create(chunk.data_path) as path, contextlib.closing(chunks.rows(chunk, schema)) as rows:
             write(path, schema, counted(rows, summary.contents.readings, show))
@@ -119,7 +119,7 @@ def _manifest(chunk: Chunk, summary: Summary, copy: Copy) -> Manifest:
     contents = summary.contents
     return Manifest(
         format=FORMAT,
-        stream=chunk.stream,
+        kind=chunk.kind,
         range_start=chunk.start.astimezone(UTC),
         range_end=chunk.end.astimezone(UTC),
         file=chunk.data_path,

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from service.commands.archive.chunks import Record
 from service.commands.archive.manifest import (
-    STREAMS,
+    KINDS,
     Chunk,
     Manifest,
     differences,
@@ -19,17 +19,17 @@ from service.commands.archive.places import Place
 
 
 class Span:
-    """Which chunks are meant: of these streams, from one moment up to another (None for any)."""
+    """Which chunks are meant: of these kinds, from one moment up to another (None for any)."""
 
-    def __init__(self, stream: str | None, start: datetime | None, end: datetime | None) -> None:
-        self.streams = (stream,) if stream else STREAMS
+    def __init__(self, kind: str | None, start: datetime | None, end: datetime | None) -> None:
+        self.kinds = (kind,) if kind else KINDS
         self._start = start
         self._end = end
 
     def has(self, chunk: Chunk) -> bool:
         """Whether any of a chunk is meant."""
         return (
-            chunk.stream in self.streams
+            chunk.kind in self.kinds
             and (self._start is None or chunk.end > self._start)
             and (self._end is None or chunk.start < self._end)
         )
@@ -38,24 +38,24 @@ class Span:
 def find_archives(
     place: Place, records: Sequence[Record], span: Span
 ) -> Iterator[tuple[str, datetime, Manifest | None, Record | None, str]]:
-    """Stream and start of every chunk that has a manifest or a record, oldest first, with both, and what is wrong.
+    """Kind and start of every chunk that has a manifest or a record, oldest first, with both, and what is wrong.
 
     A manifest that cannot be read is None, and what is wrong says why.
     """
-    known = {(record.stream, record.range_start): record for record in records if record.stream in span.streams}
-    found = {(stream, start) for stream in span.streams for start in list_manifests(place, stream)}
-    for stream, start in sorted(known.keys() | found, key=lambda key: (key[1], key[0])):
-        record, manifest, fault = known.get((stream, start)), None, ""
-        if (stream, start) in found:
+    known = {(record.kind, record.range_start): record for record in records if record.kind in span.kinds}
+    found = {(kind, start) for kind in span.kinds for start in list_manifests(place, kind)}
+    for kind, start in sorted(known.keys() | found, key=lambda key: (key[1], key[0])):
+        record, manifest, fault = known.get((kind, start)), None, ""
+        if (kind, start) in found:
             try:
-                manifest = read_manifest(place, stream, start)
+                manifest = read_manifest(place, kind, start)
             except ValueError as error:
-                fault = f"{place.address(manifest_path(stream, start))}: {error}"
+                fault = f"{place.address(manifest_path(kind, start))}: {error}"
         elif record:
             fault = f"{place.address(record.chunk.manifest_path)} is missing (recorded: {record.location})"
-        chunk = manifest.chunk if manifest else record.chunk if record else Chunk(stream, start, start)
+        chunk = manifest.chunk if manifest else record.chunk if record else Chunk(kind, start, start)
         if span.has(chunk) or chunk.start == chunk.end:
-            yield stream, start, manifest, record, fault
+            yield kind, start, manifest, record, fault
 
 
 def verify(place: Place, manifest: Manifest, record: Record | None) -> Iterator[str]:

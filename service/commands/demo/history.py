@@ -50,7 +50,7 @@ async def fill(url: str, fleet: DemoFleet) -> int:
             await connection.execute("SELECT api.link_vehicle($1, $2, $3)", vehicle, OLD_METER, start)
             await connection.execute("SELECT api.unlink_vehicle($1, $2)", vehicle, swapped)
             await connection.execute("SELECT api.set_device_profile('meter', $1, p_retired => TRUE)", OLD_METER)
-        await _refuse_some(connection)
+        await _reject_some(connection)
         for refresh in REFRESH_AGGREGATES:
             await _as_owner(connection, refresh)
     return stored
@@ -82,8 +82,8 @@ def _readings(fleet: DemoFleet, began: int, known: float) -> Iterator[_Rows]:
         yield meters, vehicles
 
 
-async def _refuse_some(connection: AnyConnection) -> None:
-    """Readings that are refused, as every fleet has some."""
+async def _reject_some(connection: AnyConnection) -> None:
+    """Readings that are rejected, as every fleet has some."""
     now = datetime.now(UTC)
     never_set = datetime(1970, 1, 1, tzinfo=UTC)
     meters = [(f"M{number % 20:06d}", now, 0.1, 2300.0, SOURCE) for number in range(14)]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from service.commands.importer.files import plain_faults
 from service.commands.importer.mapping import Columns
-from service.commands.importer.refused import RefusedRow
+from service.commands.importer.rejected import RejectedRow
 from service.commands.importer.rows import Row, Rows
 
 
@@ -20,15 +20,15 @@ class Chunk(NamedTuple):
     Attributes:
         size: how many rows of the file.
         records: the values of those that may be readings, in the order of the import tables, without place.
-        refused: the others.
-        refuse: makes a refused row of a record, by its place from 0 with code and detail.
+        rejected: the others.
+        reject: makes a rejected row of a record, by its place from 0 with code and detail.
         share: how much of the file has been read with them, 0 to 1.
     """
 
     size: int
     records: list[tuple[Any, ...]]
-    refused: list[RefusedRow]
-    refuse: Callable[[int, str, str], RefusedRow]
+    rejected: list[RejectedRow]
+    reject: Callable[[int, str, str], RejectedRow]
     share: float
 
 
@@ -50,17 +50,17 @@ def read_chunks(path: Path, rows: Rows, columns: Columns, skip: int, size: int) 
 
 
 def _chunk(path: Path, rows: Rows, columns: Columns, taken: Sequence[Row]) -> Chunk:
-    def refuse(row: Row, code: str, detail: str) -> RefusedRow:
+    def reject(row: Row, code: str, detail: str) -> RejectedRow:
         cells = row.cells if row.problem else rows.show(row.cells)
-        return RefusedRow(path.name, row.line, code, detail, cells)
+        return RejectedRow(path.name, row.line, code, detail, cells)
 
-    refused = [refuse(row, row.problem.code, row.problem.detail) for row in taken if row.problem]
-    good = [row for row in taken if not row.problem] if refused else taken
+    rejected = [reject(row, row.problem.code, row.problem.detail) for row in taken if row.problem]
+    good = [row for row in taken if not row.problem] if rejected else taken
     records, faults = columns.convert(rows, [row.cells for row in good])
     if faults:
-        refused += [refuse(good[place], problem.code, problem.detail) for place, problem in faults.items()]
+        rejected += [reject(good[place], problem.code, problem.detail) for place, problem in faults.items()]
         records = [record for place, record in enumerate(records) if place not in faults]
         good = [row for place, row in enumerate(good) if place not in faults]
     return Chunk(
-        len(taken), records, refused, lambda place, code, detail: refuse(good[place], code, detail), rows.share()
+        len(taken), records, rejected, lambda place, code, detail: reject(good[place], code, detail), rows.share()
     )

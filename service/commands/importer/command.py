@@ -30,7 +30,7 @@ from service.startup import Prepared, prepared_database
 
 CHUNK_ROWS = 50_000
 EMBEDDED_CHUNK_ROWS = 1_000
-REFUSED_STATUS = 3
+REJECTED_STATUS = 3
 
 
 class _Assignment(click.ParamType[tuple[str, str]]):
@@ -106,50 +106,50 @@ def _delimiter(ctx: click.Context, param: click.Parameter, value: str) -> str:
 )
 @click.option("--delimiter", default=",", callback=_delimiter, metavar="CHARACTER", help="Between the cells of a CSV.")
 @click.option(
-    "--refused",
+    "--rejected",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Where refused rows go; FILE.refused.ndjson unless given. Of one FILE only.",
+    help="Where rejected rows go; FILE.rejected.ndjson unless given. Of one FILE only.",
 )
 @click.option("--no-resume", is_flag=True, help="Begin at the first row, whatever an interrupted import has done.")
 def import_command(
     files: tuple[Path, ...],
     format_: str | None,
-    refused: Path | None,
+    rejected: Path | None,
     no_resume: bool,
     **said: Any,
 ) -> None:
     """Import files of readings: CSV, NDJSON (both also packed: .gz, .zst), Parquet.
 
     Columns are known by the names of the fields (meterId, kwhConsumedAc, voltage, timestamp; vehicleId, soc,
-    kwhDeliveredDc, batteryTemp) or of the database (meter_id, recorded_at or counted_at, ...); others are left alone.
+    kwhDeliveredDc, batteryTemp) or of the database (meter_id, recorded_at or counted_at, ...); others are ignored.
 
-    The readings are judged as those that devices send. Rows that are refused (and conflicts, of which the first reading
-    is kept) go to a file beside with the line and the reason, and nowhere else. A time without an offset is refused
+    The readings are judged as those that devices send. Rejected rows (and conflicts, of which the first reading is
+    kept) go to a file beside with the line and the reason, and nowhere else. A time without an offset is rejected
     unless --timezone is given; so is a local time which the clocks of that zone show twice or never.
 
     An import that was interrupted goes on where it was when the same command is given again. A file that was imported
     already may be imported again: its rows are duplicates.
 
-    Exit status: 0 all rows are stored, now or before; 3 some were refused; 1 it failed; 2 wrong options; 130
+    Exit status: 0 all rows are stored, now or before; 3 some were rejected; 1 it failed; 2 wrong options; 130
     interrupted.
     """
     for name in ("columns", "constants", "scales"):
         said[name] = dict(said[name])
     options = Options(format=format_, **said)
-    if refused and len(files) > 1:
-        raise click.UsageError("--refused is for one FILE")
+    if rejected and len(files) > 1:
+        raise click.UsageError("--rejected is for one FILE")
     _look_at(files, options)
     # rows by the million hold no cycles: looking for some took half of the time to read them
     gc.disable()
     try:
         with prepared_database(load_settings()) as prepared:
-            counts = asyncio.run(_run(prepared, files, options, refused, resume=not no_resume))
+            counts = asyncio.run(_run(prepared, files, options, rejected, resume=not no_resume))
     except KeyboardInterrupt:
         print("energy: interrupted; the same command goes on after the last rows that are stored", file=sys.stderr)
         sys.exit(130)
     if counts["conflicts"] + counts["rejected"]:
-        sys.exit(REFUSED_STATUS)
+        sys.exit(REJECTED_STATUS)
 
 
 def _look_at(files: Sequence[Path], options: Options) -> None:
@@ -160,7 +160,7 @@ def _look_at(files: Sequence[Path], options: Options) -> None:
 
 
 async def _run(
-    prepared: Prepared, files: Sequence[Path], options: Options, refused: Path | None, *, resume: bool
+    prepared: Prepared, files: Sequence[Path], options: Options, rejected: Path | None, *, resume: bool
 ) -> Counter[str]:
     embedded = prepared.embedded is not None
     total: Counter[str] = Counter()
@@ -171,7 +171,7 @@ async def _run(
         connections = [await stack.enter_async_context(open_connection(prepared.url)) for _ in range(count)]
         target = Target(connections, not embedded, EMBEDDED_CHUNK_ROWS if embedded else CHUNK_ROWS)
         for path in files:
-            side = refused or path.with_name(path.name + ".refused.ndjson")
+            side = rejected or path.with_name(path.name + ".rejected.ndjson")
             with Report(path.name) as report:
                 done = await _import(target, path, options, side, resume, report.show)
             print(report.summary(done, side))

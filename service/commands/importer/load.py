@@ -14,7 +14,7 @@ import asyncpg
 from service.commands.importer.chunks import Chunk, read_chunks
 from service.commands.importer.files import format_of, open_rows, plain_faults
 from service.commands.importer.mapping import Columns, Options
-from service.commands.importer.refused import RefusedFile
+from service.commands.importer.rejected import RejectedFile
 from service.database.pool import AnyConnection
 from service.errors import StartupError
 
@@ -83,7 +83,7 @@ class _Staged(NamedTuple):
 
 
 async def import_file(  # noqa: PLR0913
-    target: Target, path: Path, options: Options, refused: Path, *, resume: bool, show: Callable[[Progress], None]
+    target: Target, path: Path, options: Options, rejected: Path, *, resume: bool, show: Callable[[Progress], None]
 ) -> Progress:
     """Import a file, and report how far it is at the beginning and after each chunk.
 
@@ -94,25 +94,25 @@ async def import_file(  # noqa: PLR0913
         columns = Columns(path, rows.names, options)
         with plain_faults(path):
             import_id = await asyncio.to_thread(options.fingerprint, path)
-        stream = columns.stream.name
+        kind = columns.kind.name
         first = target.connections[0]
         for connection in target.connections:
-            await connection.execute(MAKE_TABLE, stream)
+            await connection.execute(MAKE_TABLE, kind)
         try:
-            begun = await first.fetchrow(BEGIN, import_id, stream, path.name, resume)
+            begun = await first.fetchrow(BEGIN, import_id, kind, path.name, resume)
         except asyncpg.LockNotAvailableError:
             raise StartupError(f"{path} is being imported by another process already") from None
         assert begun is not None  # noqa: S101
         counts = Counter({name: begun[name] for name in COUNTED.values()})
         progress = Progress(begun["rows_done"], counts, 0.0)
         show(progress)
-        side = RefusedFile(refused, begun["refused_bytes"])
+        side = RejectedFile(rejected, begun["rejected_bytes"])
         all_new = True
         chunks = read_chunks(path, rows, columns, progress.rows, target.chunk_rows)
-        async with contextlib.aclosing(_staged(target, stream, chunks)) as stages:
+        async with contextlib.aclosing(_staged(target, kind, chunks)) as stages:
             async for staged in stages:
                 async with _undone_on_failure(staged.transaction):
-                    found = await _store(staged, stream, side, all_new=all_new)
+                    found = await _store(staged, kind, side, all_new=all_new)
                     progress = Progress(progress.rows + staged.chunk.size, progress.counts + found, staged.chunk.share)
                     done = [progress.counts[name] for name in COUNTED.values()]
                     await staged.connection.execute(RECORD, import_id, progress.rows, *done, side.length)
@@ -123,21 +123,21 @@ async def import_file(  # noqa: PLR0913
         return progress
 
 
-async def _store(staged: _Staged, stream: str, side: RefusedFile, *, all_new: bool) -> Counter[str]:
-    """Store a chunk, keep what is refused in the file beside, and count."""
+async def _store(staged: _Staged, kind: str, side: RejectedFile, *, all_new: bool) -> Counter[str]:
+    """Store a chunk, keep what is rejected in the file beside, and count."""
     chunk = staged.chunk
-    refused = list(chunk.refused)
-    counts = Counter(rejected=len(refused))
+    rejected = list(chunk.rejected)
+    counts = Counter(rejected=len(rejected))
     if chunk.records:
-        for outcome, readings, place, detail in await staged.connection.fetch(STORE[stream], all_new):
+        for outcome, readings, place, detail in await staged.connection.fetch(STORE[kind], all_new):
             counts[COUNTED.get(outcome, "rejected")] += readings
             if place is not None:
-                refused.append(chunk.refuse(place - 1, outcome, detail))
-    side.write(sorted(refused, key=lambda row: row.line))
+                rejected.append(chunk.reject(place - 1, outcome, detail))
+    side.write(sorted(rejected, key=lambda row: row.line))
     return counts
 
 
-async def _staged(target: Target, stream: str, chunks: Iterator[Chunk]) -> AsyncGenerator[_Staged, None]:
+async def _staged(target: Target, kind: str, chunks: Iterator[Chunk]) -> AsyncGenerator[_Staged, None]:
     """Each chunk once it is in an import table; the next one is under way before the caller has done with it."""
     free: asyncio.Queue[AnyConnection] = asyncio.Queue()
     for connection in target.connections:
@@ -155,11 +155,11 @@ async def _staged(target: Target, stream: str, chunks: Iterator[Chunk]) -> Async
         await transaction.start()
         async with _undone_on_failure(transaction):
             if target.copy:
-                table = f"import_{stream}_reading"
+                table = f"import_{kind}_reading"
                 records = [(place, *record) for place, record in enumerate(chunk.records, 1)]
                 await connection.copy_records_to_table(table, records=records, schema_name="pg_temp")
             else:
-                await connection.execute(INSERT[stream], [(*record, None) for record in chunk.records])
+                await connection.execute(INSERT[kind], [(*record, None) for record in chunk.records])
         return _Staged(chunk, connection, transaction)
 
     upcoming = asyncio.create_task(stage())

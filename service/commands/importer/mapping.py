@@ -18,7 +18,7 @@ import msgspec
 from service.commands.importer.rows import Rows
 from service.commands.importer.values import Faults, Times, ids, numbers
 from service.errors import StartupError
-from service.readings.model import STREAMS, Stream
+from service.readings.model import KINDS, Kind
 
 
 def sql_name(name: str) -> str:
@@ -30,7 +30,7 @@ COUNTED_AT = "counted_at"
 """The column of the histories for a reading's time: one microsecond before it (`telemetry.counted_at`)."""
 _MICROSECOND = timedelta(microseconds=1)
 
-FIELDS = {alias: name for stream in STREAMS.values() for name in stream.types for alias in (name, sql_name(name))}
+FIELDS = {alias: name for kind in KINDS.values() for name in kind.types for alias in (name, sql_name(name))}
 """Every name a field goes by -> its name on the wire."""
 
 
@@ -71,21 +71,21 @@ class Columns:
     """The columns of one file, found for every field.
 
     Attributes:
-        stream: what its rows are readings of.
+        kind: what its rows are readings of.
         used: the columns that are needed.
     """
 
     def __init__(self, path: Path, names: Sequence[str], options: Options) -> None:
         self._path, self._names, self._options = path, names, options
-        self.stream = self._stream()
+        self.kind = self._kind()
         self._times = Times(ZoneInfo(options.timezone) if options.timezone else None, options.time_format)
-        self._sources = {name: self._find(name) for name in self.stream.types if name not in options.constants}
+        self._sources = {name: self._find(name) for name in self.kind.types if name not in options.constants}
         # a column that the user names holds times as they are, whatever it is called
         self._is_counted = self._sources.get("timestamp") == [COUNTED_AT] and "timestamp" not in options.columns
         self.used = list(dict.fromkeys(column for columns in self._sources.values() for column in columns))
         for name in [*options.columns, *options.constants, *options.scales]:
-            if name not in self.stream.types:
-                raise StartupError(f"{path}: {name} is not a field of a {self.stream.name} reading")
+            if name not in self.kind.types:
+                raise StartupError(f"{path}: {name} is not a field of a {self.kind.name} reading")
         for column in self.used:
             if list(names).count(column) > 1:
                 raise StartupError(f"{path}: the column {column!r} is there {list(names).count(column)} times")
@@ -99,7 +99,7 @@ class Columns:
         """A tuple for each row, in the order of the import tables, without place, and the rows that are none."""
         faults: Faults = {}
         values: dict[str, Any] = {}
-        for name in self.stream.types:
+        for name in self.kind.types:
             if name in self._options.constants:
                 [value] = self._values(name, [self._options.constants[name]], {}, text=True)
                 values[name] = repeat(value, len(cells))
@@ -114,7 +114,7 @@ class Columns:
         if name == "timestamp":
             times = self._times.times(name, column, faults)
             return [time + _MICROSECOND for time in times] if self._is_counted else times
-        if get_args(self.stream.types[name])[0] is str:
+        if get_args(self.kind.types[name])[0] is str:
             return ids(name, column, faults)
         found = numbers(name, column, faults, text=text)
         if scale := self._options.scales.get(name):
@@ -122,12 +122,12 @@ class Columns:
             return [value * up / down for value in found]
         return found
 
-    def _stream(self) -> Stream:
+    def _kind(self) -> Kind:
         """The kind that was chosen, or the only one of which there is a field of its own."""
         if self._options.kind:
-            return STREAMS[self._options.kind]
+            return KINDS[self._options.kind]
         known = {FIELDS.get(name) for name in self._names} | {*self._options.columns, *self._options.constants}
-        kinds = [stream for stream in STREAMS.values() if known & (stream.types.keys() - {"timestamp"})]
+        kinds = [kind for kind in KINDS.values() if known & (kind.types.keys() - {"timestamp"})]
         if len(kinds) != 1:
             raise StartupError(
                 f"{self._path}: the columns do not tell whether it is of meters or of vehicles "

@@ -11,7 +11,7 @@ import msgspec
 
 from service.commands.importer.rows import LONGEST_LINE, Row, bounded_lines
 from service.errors import OUTCOMES, Problem
-from service.readings.decode_errors import members, refuse_duplicates
+from service.readings.decode_errors import members, reject_duplicates
 
 _LOOKED_AT = 100
 """Lines whose members are the columns found: a first line that is broken says nothing about the others."""
@@ -61,7 +61,7 @@ class NdjsonRows:
                     members(line)
                 # two quotes a name and two a string; any other number is a name that stands twice, or needs a look
                 if line.count(b'"') != 2 * (len(cells) + list(map(type, cells.values())).count(str)):
-                    refuse_duplicates(line)
+                    reject_duplicates(line)
                 yield Row(number, cells)
             except Problem as problem:
                 yield Row(number, line.decode(errors="replace"), _of_line(problem))

@@ -49,7 +49,7 @@ class Report:
         """What became of the file."""
         before = self._first.rows if self._first else 0
         text = summary(self._name, done.rows, done.counts, time.monotonic() - self._began, before)
-        return f"{text}; refused rows: {side}" if done.counts["conflicts"] + done.counts["rejected"] else text
+        return f"{text}; rejected rows: {side}" if done.counts["conflicts"] + done.counts["rejected"] else text
 
 
 def summary(name: str, rows: int, counts: Counter[str], seconds: float, before: int = 0) -> str:

@@ -8,7 +8,7 @@ from typing import IO, Any, AnyStr, NamedTuple, Protocol
 from service.errors import Problem
 
 LONGEST_LINE = 1 << 20
-"""Of a text, in characters (CSV) or bytes (NDJSON); a longer one is refused, and only its beginning kept."""
+"""Of a text, in characters (CSV) or bytes (NDJSON); a longer one is rejected, and only its beginning kept."""
 
 
 class Row(NamedTuple):

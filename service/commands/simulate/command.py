@@ -110,7 +110,7 @@ def _prefix(context: click.Context, option: click.Parameter, text: str) -> str:
 @click.option(
     "--out-of-order", type=SHARE, default=Faults.out_of_order, show_default=True, help="Share sent after the next one."
 )
-@click.option("--broken", type=SHARE, default=Faults.broken, show_default=True, help="Share the service has to refuse.")
+@click.option("--broken", type=SHARE, default=Faults.broken, show_default=True, help="Share the service has to reject.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed is the same fleet.")
 @click.option("--samples", type=click.File("wb", lazy=False), help="Write every second's figures, NDJSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -118,7 +118,7 @@ def simulate(samples: IO[bytes] | None, as_json: bool, **options: Any) -> None:
     """Send the telemetry of a fleet to a running service, and check what the service makes of it.
 
     Requests go out when they are due, however long others take, and latency counts from then on. Exit status 1: a
-    reading was lost, refused or accepted wrongly, or an energy balance of the service is not that of what was sent.
+    reading was lost, rejected or accepted wrongly, or an energy balance of the service is not that of what was sent.
     """
     plan = _plan(**options)
     tally, seconds, verdicts = uvloop.run(_run(plan, Console(stderr=True, highlight=False), samples))
@@ -127,7 +127,7 @@ def simulate(samples: IO[bytes] | None, as_json: bool, **options: Any) -> None:
     else:
         print_summary(Console(highlight=False), tally, seconds, verdicts)
     counts = tally.counts
-    wrong = counts.lost + counts.refused_wrongly + counts.accepted_wrongly
+    wrong = counts.lost + counts.rejected_wrongly + counts.accepted_wrongly
     sys.exit(1 if wrong or any(verdict.word == "MISMATCH" for verdict in verdicts) else 0)
 
 
@@ -243,7 +243,7 @@ def _result(tally: Tally, seconds: float, verdicts: list[Verdict]) -> dict[str, 
     return {
         "seconds": round(seconds, 3),
         "counts": tally.counts,
-        "refused": tally.codes,
+        "rejected": tally.codes,
         "faults": tally.faults,
         **{f"p{p:g}_ms".replace(".", ""): tally.latencies.percentile(p) for p in (50, 99, 99.9)},
         "checked": [asdict(verdict) | {"verdict": verdict.word} for verdict in verdicts],

@@ -152,9 +152,9 @@ class Driver:
             return None
         # which of the others are duplicates a batch does not say; how many, it does
         outcomes = ["duplicate"] * batch.duplicates + ["stored"] * (len(group) - batch.duplicates)
-        refused = {error.index: error.code for error in batch.errors}
+        rejected = {error.index: error.code for error in batch.errors}
         accepted = iter(outcomes)
-        return [refused.get(index) or next(accepted) for index in range(len(group))]
+        return [rejected.get(index) or next(accepted) for index in range(len(group))]
 
 
 def _groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

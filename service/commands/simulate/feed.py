@@ -45,7 +45,7 @@ class Item(NamedTuple):
         kind: `meter` or `vehicle`.
         vehicle: number of the vehicle whose reading, or whose meter's, it is.
         body: JSON, or what is left of it.
-        is_broken: whether the service has to refuse it.
+        is_broken: whether the service has to reject it.
     """
 
     due: float
@@ -108,7 +108,7 @@ def _rest(items: list[Item], end: float) -> Iterator[Item]:
 
 
 def break_reading(body: bytes, how: int) -> bytes:
-    """`body` (a reading as `feed` writes it) with one of the faults that devices have, all of which are refused."""
+    """`body` (a reading as `feed` writes it) with one of the faults that devices have, all of which are rejected."""
     stamp = body[body.rindex(b':"') + 2 : -2]
     ways = (
         lambda: body[: len(body) // 2],  # the connection broke off

@@ -39,7 +39,7 @@ class Counts(Struct):
 
     Attributes:
         sent: readings in requests that were begun; a retry counts no second time.
-        refused_wrongly: whole readings that the service refused, conflicts apart.
+        rejected_wrongly: whole readings that the service rejected, conflicts apart.
         accepted_wrongly: broken readings that the service took.
         lost: readings nobody knows the outcome of: every attempt failed.
     """
@@ -49,8 +49,8 @@ class Counts(Struct):
     stored: int = 0
     duplicates: int = 0
     conflicts: int = 0
-    refused: int = 0
-    refused_wrongly: int = 0
+    rejected: int = 0
+    rejected_wrongly: int = 0
     accepted_wrongly: int = 0
     lost: int = 0
     requests: int = 0
@@ -78,7 +78,7 @@ class Tally:
     """All of the above for one run.
 
     Attributes:
-        codes: refused readings by code.
+        codes: rejected readings by code.
         faults: answers and errors that were no outcome, by what they were.
         accepted: vehicle -> bodies of its readings, and its meter's, that were stored now or before; of the `watched`
             ones, and sent from `watched_from` on (simulated Unix time).
@@ -103,7 +103,7 @@ class Tally:
         self._second.add(latency_s)
 
     def settle(self, item: Item, outcome: str) -> None:
-        """The outcome of one reading: `stored`, `duplicate`, `conflict`, `lost`, or why it was refused."""
+        """The outcome of one reading: `stored`, `duplicate`, `conflict`, `lost`, or why it was rejected."""
         counts = self.counts
         if outcome in {"stored", "duplicate"}:
             if outcome == "stored":
@@ -118,8 +118,8 @@ class Tally:
             counts.lost += outcome == "lost"
             self.disputed.add(item.vehicle)
         else:
-            counts.refused += 1
-            counts.refused_wrongly += not item.is_broken
+            counts.rejected += 1
+            counts.rejected_wrongly += not item.is_broken
             self.codes[outcome] += 1
 
     def sample(self) -> Sample:

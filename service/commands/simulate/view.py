@@ -50,14 +50,14 @@ def print_summary(console: Console, tally: Tally, seconds: float, verdicts: Sequ
     facts = {
         "sent": f"{counts.sent:,} readings in {counts.requests:,} requests, {counts.sent / seconds:,.0f} readings/s",
         "stored": f"{counts.stored:,}, {counts.duplicates:,} duplicates, {counts.conflicts:,} conflicts",
-        "refused": f"{counts.refused:,}, of {counts.broken:,} broken ones" + _listed(tally.codes),
+        "rejected": f"{counts.rejected:,}, of {counts.broken:,} broken ones" + _listed(tally.codes),
         "latency": latencies,
     }
     if tally.faults:
         facts["retried"] = f"{counts.retries:,} requests" + _listed(tally.faults)
     for name, what, text in (
         ("LOST", counts.lost, "readings got no answer in a minute of attempts"),
-        ("WRONG", counts.refused_wrongly, "whole readings were refused"),
+        ("WRONG", counts.rejected_wrongly, "whole readings were rejected"),
         ("WRONG", counts.accepted_wrongly, "broken readings were accepted"),
     ):
         if what:
@@ -95,7 +95,7 @@ def _table(tally: Tally, sample: Sample, last: Sample, reached: float) -> Render
         "stored": f"{counts.stored:,}",
         "duplicates": f"{counts.duplicates:,}",
         "conflicts": f"{counts.conflicts:,}",
-        "refused": f"{counts.refused:,}{_listed(tally.codes)}",
+        "rejected": f"{counts.rejected:,}{_listed(tally.codes)}",
         "retries": f"{counts.retries:,}{_listed(tally.faults)}",
         "latency": f"p50 {_ms(sample.p50_ms)}  p99 {_ms(sample.p99_ms)}",
     }
@@ -109,7 +109,7 @@ def _line(sample: Sample, last: Sample) -> str:
     rate = (counts.sent - last.counts.sent) / (sample.seconds - last.seconds)
     return (
         f"{sample.seconds:>6.0f} s  {counts.sent:,} sent ({rate:,.0f}/s)  {counts.stored:,} stored  "
-        f"{counts.duplicates:,} duplicates  {counts.conflicts:,} conflicts  {counts.refused:,} refused  "
+        f"{counts.duplicates:,} duplicates  {counts.conflicts:,} conflicts  {counts.rejected:,} rejected  "
         f"{counts.retries:,} retries  p50 {_ms(sample.p50_ms)}  p99 {_ms(sample.p99_ms)}  "
         f"{sample.behind_s:.2f} s behind"
     )

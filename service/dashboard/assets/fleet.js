@@ -86,7 +86,7 @@ export async function fleetPage(signal) {
     figures[1].update(overview.distribution, withoutEfficiency(overview));
     worst.update(overview.worst.map((row) => ({ ...row, todayStart: overview.todayStart })), withoutEfficiency(overview));
     silent.update(overview.silentDevices);
-    rejected.update(overview.refused);
+    rejected.update(overview.rejected);
   }
 
   const devices = (all, out, more) => (out ? `${format.number(out)} silent` : all ? "none silent" : "none yet") + more;

@@ -42,7 +42,7 @@ function card(title, file, columns, note, nothing = "") {
   };
 }
 
-const deviceLink = (stream, id) => h("a", { href: `#/${stream}/${encodeURIComponent(id)}` }, id);
+const deviceLink = (kind, id) => h("a", { href: `#/${kind}/${encodeURIComponent(id)}` }, id);
 
 export function worstTable() {
   return card("Lowest efficiency, 24 hours", "worst-vehicles", [
@@ -58,8 +58,8 @@ export function worstTable() {
 
 export function silentTable() {
   return card("Silent devices", "silent-devices", [
-    { name: "Device", csv: "deviceId", kind: "text", value: (r) => r.deviceId, show: (r) => deviceLink(r.stream, r.deviceId) },
-    { name: "Kind", csv: "stream", kind: "text", value: (r) => r.stream },
+    { name: "Device", csv: "deviceId", kind: "text", value: (r) => r.deviceId, show: (r) => deviceLink(r.kind, r.deviceId) },
+    { name: "Kind", csv: "kind", kind: "text", value: (r) => r.kind },
     { name: "Newest reading", csv: "recordedAt", kind: "text", value: (r) => r.recordedAt, show: (r) => `${format.dateTime(new Date(r.recordedAt))}, ${format.ago(new Date(r.recordedAt))}` },
     { name: "Expected every", csv: "expectedIntervalS", value: (r) => r.expectedIntervalS, show: (r) => format.duration(r.expectedIntervalS) },
   ], "No reading for several of their expected intervals; the last to fall silent come first", "Every device reports.");

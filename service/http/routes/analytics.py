@@ -194,7 +194,7 @@ class EfficiencyBand(Struct, rename="camel", frozen=True):
 class SilentDevice(Struct, rename="camel", frozen=True):
     """A device without a reading for over 5 of its expected intervals (seconds), and the time of its newest."""
 
-    stream: str
+    kind: str
     device_id: str
     recorded_at: datetime
     expected_interval_s: float

@@ -15,7 +15,7 @@ from service.database.pool import Database
 from service.http.openapi import problems, reads
 from service.http.parameters import PathId
 from service.http.request_body import read_json
-from service.readings.model import METER, VEHICLE, Stream
+from service.readings.model import METER, VEHICLE, Kind
 from service.readings.storable import storable_text
 
 
@@ -28,7 +28,7 @@ class NewProfile(Struct, rename="camel", forbid_unknown_fields=True, frozen=True
     """What is left out is as if it was never said.
 
     `energyKind` is interval, or register for a device that sends a running total (kWh), which starts again from 0 at
-    `registerMax`, if it does. A reading of more than twice the energy that `maxKw` gives is refused. Without
+    `registerMax`, if it does. A reading of more than twice the energy that `maxKw` gives is rejected. Without
     `expectedIntervalS` the interval is as observed. A `retired` device is neither silent nor counted until it reports.
     """
 
@@ -55,39 +55,37 @@ class Profile(Struct, rename="camel", frozen=True):
     set_at: datetime | None
 
 
-async def _profile(database: Database, stream: Stream, device_id: str) -> Profile:
+async def _profile(database: Database, kind: Kind, device_id: str) -> Profile:
     # on the primary: whoever has set a profile sees that at once
-    [row] = await database.write_rows(GET_DEVICE_PROFILE, stream.name, device_id)
+    [row] = await database.write_rows(GET_DEVICE_PROFILE, kind.name, device_id)
     return Profile(**row)
 
 
-def _routes(stream: Stream) -> tuple[HTTPRouteHandler, HTTPRouteHandler]:
-    """GET and PUT for the devices of a stream."""
-    path = f"/v1/devices/{stream.name}/{{device_id:str}}"
+def _routes(kind: Kind) -> tuple[HTTPRouteHandler, HTTPRouteHandler]:
+    """GET and PUT for the devices of a kind."""
+    path = f"/v1/devices/{kind.name}/{{device_id:str}}"
 
     async def read(device_id: PathId, database: NamedDependency[Database]) -> Profile:
-        return await _profile(database, stream, device_id)
+        return await _profile(database, kind, device_id)
 
     async def write(device_id: PathId, request: Request[Any, Any, Any], database: NamedDependency[Database]) -> Profile:
         said = await read_json(request, NewProfile, request.app.state.settings.max_body_bytes)
         limits = (said.register_max, said.max_kw, said.expected_interval_s)
         values = (storable_text(said.energy_kind), *limits, said.retired)
-        await database.write_rows(SET_DEVICE_PROFILE, stream.name, device_id, *values)
-        return await _profile(database, stream, device_id)
+        await database.write_rows(SET_DEVICE_PROFILE, kind.name, device_id, *values)
+        return await _profile(database, kind, device_id)
 
-    read.__name__, write.__name__ = f"get_{stream.name}_profile", f"put_{stream.name}_profile"
-    read.__doc__ = f"What holds of a {stream.name}."
-    write.__doc__ = f"Say what holds of a {stream.name}, for readings that come from now on. Safe to retry."
+    read.__name__, write.__name__ = f"get_{kind.name}_profile", f"put_{kind.name}_profile"
+    read.__doc__ = f"What holds of a {kind.name}."
+    write.__doc__ = f"Say what holds of a {kind.name}, for readings that come from now on. Safe to retry."
     return (
-        get(path, responses=problems(400, 404, 422, 503), tags=["devices"], summary=f"Profile of a {stream.name}")(
-            read
-        ),
+        get(path, responses=problems(400, 404, 422, 503), tags=["devices"], summary=f"Profile of a {kind.name}")(read),
         put(
             path,
             operation_class=reads(NewProfile),
             responses=problems(400, 413, 415, 422, 503),
             tags=["devices"],
-            summary=f"Set the profile of a {stream.name}",
+            summary=f"Set the profile of a {kind.name}",
         )(write),
     )
 

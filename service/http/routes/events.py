@@ -27,7 +27,7 @@ from service.http.problem_details import from_exception
 
 EVERY_S = 4.0
 LONGEST_S = 600.0
-"""A stream ends after this, and who listens comes again: so a key that was revoked does not listen for ever."""
+"""A kind ends after this, and who listens comes again: so a key that was revoked does not listen for ever."""
 MOST_LISTENERS = 100
 """Of a worker."""
 

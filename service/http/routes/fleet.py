@@ -42,8 +42,8 @@ class WorstVehicle(Struct, rename="camel", frozen=True):
     trend: list[DayEfficiency]
 
 
-class RefusedReadings(Struct, rename="camel", frozen=True):
-    """How many readings were refused, and are kept, for a reason, and when the newest of them came."""
+class RejectedReadings(Struct, rename="camel", frozen=True):
+    """How many readings were rejected, and are kept, for a reason, and when the newest of them came."""
 
     code: str
     readings: int
@@ -55,7 +55,7 @@ class FleetOverview(Struct, rename="camel", frozen=True):
 
     Efficiencies are those of the 24 hours up to `periodEnd`. Of at most 1,000 meters and vehicles all is exact at this
     moment. Of more, figures end where the aggregates do, and count the readings received before `receivedUntil`.
-    `silentDevices` are the 20 that fell silent last; `refused` counts the last 24 hours.
+    `silentDevices` are the 20 that fell silent last; `rejected` counts the last 24 hours.
     """
 
     time_zone: str
@@ -77,7 +77,7 @@ class FleetOverview(Struct, rename="camel", frozen=True):
     hours: list[FleetHour]
     worst: list[WorstVehicle]
     silent_devices: list[SilentDevice]
-    refused: list[RefusedReadings]
+    rejected: list[RejectedReadings]
 
 
 _LISTS: dict[str, Any] = {
@@ -85,13 +85,13 @@ _LISTS: dict[str, Any] = {
     "hours": list[FleetHour],
     "worst": list[WorstVehicle],
     "silent_devices": list[SilentDevice],
-    "refused": list[RefusedReadings],
+    "rejected": list[RejectedReadings],
 }
 
 
 @get("/v1/fleet", responses=problems(503), tags=["analytics"], summary="The fleet at a glance")
 async def get_fleet_overview(database: NamedDependency[Database]) -> FleetOverview:
-    """Energy of today, efficiencies and the worst vehicles of the last 24 hours, silent devices, refused readings."""
+    """Energy of today, efficiencies and the worst vehicles of the last 24 hours, silent devices, rejected readings."""
     row = dict(await database.read_row(GET_FLEET_OVERVIEW))
     for name, type_ in _LISTS.items():
         row[name] = msgspec.json.decode(row[name], type=type_)

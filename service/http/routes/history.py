@@ -21,7 +21,7 @@ from service.database.calls import LIST_BUCKETS, LIST_READINGS
 from service.database.pool import Database
 from service.http.openapi import answers_also_as, problems
 from service.http.parameters import Cursor, Hours, Limit, PathId, Time, check_limit, parse_time, schema
-from service.readings.model import METER, VEHICLE, Stream
+from service.readings.model import METER, VEHICLE, Kind
 
 Resolution: TypeAlias = Literal["raw", "15min", "hourly", "daily"]
 Format: TypeAlias = Literal["json", "ndjson", "csv"]
@@ -116,9 +116,9 @@ _PAGES: dict[str, tuple[type[Any], type[Any]]] = {
 }
 
 
-def _route(stream: Stream) -> HTTPRouteHandler:
-    """The route of a stream."""
-    pages: Any = _PAGES[stream.name]
+def _route(kind: Kind) -> HTTPRouteHandler:
+    """The route of a kind."""
+    pages: Any = _PAGES[kind.name]
 
     async def read(  # noqa: PLR0913, PLR0917
         device_id: PathId,
@@ -145,11 +145,11 @@ def _route(stream: Stream) -> HTTPRouteHandler:
         # one more than asked tells whether there is a next page
         page_size = check_limit(limit) + 1
         if resolution == "raw":
-            rows = await database.read_rows(LIST_READINGS[stream.name], device_id, *window, page_size)
+            rows = await database.read_rows(LIST_READINGS[kind.name], device_id, *window, page_size)
         else:
-            rows = await database.read_rows(LIST_BUCKETS[stream.name], device_id, resolution, *window, page_size)
+            rows = await database.read_rows(LIST_BUCKETS[kind.name], device_id, resolution, *window, page_size)
         in_buckets = resolution != "raw"
-        type_ = _ITEMS[stream.name][in_buckets]
+        type_ = _ITEMS[kind.name][in_buckets]
         items = [type_(*row.values()) for row in rows[:limit]]
         following = _rfc3339(rows[limit - 1][0]) if len(rows) > limit else None
         chosen = format or _accepted(request.headers.get("accept", ""))
@@ -162,12 +162,12 @@ def _route(stream: Stream) -> HTTPRouteHandler:
         content = msgspec.json.Encoder().encode_lines(items) if chosen == "ndjson" else _csv(type_, items)
         return Response(content, media_type=MEDIA_TYPES[chosen], headers=headers)
 
-    read.__name__ = f"get_{stream.name}_history"
-    read.__doc__ = f"""The readings of a {stream.name}, of the last 24 hours or the window given, a page at a time.
+    read.__name__ = f"get_{kind.name}_history"
+    read.__doc__ = f"""The readings of a {kind.name}, of the last 24 hours or the window given, a page at a time.
 
     NDJSON and CSV name the next page in the header `Link`."""
     return get(
-        f"/v1/history/{stream.name}/{{device_id:str}}",
+        f"/v1/history/{kind.name}/{{device_id:str}}",
         operation_class=answers_also_as(
             *(media_type for format_, media_type in MEDIA_TYPES.items() if format_ != "json")
         ),
@@ -178,7 +178,7 @@ def _route(stream: Stream) -> HTTPRouteHandler:
             **problems(400, 404, 422, 503),
         },
         tags=["history"],
-        summary=f"What a {stream.name} has sent",
+        summary=f"What a {kind.name} has sent",
     )(read)
 
 

@@ -1,4 +1,4 @@
-"""POST /v1/ingest...: one reading in. What is stored, refused or a duplicate is decided in `api.ingest_*_readings`.
+"""POST /v1/ingest...: one reading in. What is stored, rejected or a duplicate is decided in `api.ingest_*_readings`.
 
 The hot route: what can be made once is made once, and the body and its headers are read without a detour.
 """
@@ -26,11 +26,11 @@ from service.readings.model import (
     METER,
     VEHICLE,
     AnyReading,
+    Kind,
     MeterReading,
-    Stream,
     VehicleReading,
     claimed_device,
-    stream_of,
+    kind_of,
 )
 
 
@@ -70,13 +70,13 @@ class _Answer(Response[Outcome]):
 _ANSWERS = {outcome: _Answer(outcome) for outcome in ("stored", "duplicate")}
 
 
-def _route(path: str, stream: Stream | None, summary: str, *readings: type[AnyReading]) -> HTTPRouteHandler:
-    """The route at `path` for readings of one stream, or (None) of either."""
+def _route(path: str, kind: Kind | None, summary: str, *readings: type[AnyReading]) -> HTTPRouteHandler:
+    """The route at `path` for readings of one kind, or (None) of either."""
 
     async def ingest(request: Request[Any, Any, Any]) -> Response[Outcome]:
-        return await _ingest(request, stream)
+        return await _ingest(request, kind)
 
-    ingest.__name__ = f"ingest_{stream.name}" if stream else "ingest"
+    ingest.__name__ = f"ingest_{kind.name}" if kind else "ingest"
     ingest.__doc__ = f"{summary}. Safe to retry: a reading that was stored is a duplicate."
     return post(
         path,
@@ -93,31 +93,31 @@ def _route(path: str, stream: Stream | None, summary: str, *readings: type[AnyRe
     )(ingest)
 
 
-async def _ingest(request: Request[Any, Any, Any], stream: Stream | None) -> Response[Outcome]:
-    """Decode, one call, encode; a reading whose shape is wrong is kept as refused first."""
+async def _ingest(request: Request[Any, Any, Any], kind: Kind | None) -> Response[Outcome]:
+    """Decode, one call, encode; a reading whose shape is wrong is kept as rejected first."""
     scope = request.scope
     if header(scope, b"content-type") != "application/json":
         raise Problem("media_type_unsupported", "send the reading as Content-Type: application/json")
     state = request.app.state
     database: Database = state.database
-    if stream:
-        database.check_room(stream.ingest)
+    if kind:
+        database.check_room(kind.ingest)
     body = await read_body(request, state.settings.max_body_bytes)
     source = client[0] if (client := scope["client"]) else None
     key = key_of(scope)
     try:
-        stream = stream or stream_of(body)
-        reading = stream.decode(body)
+        kind = kind or kind_of(body)
+        reading = kind.decode(body)
     except Problem as problem:
         if problem.code in OUTCOMES:
             if key is not None and (claimed := claimed_device(body)):
                 check_device(key, *claimed)  # not kept: sent again one day, it would be stored as that device's
-            name = stream.name if stream else "unknown"
+            name = kind.name if kind else "unknown"
             await database.call_grouped(KEEP_REJECTED, [(name, problem.code, problem.detail, body.decode(), source)])
         raise
     if key is not None:
-        check_device(key, stream.name, reading.device_id)
-    [(outcome, detail)] = await database.call_grouped(stream.ingest, [reading.to_row(source)])
+        check_device(key, kind.name, reading.device_id)
+    [(outcome, detail)] = await database.call_grouped(kind.ingest, [reading.to_row(source)])
     if answer := _ANSWERS.get(outcome):
         return answer
     raise Problem(outcome, detail)

@@ -19,7 +19,7 @@ from service.http.middleware import key_of
 from service.http.openapi import problems, reads_many
 from service.http.request_body import header, read_body, unpack
 from service.readings.batch import NDJSON, Batch, decode_batch
-from service.readings.model import METER, VEHICLE, AnyReading, MeterReading, Stream, VehicleReading, claimed_device
+from service.readings.model import METER, VEHICLE, AnyReading, Kind, MeterReading, VehicleReading, claimed_device
 
 MOST_ERRORS = 1000
 """Listed in an answer; the counts are whole."""
@@ -45,29 +45,31 @@ class BatchOutcome(Struct, frozen=True):
 
     @property
     def status(self) -> int:
-        """201 nothing refused, 207 some, 422 all."""
+        """201 nothing rejected, 207 some, 422 all."""
         if not self.conflicts + self.rejected:
             return 201
         return 207 if self.stored + self.duplicates else 422
 
 
-def _route(path: str, stream: Stream | None, summary: str, *readings: type[AnyReading]) -> HTTPRouteHandler:
-    """The route at `path` for batches of one stream, or (None) of both."""
+def _route(path: str, kind: Kind | None, summary: str, *readings: type[AnyReading]) -> HTTPRouteHandler:
+    """The route at `path` for batches of one kind, or (None) of both."""
 
     async def ingest(request: Request[Any, Any, Any]) -> Response[BatchOutcome]:
-        return await _ingest(request, stream)
+        return await _ingest(request, kind)
 
-    ingest.__name__ = f"ingest_{stream.name}_batch" if stream else "ingest_batch"
+    ingest.__name__ = f"ingest_{kind.name}_batch" if kind else "ingest_batch"
     ingest.__doc__ = (
-        f"{summary}: a JSON array, or NDJSON, plain or gzip or zstd. Each stands alone: what is wrong is refused, the "
+        f"{summary}: a JSON array, or NDJSON, plain or gzip or zstd. Each stands alone: what is wrong is rejected, the "
         "rest is stored. Safe to retry: readings that were stored are duplicates."
     )
     return post(
         path,
         operation_class=reads_many(*readings),
         responses={
-            207: ResponseSpec(BatchOutcome, generate_examples=False, description="some are refused, the others stored"),
-            422: ResponseSpec(BatchOutcome, generate_examples=False, description="all are refused"),
+            207: ResponseSpec(
+                BatchOutcome, generate_examples=False, description="some are rejected, the others stored"
+            ),
+            422: ResponseSpec(BatchOutcome, generate_examples=False, description="all are rejected"),
             **problems(400, 413, 415, 503),
         },
         response_description="all are stored, now or before, and committed",
@@ -76,7 +78,7 @@ def _route(path: str, stream: Stream | None, summary: str, *readings: type[AnyRe
     )(ingest)
 
 
-async def _ingest(request: Request[Any, Any, Any], stream: Stream | None) -> Response[BatchOutcome]:
+async def _ingest(request: Request[Any, Any, Any], kind: Kind | None) -> Response[BatchOutcome]:
     """Decode, call for at most a thousand at a time, count."""
     settings = request.app.state.settings
     media_type = header(request.scope, b"content-type")
@@ -84,10 +86,10 @@ async def _ingest(request: Request[Any, Any, Any], stream: Stream | None) -> Res
         raise Problem(
             "media_type_unsupported", "send the batch as Content-Type: application/json or application/x-ndjson"
         )
-    request.app.state.database.check_room(*(each.ingest for each in ([stream] if stream else [METER, VEHICLE])))
+    request.app.state.database.check_room(*(each.ingest for each in ([kind] if kind else [METER, VEHICLE])))
     body = await read_body(request, settings.max_body_bytes)
     body = unpack(body, header(request.scope, b"content-encoding"), settings.max_body_bytes)
-    batch = decode_batch(body, ndjson=media_type in NDJSON, stream=stream, most=settings.max_batch_items)
+    batch = decode_batch(body, ndjson=media_type in NDJSON, kind=kind, most=settings.max_batch_items)
     source = client[0] if (client := request.scope["client"]) else None
     key = key_of(request.scope)
     errors = _withhold(batch, key) if key and not key.sends_all else []
@@ -108,27 +110,27 @@ def _withhold(batch: Batch, key: Key) -> list[ItemError]:
             return False
         return True
 
-    for stream, readings in batch.readings.items():
-        batch.readings[stream] = [pair for pair in readings if may(pair[0], (stream.name, pair[1].device_id))]
-    batch.refused = [item for item in batch.refused if may(item.index, claimed_device(item.text.encode()))]
+    for kind, readings in batch.readings.items():
+        batch.readings[kind] = [pair for pair in readings if may(pair[0], (kind.name, pair[1].device_id))]
+    batch.rejected = [item for item in batch.rejected if may(item.index, claimed_device(item.text.encode()))]
     return errors
 
 
 async def _store(database: Database, batch: Batch, source: str | None, errors: list[ItemError]) -> BatchOutcome:
     """What became of each item, once all is committed; `errors` are of those that were taken out."""
     outcomes: Counter[str] = Counter()
-    errors += [ItemError(item.index, item.problem.code, item.problem.detail) for item in batch.refused]
-    for stream, readings in batch.readings.items():
+    errors += [ItemError(item.index, item.problem.code, item.problem.detail) for item in batch.rejected]
+    for kind, readings in batch.readings.items():
         for start in range(0, len(readings), MOST_ROWS_A_CALL):
             part = readings[start : start + MOST_ROWS_A_CALL]
-            records = await database.call_grouped(stream.ingest, [reading.to_row(source) for _, reading in part])
+            records = await database.call_grouped(kind.ingest, [reading.to_row(source) for _, reading in part])
             for (index, _), (outcome, detail) in zip(part, records, strict=True):
                 outcomes[outcome] += 1
                 if detail is not None:
                     errors.append(ItemError(index, outcome, detail))
-    refused = [(item.stream, item.problem.code, item.problem.detail, item.text, source) for item in batch.refused]
-    for start in range(0, len(refused), MOST_ROWS_A_CALL):
-        await database.call_grouped(KEEP_REJECTED, refused[start : start + MOST_ROWS_A_CALL])
+    rejected = [(item.kind, item.problem.code, item.problem.detail, item.text, source) for item in batch.rejected]
+    for start in range(0, len(rejected), MOST_ROWS_A_CALL):
+        await database.call_grouped(KEEP_REJECTED, rejected[start : start + MOST_ROWS_A_CALL])
     errors.sort(key=lambda error: error.index)
     return BatchOutcome(
         received=batch.received,

@@ -12,10 +12,10 @@ from service.readings.model import METER
 from tests.support import YESTERDAY, Owner, Pair, meter_reading, new_pair
 
 KEPT = 10_000
-NO_FILTERS: dict[str, Any] = dict.fromkeys(("since", "until", "stream", "code", "source"))
+NO_FILTERS: dict[str, Any] = dict.fromkeys(("since", "until", "kind", "code", "source"))
 
 
-def refused(source: str | None, count: int = 1, code: str = "kind_unknown", payload: str = "{}") -> list[tuple]:
+def rejected(source: str | None, count: int = 1, code: str = "kind_unknown", payload: str = "{}") -> list[tuple]:
     return [("unknown", code, "why", payload, source)] * count
 
 
@@ -25,7 +25,7 @@ async def kept(owner: Owner, source: str) -> int:
 
 async def counted(owner: Owner, source: str) -> tuple[int, int, int]:
     [row] = await owner.fetch(
-        "SELECT refused_on_day, refused, not_kept FROM telemetry.refused_source WHERE source = $1", source
+        "SELECT rejected_on_day, rejected, not_kept FROM telemetry.rejected_source WHERE source = $1", source
     )
     return tuple(row)
 
@@ -37,22 +37,22 @@ async def listed(database: Database, *, newest_first: bool = True, after=None, l
 
 async def test_of_a_sender_a_days_allowance_is_kept_and_the_rest_is_counted(database: Database, owner: Owner) -> None:
     broken, other = new_pair().meter, new_pair().meter
-    await database.write_rows(KEEP_REJECTED.query, refused(broken, KEPT - 5))
-    await database.write_rows(KEEP_REJECTED.query, [*refused(broken, 8), *refused(other, 3)])
-    await database.write_rows(KEEP_REJECTED.query, refused(broken, 4))
+    await database.write_rows(KEEP_REJECTED.query, rejected(broken, KEPT - 5))
+    await database.write_rows(KEEP_REJECTED.query, [*rejected(broken, 8), *rejected(other, 3)])
+    await database.write_rows(KEEP_REJECTED.query, rejected(broken, 4))
     assert (await kept(owner, broken), await kept(owner, other)) == (KEPT, 3)
     assert await counted(owner, broken) == (KEPT + 7, KEPT + 7, 7)
     assert await counted(owner, other) == (3, 3, 0)
 
-    await owner.execute("UPDATE telemetry.refused_source SET day = day - 1 WHERE source = $1", broken)
-    await database.write_rows(KEEP_REJECTED.query, refused(broken, 2))
+    await owner.execute("UPDATE telemetry.rejected_source SET day = day - 1 WHERE source = $1", broken)
+    await database.write_rows(KEEP_REJECTED.query, rejected(broken, 2))
     assert await kept(owner, broken) == KEPT + 2
     assert await counted(owner, broken) == (2, KEPT + 9, 7)
 
 
-async def test_the_allowance_holds_for_what_the_ingest_functions_refuse(database: Database, owner: Owner) -> None:
+async def test_the_allowance_holds_for_what_the_ingest_functions_reject(database: Database, owner: Owner) -> None:
     source = new_pair().meter
-    await database.write_rows(KEEP_REJECTED.query, refused(source, KEPT - 1))
+    await database.write_rows(KEEP_REJECTED.query, rejected(source, KEPT - 1))
     rows = [("no id!", YESTERDAY, 1.0, 230.0, source)] * 3
     outcomes = await database.write_rows(METER.ingest.query, rows)
     assert [outcome for outcome, _ in outcomes] == ["id_invalid"] * 3
@@ -70,14 +70,14 @@ async def test_a_call_that_keeps_nothing_answers_the_same(database: Database, ow
 
 
 async def test_readings_without_a_sender_share_one_allowance(database: Database, owner: Owner) -> None:
-    await database.write_rows(KEEP_REJECTED.query, refused(None))
+    await database.write_rows(KEEP_REJECTED.query, rejected(None))
     assert (await counted(owner, ""))[0] >= 1
 
 
 async def test_listed_by_page_and_by_every_filter(database: Database) -> None:
     source = new_pair().meter
     for code in ("kind_unknown", "item_malformed", "kind_unknown"):
-        await database.write_rows(KEEP_REJECTED.query, refused(source, 1, code))
+        await database.write_rows(KEEP_REJECTED.query, rejected(source, 1, code))
     rows = await listed(database, source=source)
     numbers = [row["rejected_id"] for row in rows]
     assert numbers == sorted(numbers, reverse=True)
@@ -87,8 +87,8 @@ async def test_listed_by_page_and_by_every_filter(database: Database) -> None:
     [last] = await listed(database, source=source, newest_first=False, after=oldest_first[-1]["rejected_id"])
     assert last["rejected_id"] == max(numbers)
     assert len(await listed(database, source=source, code="kind_unknown")) == 2
-    assert len(await listed(database, source=source, stream="unknown")) == 3
-    assert await listed(database, source=source, stream="meter") == []
+    assert len(await listed(database, source=source, kind="unknown")) == 3
+    assert await listed(database, source=source, kind="meter") == []
     at = rows[1]["received_at"]
     assert [row["received_at"] for row in await listed(database, source=source, since=at)] == [
         rows[0]["received_at"],
@@ -114,18 +114,18 @@ async def test_a_replay_stores_what_is_right_now_and_keeps_the_rest_with_the_new
         (pair.meter, YESTERDAY, -1.0, 230.0, source),
     ]
     await database.write_rows(METER.ingest.query, rows)
-    await database.write_rows(KEEP_REJECTED.query, refused(source, 1, "item_malformed", "no json"))
+    await database.write_rows(KEEP_REJECTED.query, rejected(source, 1, "item_malformed", "no json"))
     of_unknown_kind = str(meter_reading(pair.meter, YESTERDAY - timedelta(minutes=1))).replace("'", '"')
-    await database.write_rows(KEEP_REJECTED.query, refused(source, 1, "kind_unknown", of_unknown_kind))
+    await database.write_rows(KEEP_REJECTED.query, rejected(source, 1, "kind_unknown", of_unknown_kind))
     await owner.execute("DELETE FROM telemetry.meter_telemetry_history WHERE meter_id = $1", pair.meter)
     filters = {**NO_FILTERS, "source": source}
 
     planned = await replay(database, dry_run=True, filters=filters)
     assert planned == {
-        "refused as conflict": 1,
-        "refused as value_out_of_range": 1,
-        "refused as item_malformed": 1,
-        "refused as kind_unknown": 1,
+        "rejected as conflict": 1,
+        "rejected as value_out_of_range": 1,
+        "rejected as item_malformed": 1,
+        "rejected as kind_unknown": 1,
     }
     assert (
         await owner.fetchval("SELECT count(replayed_at) FROM telemetry.rejected_reading WHERE source = $1", source) == 0
@@ -136,7 +136,7 @@ async def test_a_replay_stores_what_is_right_now_and_keeps_the_rest_with_the_new
     history = "telemetry.meter_telemetry_history WHERE meter_id = $1"
     query = f"SELECT array_agg(kwh_consumed_ac ORDER BY counted_at) FROM {history}"
     assert await owner.fetchval(query, pair.meter) == [0.1, 2.0]
-    assert await kept(owner, source) == 4, "what is refused again is not kept a second time"
+    assert await kept(owner, source) == 4, "what is rejected again is not kept a second time"
 
     again = await replay(database, dry_run=False, filters=filters)
     assert again == {"value_out_of_range": 1, "body_malformed": 1}
@@ -156,5 +156,5 @@ async def test_a_replay_goes_through_every_page_once(
 
 async def test_a_sender_of_any_length_is_counted(database: Database, owner: Owner) -> None:
     source = new_pair().meter + "".join(chr(33 + n * 7919 % 90) for n in range(6000))
-    await database.write_rows(KEEP_REJECTED.query, refused(source))
+    await database.write_rows(KEEP_REJECTED.query, rejected(source))
     assert await counted(owner, source[:256]) == (1, 1, 0)

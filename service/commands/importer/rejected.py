@@ -15,7 +15,7 @@ from service.errors import StartupError
 _BEGINNING = b'{"file":'
 
 
-class RefusedRow(Struct, frozen=True):
+class RejectedRow(Struct, frozen=True):
     """A row that was not stored: the file, the line where it begins, why, and the row as it came."""
 
     file: str
@@ -26,13 +26,13 @@ class RefusedRow(Struct, frozen=True):
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file holds refused rows, or nothing: no other is ever written over."""
+    """Whether a file holds rejected rows, or nothing: no other is ever written over."""
     with path.open("rb") as file:
         beginning = file.read(len(_BEGINNING))
     return beginning in {b"", _BEGINNING}
 
 
-class RefusedFile:
+class RejectedFile:
     """Written ahead of the commit of what it belongs to; `length` is the part that is committed, or will be next."""
 
     def __init__(self, path: Path, length: int) -> None:
@@ -45,19 +45,19 @@ class RefusedFile:
         self.length = length
         try:
             if path.exists() and not _is_ours(path):
-                raise StartupError(f"{path} is there already and holds no refused rows: give --refused another name")
+                raise StartupError(f"{path} is there already and holds no rejected rows: give --rejected another name")
             if not length:
                 path.unlink(missing_ok=True)
             elif not path.exists() or path.stat().st_size < length:
                 raise StartupError(
-                    f"{path} lacks refused rows of the import that is to go on: bring it back, or add --no-resume"
+                    f"{path} lacks rejected rows of the import that is to go on: bring it back, or add --no-resume"
                 )
             else:
                 os.truncate(path, length)
         except OSError as error:
             raise StartupError(f"{path} cannot be written: {error.strerror}") from error
 
-    def write(self, rows: Iterable[RefusedRow]) -> None:
+    def write(self, rows: Iterable[RejectedRow]) -> None:
         """Append rows; they are on the disk when it returns."""
         lines = msgspec.json.Encoder(enc_hook=str).encode_lines(list(rows))
         if not lines:

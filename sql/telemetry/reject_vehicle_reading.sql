@@ -1,6 +1,6 @@
 -- The limits of a vehicle reading, stated once: the ingest function and the judgement of what it did not store share them.
 
-CREATE OR REPLACE FUNCTION telemetry.refuse_vehicle_reading(
+CREATE OR REPLACE FUNCTION telemetry.reject_vehicle_reading(
     p_vehicle_id text,
     p_recorded_at timestamptz,
     p_soc double precision,
@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION telemetry.refuse_vehicle_reading(
     p_battery_temp double precision,
     p_now timestamptz,
     p_retention interval
-) RETURNS telemetry.refusal
+) RETURNS telemetry.rejection
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN COALESCE(
     telemetry.check_device_id('vehicleId', p_vehicle_id),
@@ -18,10 +18,10 @@ RETURN COALESCE(
     telemetry.check_measure('batteryTemp', p_battery_temp, -60, 120, '°C')
 );
 
-REVOKE EXECUTE ON FUNCTION telemetry.refuse_vehicle_reading (
+REVOKE EXECUTE ON FUNCTION telemetry.reject_vehicle_reading (
     text, timestamptz, double precision, double precision, double precision, timestamptz, interval
 ) FROM PUBLIC;
 
-COMMENT ON FUNCTION telemetry.refuse_vehicle_reading (
+COMMENT ON FUNCTION telemetry.reject_vehicle_reading (
     text, timestamptz, double precision, double precision, double precision, timestamptz, interval
-) IS 'Why a vehicle reading is refused (the first reason), or NULL: id, time, soc 0 to 100 %, energy 0 to 1e7 kWh, battery -60 to 120 degrees Celsius, not negligible';
+) IS 'Why a vehicle reading is rejected (the first reason), or NULL: id, time, soc 0 to 100 %, energy 0 to 1e7 kWh, battery -60 to 120 degrees Celsius, not negligible';

@@ -1,13 +1,13 @@
 -- The limits of a meter reading, stated once: the ingest function and the judgement of what it did not store share them.
 
-CREATE OR REPLACE FUNCTION telemetry.refuse_meter_reading(
+CREATE OR REPLACE FUNCTION telemetry.reject_meter_reading(
     p_meter_id text,
     p_recorded_at timestamptz,
     p_kwh_consumed_ac double precision,
     p_voltage double precision,
     p_now timestamptz,
     p_retention interval
-) RETURNS telemetry.refusal
+) RETURNS telemetry.rejection
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN COALESCE(
     telemetry.check_device_id('meterId', p_meter_id),
@@ -16,10 +16,10 @@ RETURN COALESCE(
     telemetry.check_measure('voltage', p_voltage, 0, 1500, 'V')
 );
 
-REVOKE EXECUTE ON FUNCTION telemetry.refuse_meter_reading (
+REVOKE EXECUTE ON FUNCTION telemetry.reject_meter_reading (
     text, timestamptz, double precision, double precision, timestamptz, interval
 ) FROM PUBLIC;
 
-COMMENT ON FUNCTION telemetry.refuse_meter_reading (
+COMMENT ON FUNCTION telemetry.reject_meter_reading (
     text, timestamptz, double precision, double precision, timestamptz, interval
-) IS 'Why a meter reading is refused (the first reason), or NULL: id, time, energy 0 to 1e7 kWh, voltage 0 to 1500 V, not negligible';
+) IS 'Why a meter reading is rejected (the first reason), or NULL: id, time, energy 0 to 1e7 kWh, voltage 0 to 1500 V, not negligible';

@@ -1,0 +1,16 @@
+-- For readings that never became typed ones: a missing field, a number where a time belongs. What is rejected by value is
+-- kept by the ingest functions themselves.
+
+CREATE OR REPLACE FUNCTION api.ingest_rejected_readings(p_rejected api.rejected_reading [])
+RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, telemetry, pg_temp
+AS $$
+    SELECT telemetry.keep_rejected_readings(p_rejected);
+$$;
+
+REVOKE EXECUTE ON FUNCTION api.ingest_rejected_readings (api.rejected_reading []) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.ingest_rejected_readings (api.rejected_reading []) TO energy_service;
+
+COMMENT ON FUNCTION api.ingest_rejected_readings (api.rejected_reading []) IS
+'Keeps readings that the service rejected by their shape in telemetry.rejected_reading, as telemetry.keep_rejected_readings does';
