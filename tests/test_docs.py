@@ -100,7 +100,7 @@ def test_outcomes_and_problems_have_the_status_the_readme_says() -> None:
 async def test_every_outcome_of_the_sql_functions_is_in_the_table(owner: Owner) -> None:
     sources = await owner.fetch(
         "SELECT coalesce(pg_get_function_sqlbody(oid), prosrc) FROM pg_proc "
-        "WHERE proname ~ '^(check|refuse|judge|ingest)_' AND pronamespace::regnamespace::text IN ('telemetry', 'api')"
+        "WHERE proname ~ '^(check|reject|judge|ingest)_' AND pronamespace::regnamespace::text IN ('telemetry', 'api')"
     )
     text = "\n".join(row[0] for row in sources)
     raised = set(re.findall(r"'((?:id|value|timestamp|field)_[a-z_]+|stored|duplicate|conflict)'", text))

@@ -48,7 +48,7 @@ def test_of_what_happens_again_and_again_there_is_one_line_an_interval(caplog: p
     repeated = Repeated(timer)
 
     def refuse(outcome: str, number: int = 1) -> None:
-        repeated.log(LOG, logging.INFO, "readings refused", number, kind="meter", outcome=outcome)
+        repeated.log(LOG, logging.INFO, "readings rejected", number, kind="meter", outcome=outcome)
 
     with caplog.at_level(logging.INFO):
         refuse("id_invalid", 3)
@@ -72,7 +72,7 @@ def test_of_what_happens_again_and_again_there_is_one_line_an_interval(caplog: p
 def test_what_is_below_the_level_is_not_even_counted(caplog: pytest.LogCaptureFixture) -> None:
     timer = Timer()
     with caplog.at_level(logging.WARNING):
-        Repeated(timer).log(LOG, logging.INFO, "readings refused", kind="meter")
+        Repeated(timer).log(LOG, logging.INFO, "readings rejected", kind="meter")
     assert (caplog.records, timer.waiting) == ([], [])
 
 
@@ -88,7 +88,7 @@ def root() -> object:
 def test_a_line_of_json_says_when_how_bad_who_what_and_for_which_request(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "json")
     token = REQUEST_ID.set("find-me")
-    LOG.info("readings %s", "refused", extra={"kind": "meter", "times": 3})
+    LOG.info("readings %s", "rejected", extra={"kind": "meter", "times": 3})
     REQUEST_ID.reset(token)
     LOG.warning("alone\nin its line")
     first, second = map(json.loads, capsys.readouterr().err.splitlines())
@@ -96,7 +96,7 @@ def test_a_line_of_json_says_when_how_bad_who_what_and_for_which_request(capsys:
     assert first == {
         "level": "info",
         "logger": "tests.logs",
-        "message": "readings refused",
+        "message": "readings rejected",
         "requestId": "find-me",
         "kind": "meter",
         "times": 3,
@@ -107,8 +107,8 @@ def test_a_line_of_json_says_when_how_bad_who_what_and_for_which_request(capsys:
 @pytest.mark.usefixtures("root")
 def test_a_pretty_line_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "pretty")
-    LOG.info("readings refused", extra={"kind": "meter"})
-    assert re.fullmatch(r"\d\d:\d\d:\d\d \[info +\] readings refused .*stream=meter\n", capsys.readouterr().err)
+    LOG.info("readings rejected", extra={"kind": "meter"})
+    assert re.fullmatch(r"\d\d:\d\d:\d\d \[info +\] readings rejected .*kind=meter\n", capsys.readouterr().err)
 
 
 def test_another_format_is_refused_by_name() -> None:
@@ -137,13 +137,13 @@ def test_refusals_of_a_running_service_are_logged_as_json(environment: dict[str,
         status, stderr = service.stop(2)
     assert status == 0
     lines = [json.loads(line) for line in stderr.splitlines()]
-    refusals = [line for line in lines if line["message"] == "readings refused"]
-    assert [(line["outcome"], line["kind"], line["times"]) for line in refusals] == [
+    rejections = [line for line in lines if line["message"] == "readings rejected"]
+    assert [(line["outcome"], line["kind"], line["times"]) for line in rejections] == [
         ("value_out_of_range", "meter", 1),
         ("value_out_of_range", "meter", 3),
     ]
-    assert "requestId" in refusals[0]
-    assert "requestId" not in refusals[1], "it is of three requests"
+    assert "requestId" in rejections[0]
+    assert "requestId" not in rejections[1], "it is of three requests"
     assert "9999" not in stderr
 
 

@@ -37,8 +37,7 @@ class GroupedCall:
 class IngestCall(GroupedCall):
     """Stores readings of a kind, and answers outcome and detail of each."""
 
-    def __init__(self, kind: str) -> None:
-        query = f"SELECT outcome, detail FROM api.ingest_{kind}_readings($1::api.{kind}_reading[])"  # noqa: S608
+    def __init__(self, kind: str, query: str) -> None:
         super().__init__(kind, query, "readings", time_at=1)
         self.query_once = query.removesuffix(")") + ", FALSE)"
         """The same call, which keeps no rejected reading: the caller does."""
@@ -67,8 +66,10 @@ class RejectedCall(GroupedCall):
             count_readings(kind, code, number)
 
 
-INGEST_METER = IngestCall("meter")
-INGEST_VEHICLE = IngestCall("vehicle")
+INGEST_METER = IngestCall("meter", "SELECT outcome, detail FROM api.ingest_meter_readings($1::api.meter_reading[])")
+INGEST_VEHICLE = IngestCall(
+    "vehicle", "SELECT outcome, detail FROM api.ingest_vehicle_readings($1::api.vehicle_reading[])"
+)
 INGEST = (INGEST_METER, INGEST_VEHICLE)
 KEEP_REJECTED = RejectedCall(
     "rejected",

@@ -162,6 +162,8 @@ class GroupCommit:
         """Call for these requests and answer them; False where the connection is not to be used further."""
         rows = [row for request in group for row in request.rows]
         began = time.perf_counter()
+        # a log line of a call for one request has the request's id
+        REQUEST_ID.set(group[0].request_id if len(group) == 1 else "")
         try:
             name = application_name(group[0].request_id, len(group) - 1)
             records = await connection.fetch(traced(self._call.query), rows, name)

@@ -115,7 +115,7 @@ def count_request(method: str, route: str, status: int, seconds: float) -> None:
 def count_readings(kind: str, outcome: str, number: int = 1) -> None:
     """Count readings of which this became; those that were refused are logged, too."""
     if outcome not in _TAKEN:
-        REPEATED.log(_log, logging.INFO, "readings refused", number, kind=kind, outcome=outcome)
+        REPEATED.log(_log, logging.INFO, "readings rejected", number, kind=kind, outcome=outcome)
     try:
         _readings[kind, outcome](number)
     except KeyError:

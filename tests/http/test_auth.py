@@ -230,7 +230,7 @@ async def test_of_a_gateways_batch_only_its_devices_readings_are_stored(guarded:
     assert len(await owner.fetch(rejected, prefix)) == 1
 
 
-async def test_a_gateway_without_a_stream_and_with_an_empty_prefix_sends_for_the_whole_fleet(
+async def test_a_gateway_without_a_kind_and_with_an_empty_prefix_sends_for_the_whole_fleet(
     guarded: Api, owner: Owner
 ) -> None:
     pair = new_pair()

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.commands.rejected import LIST, SETTLE, replay
-from service.database.calls import KEEP_REJECTED
+from service.commands.rejected import replay
+from service.database.calls import KEEP_REJECTED, LIST_REJECTED_READINGS, SETTLE_REJECTED_READINGS
 from service.database.pool import Database
 from service.readings.model import METER
 from tests.support import YESTERDAY, Owner, Pair, meter_reading, new_pair
@@ -32,7 +32,7 @@ async def counted(owner: Owner, source: str) -> tuple[int, int, int]:
 
 async def listed(database: Database, *, newest_first: bool = True, after=None, limit=100, settled=None, **filters: Any):
     arguments = {**NO_FILTERS, **filters}.values()
-    return await database.write_rows(LIST, newest_first, after, limit, *arguments, settled)
+    return await database.write_rows(LIST_REJECTED_READINGS, newest_first, after, limit, *arguments, settled)
 
 
 async def test_of_a_sender_a_days_allowance_is_kept_and_the_rest_is_counted(database: Database, owner: Owner) -> None:
@@ -63,7 +63,7 @@ async def test_the_allowance_holds_for_what_the_ingest_functions_reject(database
 async def test_a_call_that_keeps_nothing_answers_the_same(database: Database, owner: Owner) -> None:
     source = new_pair().meter
     rows = [("no id!", YESTERDAY, 1.0, 230.0, source)]
-    assert [tuple(row) for row in await database.write_rows(METER.ingest_once, rows)] == [
+    assert [tuple(row) for row in await database.write_rows(METER.ingest.query_once, rows)] == [
         tuple(row) for row in await database.write_rows(METER.ingest.query, rows)
     ]
     assert await kept(owner, source) == 1
@@ -97,9 +97,9 @@ async def test_listed_by_page_and_by_every_filter(database: Database) -> None:
     assert [row["received_at"] for row in await listed(database, source=source, until=at)] == [rows[2]["received_at"]]
 
     first = rows[2]
-    await database.write_rows(SETTLE, [first["rejected_id"]], [first["received_at"]], ["duplicate"])
+    await database.write_rows(SETTLE_REJECTED_READINGS, [first["rejected_id"]], [first["received_at"]], ["duplicate"])
     second = rows[1]
-    await database.write_rows(SETTLE, [second["rejected_id"]], [second["received_at"]], ["conflict"])
+    await database.write_rows(SETTLE_REJECTED_READINGS, [second["rejected_id"]], [second["received_at"]], ["conflict"])
     assert [row["rejected_id"] for row in await listed(database, source=source, settled=False)] == numbers[:2]
     assert [row["rejected_id"] for row in await listed(database, source=source, settled=True)] == numbers[2:]
 

@@ -141,7 +141,7 @@ def test_readings_move_to_the_bucket_they_count_in_and_nothing_is_lost(
         before = histories(connection, "recorded_at")
         assert len(before["meter"]) == 2 * (5 * 192 + 1)
 
-    assert migrate(url) == [name for name in known_migrations() if name.startswith("0014")]
+    assert migrate(url) == [name for name in known_migrations() if name >= "0014"]
 
     local = ZoneInfo(zone)
     with connect(url) as connection:

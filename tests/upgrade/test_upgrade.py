@@ -19,6 +19,15 @@ FOLDER = Path(__file__).parent
 STATES = sorted(path.stem.removeprefix("from_") for path in FOLDER.glob("from_*.sql"))
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 HISTORIES = ("meter_telemetry_history", "vehicle_telemetry_history")
+RENAMED = {
+    "stream": "kind",
+    "refused_source": "rejected_source",
+    "refused_on_day": "rejected_on_day",
+    "refused": "rejected",
+    "last_refused_at": "last_rejected_at",
+    "refused_bytes": "rejected_bytes",
+}
+"""Tables and columns by the names that they have since 0015."""
 GONE = "stale_day"  # what is stale is read from TimescaleDB's own account since 0014
 TABLES = f"""
     SELECT c.relname::text, array_agg(a.attname::text ORDER BY a.attnum)
@@ -55,10 +64,15 @@ def contents(
 ) -> dict[str, list[tuple]]:
     """The rows of tables; those of a history as its devices stamped them, in whatever column that is kept."""
     stamped = "telemetry.recorded_at(counted_at)" if migrated else "recorded_at"
+    renamed = RENAMED if migrated else {}
     found = {}
     for table, columns in tables:
-        names = [stamped if table in HISTORIES and name == "recorded_at" else name for name in columns]
-        found[table] = connection.execute(f"SELECT {', '.join(names)} FROM telemetry.{table} ORDER BY 1, 2").fetchall()
+        names = [
+            stamped if table in HISTORIES and name == "recorded_at" else renamed.get(name, name) for name in columns
+        ]
+        found[table] = connection.execute(
+            f"SELECT {', '.join(names)} FROM telemetry.{renamed.get(table, table)} ORDER BY 1, 2"
+        ).fetchall()
     return found
 
 
