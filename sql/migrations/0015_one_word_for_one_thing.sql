@@ -1,22 +1,22 @@
 -- One word for one thing (docs/architecture.md, Words): meter or vehicle is the kind of a device, and a reading that was not
 -- stored is rejected. Columns, types and tables are renamed. Functions and views with the old words go; the code of this
 -- version makes those with the new ones.
--- squawk-ignore-file renaming-column, renaming-table, ban-drop-function, ban-drop-view
+-- squawk-ignore-file renaming-column, renaming-table, renaming-object, ban-drop-function, ban-drop-view
 
 SET LOCAL ROLE energy_owner;
 
 DO $$
 DECLARE
-    v_dropped text;
+    v_dropped pg_catalog.text;
 BEGIN
     -- a function with a new parameter name is another function to PostgreSQL
     FOR v_dropped IN
-        SELECT p.oid::regprocedure::text
+        SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text
         FROM pg_catalog.pg_proc AS p
         WHERE
-            p.pronamespace::regnamespace::text IN ('api', 'telemetry', 'ops')
+            p.pronamespace::pg_catalog.regnamespace::pg_catalog.text IN ('api', 'telemetry', 'ops')
             AND p.prokind = 'f'
-            AND (p.proname LIKE '%refuse%' OR p.proargnames::text LIKE '%stream%' OR p.proargnames::text LIKE '%refused%')
+            AND (p.proname LIKE '%refuse%' OR p.proargnames::pg_catalog.text LIKE '%stream%' OR p.proargnames::pg_catalog.text LIKE '%refused%')
     LOOP
         EXECUTE format('DROP FUNCTION IF EXISTS %s CASCADE', v_dropped);
     END LOOP;
