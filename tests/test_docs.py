@@ -6,6 +6,7 @@ import re
 import shlex
 import tomllib
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
@@ -23,9 +24,17 @@ from tests.http.test_seed_example import SEED_TIME
 from tests.support import ROOT, Api, Owner, TestDatabase
 
 README = (ROOT / "README.md").read_text()
+HTTP_API = (ROOT / "docs/http-api.md").read_text()
+DEVICES = (ROOT / "docs/devices.md").read_text()
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
+COMMANDS = (ROOT / "docs/cli.md").read_text()
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("sql/*.md"), *ROOT.glob("tests/**/*.md")]
+)
 
 
-def table(heading: str, text: str = README) -> list[list[str]]:
+def table(heading: str, text: str) -> list[list[str]]:
     """The cells of the table whose first column has this heading, without back quotes around them."""
     lines = text.splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith(f"| {heading} |"))
@@ -47,21 +56,25 @@ def app() -> Litestar:
     return create_app(None, Settings())  # type: ignore[arg-type]
 
 
-def test_every_route_is_in_the_readme_and_every_route_of_the_readme_exists(app: Litestar) -> None:
+def test_every_route_is_documented_and_every_documented_route_exists(app: Litestar) -> None:
     document = app.openapi_schema.to_schema()
     served = {f"{method.upper()} {camel(path)}" for path, methods in document["paths"].items() for method in methods}
-    assert {row[0] for row in table("route")} == served | {"GET /", "GET /docs", "GET /metrics"}
+    assert {row[0] for row in table("route", HTTP_API)} == served | {"GET /", "GET /docs", "GET /metrics"}
 
 
-async def test_every_function_of_api_is_called_by_the_route_or_command_the_readme_says(owner: Owner) -> None:
-    in_readme = {name for row in [*table("route"), *table("command")] for name in re.findall(r"api\.\w+", row[1])}
+async def test_every_function_of_api_is_called_by_the_route_or_command_the_documents_say(owner: Owner) -> None:
+    documented = {
+        name
+        for row in [*table("route", HTTP_API), *table("command", COMMANDS)]
+        for name in re.findall(r"api\.\w+", row[1])
+    }
     in_database = await owner.fetch("SELECT 'api.' || proname FROM pg_proc WHERE pronamespace = 'api'::regnamespace")
     # called by every ingest route, for what they refuse; and what energy import needs beside the two that store
     beside = {"api.ingest_rejected_readings", "api.make_import_table"}
     beside |= {"api.begin_import", "api.record_import", "api.finish_import"}
     # for the keys of requests
     beside |= {"api.get_api_keys", "api.get_api_key_revision", "api.record_api_key_use"}
-    assert in_readme | beside == {row[0] for row in in_database}
+    assert documented | beside == {row[0] for row in in_database}
     called = {
         "POST /v1/ingest/meter": METER.ingest.query,
         "POST /v1/ingest/vehicle": VEHICLE.ingest.query,
@@ -85,16 +98,16 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_readm
         called[f"GET /v1/history/{kind}/{{deviceId}}"] = history.LIST_READINGS[kind] + history.LIST_BUCKETS[kind]
         called[f"GET /v1/devices/{kind}/{{deviceId}}"] = devices.GET_DEVICE_PROFILE
         called[f"PUT /v1/devices/{kind}/{{deviceId}}"] = devices.SET_DEVICE_PROFILE
-    for route, functions, _ in table("route"):
+    for route, functions, _ in table("route", HTTP_API):
         for function in re.findall(r"api\.\w+", functions):
             assert function in called.get(route, ""), route
     calls = "\n".join(path.read_text() for path in (ROOT / "service").rglob("*.py"))
     assert set(re.findall(r"api\.\w+(?=\()", calls)) == {row[0] for row in in_database}
 
 
-def test_outcomes_and_problems_have_the_status_the_readme_says() -> None:
-    assert {row[0]: int(row[1]) for row in table("outcome")} == errors.OUTCOMES
-    assert {row[0]: int(row[1]) for row in table("problem")} == errors.PROBLEMS
+def test_outcomes_and_problems_have_the_documented_status() -> None:
+    assert {row[0]: int(row[1]) for row in table("outcome", HTTP_API)} == errors.OUTCOMES
+    assert {row[0]: int(row[1]) for row in table("problem", HTTP_API)} == errors.PROBLEMS
 
 
 async def test_every_outcome_of_the_sql_functions_is_in_the_table(owner: Owner) -> None:
@@ -121,9 +134,9 @@ async def test_every_sqlstate_the_functions_raise_is_mapped_and_documented(owner
 
 @pytest.mark.skipif((datetime.now(UTC) - SEED_TIME).days > 725, reason="the example has left the retention")
 @pytest.mark.usefixtures("without_example")
-async def test_the_readmes_first_readings_answer_what_it_prints(api: Api) -> None:
+async def test_the_first_readings_answer_what_the_documents_print(api: Api) -> None:
     [session] = re.findall(r"```console\n(\$ curl -X POST \S+/meter.*?)```", README, re.DOTALL)
-    more = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    more = re.findall(r"```console\n(.*?)```", README + DEVICES, re.DOTALL)
     assert session in more
     exchanges = re.findall(r"\$ (curl .*)\n(.*)\n", "".join(more))
     assert len(exchanges) == 6
@@ -139,9 +152,9 @@ async def test_the_readmes_first_readings_answer_what_it_prints(api: Api) -> Non
         assert re.sub(number, "", response.text) == re.sub(number, "", printed), command
 
 
-def test_settings_are_the_same_in_code_readme_and_env_example() -> None:
+def test_settings_are_the_same_in_code_documents_and_env_example() -> None:
     names = set(re.findall(r'"([A-Z][A-Z_]+)"', (ROOT / "service/settings.py").read_text()))
-    assert {row[0] for row in table("variable")} == names
+    assert {row[0] for row in table("variable", CONFIGURATION)} == names
     example = (ROOT / ".env.example").read_text()
     assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == names | {
         "POSTGRES_PASSWORD",
@@ -152,7 +165,7 @@ def test_settings_are_the_same_in_code_readme_and_env_example() -> None:
     }
     assert {settings.variable_of(field.name) for field in dataclasses.fields(Settings)} == names
     default = Settings()
-    printed = {row[0]: row[1] for row in table("variable") if row[1]}
+    printed = {row[0]: row[1] for row in table("variable", CONFIGURATION) if row[1]}
     assert load_settings(printed) == default
     in_example = dict(re.findall(r"^#(HOST|PORT|ENERGY_\w+)=(.+)$", example, re.MULTILINE))
     assert load_settings(in_example) == default
@@ -173,10 +186,60 @@ def test_the_sql_reference_is_what_the_comments_say(
     assert (ROOT / "docs/sql-api.md").read_text() == rendered, "run: make docs"
 
 
-def test_every_link_to_a_file_leads_somewhere() -> None:
-    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("sql/*.md"), *ROOT.glob("tests/*.md")]:
-        for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
-            assert (document.parent / link).exists(), f"{document.name}: {link}"
+def prose_of(document: Path) -> str:
+    """A document without its blocks of code."""
+    return re.sub(r"(?ms)^ *```.*?^ *```", "", document.read_text())
+
+
+def anchors_of(document: Path) -> set[str]:
+    """The anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", prose_of(document), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_every_relative_link_leads_to_a_file_and_every_anchor_to_a_heading() -> None:
+    checked = 0
+    for document in DOCUMENTS:
+        prose = prose_of(document)
+        for link in [*re.findall(r"\]\(([^)\s]+)\)", prose), *re.findall(r'(?:src|href)="([^"]+)"', prose)]:
+            if re.match(r"https?://", link):
+                continue
+            path, _, anchor = link.partition("#")
+            target = document.parent / path if path else document
+            assert target.exists(), f"{document.name}: {link}"
+            assert not anchor or anchor in anchors_of(target), f"{document.name}: {link}"
+            checked += 1
+    assert checked > 100
+
+
+def test_the_readme_has_at_most_200_lines() -> None:
+    assert len(README.splitlines()) <= 200
+
+
+def test_the_index_lists_every_page() -> None:
+    index = (ROOT / "docs/README.md").read_text()
+    listed = {(ROOT / "docs" / link).resolve() for link in re.findall(r"^\| \[[^]]+\]\(([^)]+)\)", index, re.MULTILINE)}
+    assert {page for page in ROOT.glob("docs/*.md") if page.name != "README.md"} <= listed
+
+
+def test_the_way_of_a_reading_names_modules_and_functions_that_exist() -> None:
+    steps = table("step", ARCHITECTURE)
+    assert [row[0] for row in steps] == [str(number + 1) for number in range(len(steps))]
+    for _, module, name, _ in steps:
+        source = (ROOT / module).read_text()
+        assert re.search(rf"^ *(?:(?:async )?def |class )?{name}\b", source, re.MULTILINE), f"{module}: {name}"
+    functions = re.findall(r"^\| \d+ \| `(\w+)\.(\w+)` \|", ARCHITECTURE, re.MULTILINE)
+    assert len(functions) >= 5
+    for schema, function in functions:
+        assert (ROOT / f"sql/{schema}/{function}.sql").exists(), function
+
+
+def test_every_path_that_a_document_names_exists() -> None:
+    for document in DOCUMENTS:
+        if document.name == "CHANGELOG.md":  # tells of what was
+            continue
+        for path in re.findall(r"`((?:service|sql|tests|bench|docs|deploy)/[\w./-]+)`", prose_of(document)):
+            assert (ROOT / path).exists(), f"{document.name}: {path}"
 
 
 def test_every_reference_in_the_openapi_document_resolves(app: Litestar) -> None:
