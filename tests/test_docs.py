@@ -242,6 +242,29 @@ def test_every_path_that_a_document_names_exists() -> None:
             assert (ROOT / path).exists(), f"{document.name}: {path}"
 
 
+MOST_WORDS = 25
+QUESTION = re.compile(r"\W*(?:What|Whatever|Who|Whoever|Whose|Which|Where|Wherever|When|Whether|Why|How)\b")
+
+
+def sentences_of(document: Path) -> list[str]:
+    """The sentences of a document's paragraphs and lists; tables, headings and generated text are left out."""
+    prose = re.sub(r"(?s)<!-- written by.*?<!-- end -->", "", prose_of(document))
+    prose = re.sub(r"(?m)^(?:\||#).*$", "", prose)
+    prose = re.sub(r"(?m)^ *(?:[-*]|\d+\.) ", "\n\n", prose)
+    prose = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", re.sub(r"`[^`]*`", "x", prose))
+    paragraphs = [" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", prose)]
+    return [part for paragraph in paragraphs for part in re.split(r"(?<=[.!?:;])\W*\s+(?=\W*[A-Z0-9x])|: ", paragraph)]
+
+
+@pytest.mark.parametrize(
+    "document", [page for page in DOCUMENTS if page.name != "sql-api.md"], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_sentences_are_short_and_begin_with_their_subject(document: Path) -> None:
+    sentences = sentences_of(document)
+    assert [each for each in sentences if len(re.findall(r"\w\S*", each)) > MOST_WORDS] == []
+    assert [each for each in sentences if QUESTION.match(each) and not each.endswith("?")] == []
+
+
 def test_every_reference_in_the_openapi_document_resolves(app: Litestar) -> None:
     document = app.openapi_schema.to_schema()
     references = set(re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document)))
