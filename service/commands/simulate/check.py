@@ -75,7 +75,7 @@ async def judge(
 
 
 def expect(bodies: Iterable[bytes], window: Window, interval_s: float = 60) -> dict[str, Any]:
-    """The energy balance of readings (as JSON) of a vehicle and its meter, by the definitions of the README.
+    """The energy balance of readings (as JSON) of a vehicle and its meter, by the definitions in docs/http-api.md.
 
     `interval_s` is the time between two readings of either device.
     """
