@@ -11,7 +11,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from service.errors import StartupError
+from service.errors import StartupError, first_line
 from service.settings import load_settings
 from service.startup import prepared_database
 
@@ -128,11 +128,7 @@ def _with_database(work: Callable[[psycopg.Connection[Any]], list[tuple[Any, ...
                 return work(connection)
         except psycopg.errors.InsufficientPrivilege as error:
             raise StartupError(
-                f"this login may not manage keys ({_first_line(error)}): it has to be a member of energy_dba"
+                f"this login may not manage keys ({first_line(error)}): it has to be a member of energy_dba"
             ) from error
         except psycopg.Error as error:
-            raise StartupError(_first_line(error)) from error
-
-
-def _first_line(error: psycopg.Error) -> str:
-    return (error.diag.message_primary or str(error)).strip().splitlines()[0]
+            raise StartupError(first_line(error)) from error

@@ -18,7 +18,7 @@ from rich.table import Table
 from service.database.calls import LIST_REJECTED_READINGS, SETTLE_REJECTED_READINGS
 from service.database.group_commit import MOST_ROWS_A_CALL
 from service.database.pool import Database, open_database
-from service.errors import OUTCOMES, Problem, StartupError
+from service.errors import OUTCOMES, Problem, StartupError, first_line
 from service.readings.model import KINDS, METER, VEHICLE, Kind, kind_of
 from service.settings import load_settings
 from service.startup import prepared_database
@@ -172,4 +172,6 @@ def asyncio_run(work: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return asyncio.run(run(prepared.url, 1))
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise StartupError(f"the database failed ({error}): run it again, nothing is half done") from error
+            raise StartupError(
+                f"the database failed ({first_line(error)}): run it again, nothing is half done"
+            ) from error

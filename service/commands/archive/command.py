@@ -24,7 +24,7 @@ from service.commands.archive.restore import restore_chunk
 from service.commands.archive.run import ArchiveFault, archive_chunk
 from service.commands.archive.verify import Span, find_archives
 from service.commands.archive.verify import verify as verify_archive
-from service.errors import StartupError
+from service.errors import StartupError, first_line
 from service.settings import Settings, check_archive, load_settings
 from service.startup import prepared_database
 
@@ -248,11 +248,9 @@ def _plain_faults() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        said = str(error).strip().partition("\n")[0]
-        raise StartupError(f"the database failed ({said}): run it again, nothing is half done") from error
+        raise StartupError(f"the database failed ({first_line(error)}): run it again, nothing is half done") from error
     except (OSError, pa.ArrowException) as error:
-        said = str(error).partition("\n")[0]
-        raise StartupError(f"the archive failed ({said}): run it again, nothing is half done") from error
+        raise StartupError(f"the archive failed ({first_line(error)}): run it again, nothing is half done") from error
 
 
 def _size(manifest: Manifest) -> str:

@@ -24,7 +24,7 @@ from service.commands.importer.mapping import FIELDS, Columns, Options
 from service.commands.importer.report import Report, summary
 from service.database.calls import REFRESH_AGGREGATES
 from service.database.pool import open_connection
-from service.errors import StartupError
+from service.errors import StartupError, first_line
 from service.settings import load_settings
 from service.startup import Prepared, prepared_database
 
@@ -192,7 +192,7 @@ async def _import(  # noqa: PLR0913, PLR0917
     try:
         return await import_file(target, path, options, side, resume=resume, show=show)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        said = str(error).partition("\n")[0] or type(error).__name__
         raise StartupError(
-            f"the database failed ({said}): no chunk is half stored, and the same command goes on after the last one"
+            f"the database failed ({first_line(error)}): no chunk is half stored, "
+            "and the same command goes on after the last one"
         ) from error
