@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 import psycopg
-from rich.console import Console
-from rich.table import Table
 
+from service.commands.output import print_table
 from service.errors import StartupError, first_line
 from service.settings import load_settings
 from service.startup import prepared_database
@@ -22,8 +21,6 @@ LIST = """
     SELECT key_id, scope, kind, device_ids, id_prefix, note, created_at, expires_at, last_used_at, state
     FROM ops.api_key WHERE state = 'live' OR %s ORDER BY created_at, key_id
 """
-WIDTH = 200
-"""Of a line, where it goes to a file or another command."""
 
 
 class _Span(click.ParamType[timedelta]):
@@ -69,17 +66,12 @@ def create_command(  # noqa: PLR0913, PLR0917
 @click.option("--all", "everything", is_flag=True, help="Also those that were revoked or have expired.")
 def list_command(everything: bool) -> None:
     """Print the live keys, oldest first; never a secret."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=WIDTH)
-    table = Table(box=None, pad_edge=False, header_style=None)
-    for name in ("key", "scope", "for", "state", "created", "expires", "used", "note"):
-        table.add_column(name, overflow="fold")
+    rows = []
     for key, scope, kind, devices, prefix, note, created, expires, used, state in _ask(LIST, everything):
         ids = [*devices[:3], *(["…"] if len(devices) > 3 else []), *([f"{prefix}*"] if prefix is not None else [])]
         meant = " ".join(filter(None, [kind or "", ", ".join(ids)]))
-        table.add_row(key, scope, meant or "-", state, _shown(created), _shown(expires), _shown(used), note)
-    console.print(table, markup=False) if table.row_count else print("no keys")
+        rows.append((key, scope, meant or "-", state, _shown(created), _shown(expires), _shown(used), note))
+    print_table(("key", "scope", "for", "state", "created", "expires", "used", "note"), rows, "no keys")
 
 
 @keys.command("rotate")

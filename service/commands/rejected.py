@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
@@ -11,10 +10,8 @@ from typing import Any
 
 import asyncpg
 import click
-import msgspec
-from rich.console import Console
-from rich.table import Table
 
+from service.commands.output import print_json, print_table
 from service.database.calls import LIST_REJECTED_READINGS, SETTLE_REJECTED_READINGS
 from service.database.group_commit import MOST_ROWS_A_CALL
 from service.database.pool import Database, open_database
@@ -23,8 +20,6 @@ from service.readings.model import KINDS, METER, VEHICLE, Kind, kind_of
 from service.settings import load_settings
 from service.startup import prepared_database
 
-WIDTH = 500
-"""Of a line, where it goes to a file or another command: enough for every column."""
 PAGE = MOST_ROWS_A_CALL
 """Readings that are replayed in one transaction."""
 
@@ -79,22 +74,19 @@ async def _list(database: Database, limit: int, settled: bool | None, as_json: b
     rows = await database.write_rows(LIST_REJECTED_READINGS, True, None, limit, *_arguments(filters), settled)
     if as_json:
         for row in rows:
-            sys.stdout.write(msgspec.json.encode(dict(row)).decode() + "\n")
+            print_json(dict(row))
         return
-    table = Table("number", "received", "kind", "code", "why", "reading", "sender", box=None, header_style="bold")
-    for row in rows:
-        received = row["received_at"].isoformat(" ", "seconds").removesuffix("+00:00")
-        cells = map(_printable, (row["kind"], row["code"], row["detail"], row["payload"][:200], row["source"] or ""))
-        table.add_row(str(row["rejected_id"]), received, *cells)
-    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-    console.print(table if rows else "nothing rejected")
+    cells = [
+        (
+            str(row["rejected_id"]),
+            row["received_at"].isoformat(" ", "seconds").removesuffix("+00:00"),
+            *(row["kind"], row["code"], row["detail"], row["payload"][:200], row["source"] or ""),
+        )
+        for row in rows
+    ]
+    print_table(("number", "received", "kind", "code", "why", "reading", "sender"), cells, "nothing rejected")
     if len(rows) == limit:
-        console.print(f"the newest {limit}; --limit shows more, --since, --code and --source choose")
-
-
-def _printable(text: str) -> str:
-    """Without the characters by which a device could command the terminal of whoever looks."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+        print(f"the newest {limit}; --limit shows more, --since, --code and --source choose")
 
 
 @rejected.command("replay")

@@ -10,11 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-import msgspec
 import psycopg
 import pyarrow as pa
-from rich.console import Console
-from rich.table import Table
 
 from service.commands.archive.chunks import Chunks, open_chunks
 from service.commands.archive.manifest import KINDS, Manifest
@@ -24,12 +21,10 @@ from service.commands.archive.restore import restore_chunk
 from service.commands.archive.run import ArchiveFault, archive_chunk
 from service.commands.archive.verify import Span, find_archives
 from service.commands.archive.verify import verify as verify_archive
+from service.commands.output import print_error, print_json, print_table
 from service.errors import StartupError, first_line
 from service.settings import Settings, check_archive, load_settings
 from service.startup import prepared_database
-
-WIDTH = 300
-"""Of a line, where it goes to a file or another command."""
 
 
 class _Moment(click.ParamType[datetime]):
@@ -101,7 +96,7 @@ def run_command(archive_: str | None, drop: bool, every: int | None) -> None:
         try:
             _run(settings, place(), drop)
         except StartupError as error:
-            print(f"energy: {error}; again in {every} h", file=sys.stderr, flush=True)
+            print_error(f"{error}; again in {every} h")
         time.sleep(every * 3600)
 
 
@@ -121,7 +116,7 @@ def _run(settings: Settings, place: Place, drop: bool) -> bool:
                     manifest = archive_chunk(chunks, place, chunk, report.show)
                 except ArchiveFault as fault:
                     faults += 1
-                    print(f"energy: {fault}", file=sys.stderr, flush=True)
+                    print_error(fault)
                     continue
                 report.end(manifest.readings, f"{chunk}: {manifest.readings:,} rows, {_size(manifest)}")
         print(report.summary("archived") if due else "nothing is due", flush=True)
@@ -140,15 +135,14 @@ def list_command(as_json: bool, **span: Any) -> None:
         records = [record for record in chunks.records() if meant.has(record.chunk)]
     if as_json:
         for record in records:
-            sys.stdout.write(msgspec.json.encode(record._asdict()).decode() + "\n")
+            print_json(record._asdict())
         return
-    table = Table("chunk", "readings", "verified", "dropped", "kept until", "file", box=None, header_style="bold")
+    rows = []
     for record in records:
         moments = (record.verified_at, record.dropped_at, record.keep_until)
         times = [moment.strftime("%Y-%m-%d %H:%M") if moment else "" for moment in moments]
-        table.add_row(str(record.chunk), f"{record.readings:,}", *times, record.location)
-    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-    console.print(table if records else "nothing archived")
+        rows.append((str(record.chunk), f"{record.readings:,}", *times, record.location))
+    print_table(("chunk", "readings", "verified", "dropped", "kept until", "file"), rows, "nothing archived")
 
 
 @archive.command("verify")
@@ -205,10 +199,7 @@ def restore_command(archive_: str | None, keep_days: int, **span: Any) -> None:
             raise StartupError("the archive has nothing of these days")
         archived = chunks.archived_kinds()
         for kind in sorted({kind for kind, *_ in found} - archived):
-            print(
-                f"energy: telemetry.{kind}_telemetry_history is not archived: retention drops what is due regardless",
-                file=sys.stderr,
-            )
+            print_error(f"telemetry.{kind}_telemetry_history is not archived: retention drops what is due regardless")
         with Report(len(found)) as report:
             for _, _, manifest, record, fault in found:
                 try:
@@ -218,7 +209,7 @@ def restore_command(archive_: str | None, keep_days: int, **span: Any) -> None:
                     done = restore_chunk(chunks, at, manifest, record, until, report.show)
                 except ArchiveFault as error:
                     faults += 1
-                    print(f"energy: {error}", file=sys.stderr, flush=True)
+                    print_error(error)
                     continue
                 stored += done.stored
                 there += done.there

@@ -22,6 +22,7 @@ from service.commands.importer.files import FORMATS, format_of, open_rows
 from service.commands.importer.load import Progress, Target, import_file
 from service.commands.importer.mapping import FIELDS, Columns, Options
 from service.commands.importer.report import Report, summary
+from service.commands.output import print_error
 from service.database.calls import REFRESH_AGGREGATES
 from service.database.pool import open_connection
 from service.errors import StartupError, first_line
@@ -146,7 +147,7 @@ def import_command(
         with prepared_database(load_settings()) as prepared:
             counts = asyncio.run(_run(prepared, files, options, rejected, resume=not no_resume))
     except KeyboardInterrupt:
-        print("energy: interrupted; the same command goes on after the last rows that are stored", file=sys.stderr)
+        print_error("interrupted; the same command goes on after the last rows that are stored")
         sys.exit(130)
     if counts["conflicts"] + counts["rejected"]:
         sys.exit(REJECTED_STATUS)

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import click
-import msgspec
 import uvloop
 from rich.console import Console
 
+from service.commands.output import make_console, print_json
 from service.commands.simulate.check import Verdict, ask, expect, judge
 from service.commands.simulate.drive import REQUEST_TIMEOUT_S, Driver, Pace
 from service.commands.simulate.feed import Faults, feed
@@ -121,11 +121,11 @@ def simulate(samples: IO[bytes] | None, as_json: bool, **options: Any) -> None:
     reading was lost, rejected or accepted wrongly, or an energy balance of the service is not that of what was sent.
     """
     plan = _plan(**options)
-    tally, seconds, verdicts = uvloop.run(_run(plan, Console(stderr=True, highlight=False), samples))
+    tally, seconds, verdicts = uvloop.run(_run(plan, make_console(stderr=True), samples))
     if as_json:
-        sys.stdout.write(msgspec.json.encode(_result(tally, seconds, verdicts)).decode() + "\n")
+        print_json(_result(tally, seconds, verdicts))
     else:
-        print_summary(Console(highlight=False), tally, seconds, verdicts)
+        print_summary(make_console(), tally, seconds, verdicts)
     counts = tally.counts
     wrong = counts.lost + counts.rejected_wrongly + counts.accepted_wrongly
     sys.exit(1 if wrong or any(verdict.word == "MISMATCH" for verdict in verdicts) else 0)
