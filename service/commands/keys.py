@@ -9,6 +9,7 @@ from typing import Any
 import click
 import psycopg
 
+from service.commands.options import DURATION, KIND
 from service.commands.output import print_table
 from service.errors import StartupError, first_line
 from service.settings import load_settings
@@ -23,22 +24,6 @@ LIST = """
 """
 
 
-class _Span(click.ParamType[timedelta]):
-    """A length of time: 90m, 24h, 7d; 0 for none."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        units = {"m": "minutes", "h": "hours", "d": "days"}
-        if isinstance(value, timedelta):
-            return value
-        if value == "0":
-            return timedelta(0)
-        if not (value[-1:] in units and value[:-1].isascii() and value[:-1].isdecimal() and len(value) < 7):
-            self.fail(f"{value!r} is not a length of time (90m, 24h, 7d, or 0)")
-        return timedelta(**{units[value[-1]]: int(value[:-1])})
-
-
 @click.group("keys")
 def keys() -> None:
     """API keys of the HTTP service. Needs a login that is a member of energy_dba (the service's own is not)."""
@@ -46,10 +31,10 @@ def keys() -> None:
 
 @keys.command("create")
 @click.option("--scope", required=True, type=click.Choice(["device", "gateway", "read", "admin"]), help="What it may.")
-@click.option("--kind", type=click.Choice(["meter", "vehicle"]), help="Which kind its devices are.")
+@click.option("--kind", type=KIND, help="Which kind its devices are.")
 @click.option("--device", "devices", metavar="ID", multiple=True, help="A device it may send for; may be repeated.")
 @click.option("--prefix", metavar="TEXT", help="It may send for every device whose id begins so ('' for every one).")
-@click.option("--expires", type=_Span(), metavar="TIME", help="When it ends: in 90m, 24h, 365d. Without it, never.")
+@click.option("--expires", type=DURATION, help="When it ends: in 90m, 24h, 365d. Without it, never.")
 @click.option("--note", default="", metavar="TEXT", help="Whose it is, for the list.")
 def create_command(  # noqa: PLR0913, PLR0917
     scope: str, kind: str | None, devices: tuple[str, ...], prefix: str | None, expires: timedelta | None, note: str
@@ -76,9 +61,7 @@ def list_command(everything: bool) -> None:
 
 @keys.command("rotate")
 @click.argument("key_id", metavar="KEY")
-@click.option(
-    "--keep", type=_Span(), default="24h", show_default=True, metavar="TIME", help="How long the old key still holds."
-)
+@click.option("--keep", type=DURATION, default="24h", show_default=True, help="How long the old key still holds.")
 def rotate_command(key_id: str, keep: timedelta) -> None:
     """Make a key like KEY and print its token; KEY ends after a while."""
     _print_token(_ask(ROTATE, key_id, keep)[0])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 import click
 
+from service.commands.options import TIME, json_option
 from service.commands.output import print_json, print_table
 from service.database.calls import LIST_REJECTED_READINGS, SETTLE_REJECTED_READINGS
 from service.database.group_commit import MOST_ROWS_A_CALL
@@ -24,32 +24,14 @@ PAGE = MOST_ROWS_A_CALL
 """Readings that are replayed in one transaction."""
 
 
-class _Time(click.ParamType[datetime]):
-    """A time with an offset, or how long ago: 90m, 24h, 7d."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        units = {"m": "minutes", "h": "hours", "d": "days"}
-        try:
-            if value[-1:] in units and value[:-1].isdecimal() and len(value) < 8:
-                return datetime.now().astimezone() - timedelta(**{units[value[-1]]: int(value[:-1])})
-            time = datetime.fromisoformat(value)
-        except (ValueError, OverflowError):
-            time = None
-        if time is None or time.tzinfo is None:
-            self.fail(f"{value!r} is neither a time with an offset (2026-02-08T18:00:00Z) nor an age (90m, 24h, 7d)")
-        return time
-
-
 def _filters(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say which readings are meant."""
     for option in (
         click.option("--source", metavar="ADDRESS", help="Only those of this sender."),
         click.option("--code", type=click.Choice(sorted(OUTCOMES)), help="Only those rejected for this reason."),
-        click.option("--kind", type=click.Choice(["meter", "vehicle", "unknown"]), help="Only this kind."),
-        click.option("--until", "until", type=_Time(), help="Received before: a time with an offset, or an age: 24h."),
-        click.option("--since", "since", type=_Time(), help="Received from this time on, or not longer ago: 24h, 7d."),
+        click.option("--kind", type=click.Choice([*KINDS, "unknown"]), help="Only this kind."),
+        click.option("--until", "until", type=TIME, help="Received before this time, or this long ago: 24h."),
+        click.option("--since", "since", type=TIME, help="Received from this time on, or not longer ago: 24h, 7d."),
     ):
         command = option(command)
     return command
@@ -64,7 +46,7 @@ def rejected() -> None:
 @_filters
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="Newest this many.")
 @click.option("--all", "with_settled", is_flag=True, help="Also those that a replay has stored.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, the payload whole.")
+@json_option
 def list_command(limit: int, with_settled: bool, as_json: bool, **filters: Any) -> None:
     """Print rejected readings, newest first."""
     asyncio_run(_list, limit, None if with_settled else False, as_json, filters)

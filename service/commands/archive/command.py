@@ -14,34 +14,18 @@ import psycopg
 import pyarrow as pa
 
 from service.commands.archive.chunks import Chunks, open_chunks
-from service.commands.archive.manifest import KINDS, Manifest
+from service.commands.archive.manifest import Manifest
 from service.commands.archive.places import Place, open_place
 from service.commands.archive.report import Report
 from service.commands.archive.restore import restore_chunk
 from service.commands.archive.run import ArchiveFault, archive_chunk
 from service.commands.archive.verify import Span, find_archives
 from service.commands.archive.verify import verify as verify_archive
+from service.commands.options import KIND, TIME, json_option
 from service.commands.output import print_error, print_json, print_table
 from service.errors import StartupError, first_line
 from service.settings import Settings, check_archive, load_settings
 from service.startup import prepared_database
-
-
-class _Moment(click.ParamType[datetime]):
-    """A day (of UTC), or a time with an offset."""
-
-    name = "day"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        try:
-            moment = datetime.fromisoformat(value)
-            if len(value) == len("2024-02-01"):
-                return moment.replace(tzinfo=UTC)
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
-            self.fail(f"{value!r} is neither a day (2024-02-01) nor a time with an offset (2024-02-01T12:00:00Z)")
-        return moment
 
 
 def _span(required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -49,9 +33,9 @@ def _span(required: bool) -> Callable[[Callable[..., None]], Callable[..., None]
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
         for option in (
-            click.option("--to", "end", type=_Moment(), required=required, help="Up to this day, itself not included."),
-            click.option("--from", "start", type=_Moment(), required=required, help="From this day on."),
-            click.option("--kind", type=click.Choice(KINDS), help="Only of this kind."),
+            click.option("--to", "end", type=TIME, required=required, help="Up to this day, itself not included."),
+            click.option("--from", "start", type=TIME, required=required, help="From this day on."),
+            click.option("--kind", type=KIND, help="Only of this kind."),
         ):
             command = option(command)
         return command
@@ -127,7 +111,7 @@ def _run(settings: Settings, place: Place, drop: bool) -> bool:
 
 @archive.command("list")
 @_span(required=False)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@json_option
 def list_command(as_json: bool, **span: Any) -> None:
     """Print the chunks of which the database knows a verified copy, oldest first."""
     with _opened(load_settings(), alone=False) as chunks:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import asyncpg
 import click
@@ -22,6 +21,7 @@ from service.commands.importer.files import FORMATS, format_of, open_rows
 from service.commands.importer.load import Progress, Target, import_file
 from service.commands.importer.mapping import FIELDS, Columns, Options
 from service.commands.importer.report import Report, summary
+from service.commands.options import KIND, ZONE
 from service.commands.output import print_error
 from service.database.calls import REFRESH_AGGREGATES
 from service.database.pool import open_connection
@@ -62,15 +62,6 @@ class _Scale(_Assignment):
             self.fail(f"{text!r} is neither a number nor a fraction as 1/60")
 
 
-def _zone(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    try:
-        if value is not None:
-            ZoneInfo(value)
-    except (ValueError, OSError, KeyError):
-        raise click.BadParameter(f"{value!r} is not a zone of the IANA database, as Europe/Paris") from None
-    return value
-
-
 def _delimiter(ctx: click.Context, param: click.Parameter, value: str) -> str:
     value = {"\\t": "\t", "tab": "\t"}.get(value, value)
     if len(value) != 1 or value in '"\r\n':
@@ -80,7 +71,7 @@ def _delimiter(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--kind", type=click.Choice(["meter", "vehicle"]), help="Of what; told by the columns where they can.")
+@click.option("--kind", type=KIND, help="Of what; told by the columns where they can.")
 @click.option("--format", "format_", type=click.Choice(sorted(set(FORMATS.values()))), help="Else by the name.")
 @click.option(
     "--column",
@@ -101,7 +92,7 @@ def _delimiter(ctx: click.Context, param: click.Parameter, value: str) -> str:
     metavar="FIELD=FACTOR",
     help="What the numbers are multiplied by: 0.001 makes kWh of Wh, 1/60 kWh of the kW of a minute.",
 )
-@click.option("--timezone", callback=_zone, metavar="ZONE", help="Of times without an offset, as Europe/Paris.")
+@click.option("--timezone", type=ZONE, help="Of times without an offset, as Europe/Paris.")
 @click.option(
     "--time-format", metavar="FORMAT", help="Of times that are not ISO 8601, as for strptime: %d/%m/%Y %H:%M."
 )
