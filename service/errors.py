@@ -69,6 +69,11 @@ class StartupError(Exception):
     """The service or a command cannot start; the message is one line that says what to do."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or the name of its class where it has no message."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 class Problem(Exception):  # noqa: N818 - the word RFC 9457 uses
     """A request that cannot be answered as asked.
 

@@ -31,6 +31,20 @@ class Prepared(NamedTuple):
 
 
 @contextlib.contextmanager
+def database_url(settings: Settings) -> Iterator[str]:
+    """The URL of the database as it is, not yet of this version's schema; the embedded one runs until the block ends.
+
+    Raises:
+        StartupError: the embedded one does not start.
+    """
+    if settings.database_url:
+        yield settings.database_url
+        return
+    with run_embedded(settings.data_dir) as embedded:
+        yield embedded.url
+
+
+@contextlib.contextmanager
 def prepared_database(settings: Settings, *, migrate_first: bool = False) -> Iterator[Prepared]:
     """The database of `DATABASE_URL`, or the embedded one, which runs until the block ends.
 

@@ -5,13 +5,29 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
+import sys
+
+import click
 
 from service.database.failures import describe_url
 from service.database.migrations import NEWEST_MIGRATION, check_applied, known_migrations
 from service.database.server import inspect_server
 from service.embedded import InUseError, run_embedded
 from service.errors import StartupError
-from service.settings import Settings, variable_of
+from service.settings import Settings, load_settings, variable_of
+
+
+@click.command("doctor")
+def doctor_command() -> None:
+    """Print database, versions, edition, migration state and settings, and what is wrong; exit 1 if anything is."""
+    facts, faults = examine(load_settings())
+    for name, value in facts:
+        print(f"{name:<12}{value}")
+    for fault in faults:
+        print(f"{'WRONG':<12}{fault}")
+    if not faults:
+        print(f"{'ok':<12}nothing wrong found")
+    sys.exit(1 if faults else 0)
 
 
 def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:

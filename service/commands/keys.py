@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 import psycopg
-from rich.console import Console
-from rich.table import Table
 
-from service.errors import StartupError
+from service.commands.options import DURATION, KIND
+from service.commands.output import print_table
+from service.errors import StartupError, first_line
 from service.settings import load_settings
 from service.startup import prepared_database
 
@@ -22,24 +22,6 @@ LIST = """
     SELECT key_id, scope, kind, device_ids, id_prefix, note, created_at, expires_at, last_used_at, state
     FROM ops.api_key WHERE state = 'live' OR %s ORDER BY created_at, key_id
 """
-WIDTH = 200
-"""Of a line, where it goes to a file or another command."""
-
-
-class _Span(click.ParamType[timedelta]):
-    """A length of time: 90m, 24h, 7d; 0 for none."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        units = {"m": "minutes", "h": "hours", "d": "days"}
-        if isinstance(value, timedelta):
-            return value
-        if value == "0":
-            return timedelta(0)
-        if not (value[-1:] in units and value[:-1].isascii() and value[:-1].isdecimal() and len(value) < 7):
-            self.fail(f"{value!r} is not a length of time (90m, 24h, 7d, or 0)")
-        return timedelta(**{units[value[-1]]: int(value[:-1])})
 
 
 @click.group("keys")
@@ -49,10 +31,10 @@ def keys() -> None:
 
 @keys.command("create")
 @click.option("--scope", required=True, type=click.Choice(["device", "gateway", "read", "admin"]), help="What it may.")
-@click.option("--kind", type=click.Choice(["meter", "vehicle"]), help="Which kind its devices are.")
+@click.option("--kind", type=KIND, help="Which kind its devices are.")
 @click.option("--device", "devices", metavar="ID", multiple=True, help="A device it may send for; may be repeated.")
 @click.option("--prefix", metavar="TEXT", help="It may send for every device whose id begins so ('' for every one).")
-@click.option("--expires", type=_Span(), metavar="TIME", help="When it ends: in 90m, 24h, 365d. Without it, never.")
+@click.option("--expires", type=DURATION, help="When it ends: in 90m, 24h, 365d. Without it, never.")
 @click.option("--note", default="", metavar="TEXT", help="Whose it is, for the list.")
 def create_command(  # noqa: PLR0913, PLR0917
     scope: str, kind: str | None, devices: tuple[str, ...], prefix: str | None, expires: timedelta | None, note: str
@@ -69,24 +51,17 @@ def create_command(  # noqa: PLR0913, PLR0917
 @click.option("--all", "everything", is_flag=True, help="Also those that were revoked or have expired.")
 def list_command(everything: bool) -> None:
     """Print the live keys, oldest first; never a secret."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=WIDTH)
-    table = Table(box=None, pad_edge=False, header_style=None)
-    for name in ("key", "scope", "for", "state", "created", "expires", "used", "note"):
-        table.add_column(name, overflow="fold")
+    rows = []
     for key, scope, kind, devices, prefix, note, created, expires, used, state in _ask(LIST, everything):
         ids = [*devices[:3], *(["…"] if len(devices) > 3 else []), *([f"{prefix}*"] if prefix is not None else [])]
         meant = " ".join(filter(None, [kind or "", ", ".join(ids)]))
-        table.add_row(key, scope, meant or "-", state, _shown(created), _shown(expires), _shown(used), note)
-    console.print(table, markup=False) if table.row_count else print("no keys")
+        rows.append((key, scope, meant or "-", state, _shown(created), _shown(expires), _shown(used), note))
+    print_table(("key", "scope", "for", "state", "created", "expires", "used", "note"), rows, "no keys")
 
 
 @keys.command("rotate")
 @click.argument("key_id", metavar="KEY")
-@click.option(
-    "--keep", type=_Span(), default="24h", show_default=True, metavar="TIME", help="How long the old key still holds."
-)
+@click.option("--keep", type=DURATION, default="24h", show_default=True, help="How long the old key still holds.")
 def rotate_command(key_id: str, keep: timedelta) -> None:
     """Make a key like KEY and print its token; KEY ends after a while."""
     _print_token(_ask(ROTATE, key_id, keep)[0])
@@ -128,11 +103,7 @@ def _with_database(work: Callable[[psycopg.Connection[Any]], list[tuple[Any, ...
                 return work(connection)
         except psycopg.errors.InsufficientPrivilege as error:
             raise StartupError(
-                f"this login may not manage keys ({_first_line(error)}): it has to be a member of energy_dba"
+                f"this login may not manage keys ({first_line(error)}): it has to be a member of energy_dba"
             ) from error
         except psycopg.Error as error:
-            raise StartupError(_first_line(error)) from error
-
-
-def _first_line(error: psycopg.Error) -> str:
-    return (error.diag.message_primary or str(error)).strip().splitlines()[0]
+            raise StartupError(first_line(error)) from error

@@ -3,48 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 import click
-import msgspec
-from rich.console import Console
-from rich.table import Table
 
+from service.commands.options import TIME, json_option
+from service.commands.output import print_json, print_table
 from service.database.calls import LIST_REJECTED_READINGS, SETTLE_REJECTED_READINGS
 from service.database.group_commit import MOST_ROWS_A_CALL
 from service.database.pool import Database, open_database
-from service.errors import OUTCOMES, Problem, StartupError
+from service.errors import OUTCOMES, Problem, StartupError, first_line
 from service.readings.model import KINDS, METER, VEHICLE, Kind, kind_of
 from service.settings import load_settings
 from service.startup import prepared_database
 
-WIDTH = 500
-"""Of a line, where it goes to a file or another command: enough for every column."""
 PAGE = MOST_ROWS_A_CALL
 """Readings that are replayed in one transaction."""
-
-
-class _Time(click.ParamType[datetime]):
-    """A time with an offset, or how long ago: 90m, 24h, 7d."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        units = {"m": "minutes", "h": "hours", "d": "days"}
-        try:
-            if value[-1:] in units and value[:-1].isdecimal() and len(value) < 8:
-                return datetime.now().astimezone() - timedelta(**{units[value[-1]]: int(value[:-1])})
-            time = datetime.fromisoformat(value)
-        except (ValueError, OverflowError):
-            time = None
-        if time is None or time.tzinfo is None:
-            self.fail(f"{value!r} is neither a time with an offset (2026-02-08T18:00:00Z) nor an age (90m, 24h, 7d)")
-        return time
 
 
 def _filters(command: Callable[..., None]) -> Callable[..., None]:
@@ -52,9 +29,9 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--source", metavar="ADDRESS", help="Only those of this sender."),
         click.option("--code", type=click.Choice(sorted(OUTCOMES)), help="Only those rejected for this reason."),
-        click.option("--kind", type=click.Choice(["meter", "vehicle", "unknown"]), help="Only this kind."),
-        click.option("--until", "until", type=_Time(), help="Received before: a time with an offset, or an age: 24h."),
-        click.option("--since", "since", type=_Time(), help="Received from this time on, or not longer ago: 24h, 7d."),
+        click.option("--kind", type=click.Choice([*KINDS, "unknown"]), help="Only this kind."),
+        click.option("--until", "until", type=TIME, help="Received before this time, or this long ago: 24h."),
+        click.option("--since", "since", type=TIME, help="Received from this time on, or not longer ago: 24h, 7d."),
     ):
         command = option(command)
     return command
@@ -69,7 +46,7 @@ def rejected() -> None:
 @_filters
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="Newest this many.")
 @click.option("--all", "with_settled", is_flag=True, help="Also those that a replay has stored.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, the payload whole.")
+@json_option
 def list_command(limit: int, with_settled: bool, as_json: bool, **filters: Any) -> None:
     """Print rejected readings, newest first."""
     asyncio_run(_list, limit, None if with_settled else False, as_json, filters)
@@ -79,22 +56,19 @@ async def _list(database: Database, limit: int, settled: bool | None, as_json: b
     rows = await database.write_rows(LIST_REJECTED_READINGS, True, None, limit, *_arguments(filters), settled)
     if as_json:
         for row in rows:
-            sys.stdout.write(msgspec.json.encode(dict(row)).decode() + "\n")
+            print_json(dict(row))
         return
-    table = Table("number", "received", "kind", "code", "why", "reading", "sender", box=None, header_style="bold")
-    for row in rows:
-        received = row["received_at"].isoformat(" ", "seconds").removesuffix("+00:00")
-        cells = map(_printable, (row["kind"], row["code"], row["detail"], row["payload"][:200], row["source"] or ""))
-        table.add_row(str(row["rejected_id"]), received, *cells)
-    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-    console.print(table if rows else "nothing rejected")
+    cells = [
+        (
+            str(row["rejected_id"]),
+            row["received_at"].isoformat(" ", "seconds").removesuffix("+00:00"),
+            *(row["kind"], row["code"], row["detail"], row["payload"][:200], row["source"] or ""),
+        )
+        for row in rows
+    ]
+    print_table(("number", "received", "kind", "code", "why", "reading", "sender"), cells, "nothing rejected")
     if len(rows) == limit:
-        console.print(f"the newest {limit}; --limit shows more, --since, --code and --source choose")
-
-
-def _printable(text: str) -> str:
-    """Without the characters by which a device could command the terminal of whoever looks."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+        print(f"the newest {limit}; --limit shows more, --since, --code and --source choose")
 
 
 @rejected.command("replay")
@@ -172,4 +146,6 @@ def asyncio_run(work: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return asyncio.run(run(prepared.url, 1))
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise StartupError(f"the database failed ({error}): run it again, nothing is half done") from error
+            raise StartupError(
+                f"the database failed ({first_line(error)}): run it again, nothing is half done"
+            ) from error

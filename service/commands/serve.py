@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NamedTuple
 
+import click
 import uvicorn
 import uvloop
 
@@ -23,8 +24,8 @@ from service.errors import StartupError
 from service.http.app import create_app, spare_the_collector
 from service.http.connection import GuardedProtocol
 from service.http.server import run_workers
-from service.observability.logs import REPEATED
-from service.settings import Settings
+from service.observability.logs import REPEATED, configure_logging
+from service.settings import Settings, load_settings
 from service.startup import Prepared, prepared_database
 
 DRAIN_TIMEOUT_S = 20
@@ -53,6 +54,15 @@ class Company(NamedTuple):
 
     before: Callable[[Prepared], None]
     beside: Callable[[str], Coroutine[Any, Any, None]]
+
+
+@click.command("serve")
+@click.option("--migrate", "migrate_first", is_flag=True, help="Bring the schema up to date first.")
+def serve_command(migrate_first: bool) -> None:
+    """Serve HTTP until SIGINT or SIGTERM (the embedded database unless DATABASE_URL is set)."""
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    serve(settings, migrate_first=migrate_first)
 
 
 def serve(settings: Settings, *, migrate_first: bool, company: Company | None = None) -> None:

@@ -7,6 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
+from service.errors import first_line
+
 CONNECT_TIMEOUT_S = 5.0
 """A connection attempt is given up after this."""
 
@@ -36,7 +38,7 @@ def describe_error(error: Exception) -> str:
 def describe_failure(error: Exception, url: str) -> str:
     """One line on why a connection failed and what to do about it; never the password."""
     where = describe_url(url)
-    said = str(error).partition("\n")[0]
+    said = first_line(error)
     match error:
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
             return f"the database at {where} refused the login ({said}): check user and password in its URL"

@@ -26,7 +26,7 @@ from service.database.calls import REFRESH_AGGREGATES
 from service.database.failures import describe_url
 from service.database.migrations import CODE_SCHEMAS, SQL_DIR, check_applied, known_migrations
 from service.database.server import inspect_server
-from service.errors import StartupError
+from service.errors import StartupError, first_line
 
 _log = logging.getLogger(__name__)
 
@@ -64,8 +64,7 @@ def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) 
                 _apply_policies(backend.connection)
             return pending
     except psycopg.Error as error:
-        reason = str(error).strip().splitlines()[0]
-        raise StartupError(f"the database at {describe_url(url)} refused to migrate: {reason}") from error
+        raise StartupError(f"the database at {describe_url(url)} refused to migrate: {first_line(error)}") from error
 
 
 def _apply_policies(connection: psycopg.Connection[Any]) -> None:
@@ -98,7 +97,7 @@ def set_time_zone(url: str, time_zone: str) -> None:
                     with contextlib.suppress(psycopg.errors.LockNotAvailable):  # the job refreshes at this moment
                         connection.execute(refresh)
     except psycopg.Error as error:
-        raise StartupError(f"cannot change the time zone: {str(error).strip().splitlines()[0]}") from error
+        raise StartupError(f"cannot change the time zone: {first_line(error)}") from error
 
 
 def _due_days(connection: psycopg.Connection[Any], kind: str) -> int:
@@ -136,7 +135,7 @@ def make_login(url: str, name: str, password: str, role: str) -> None:
                     )
                 )
     except psycopg.Error as error:
-        raise StartupError(f"cannot make the login {name}: {str(error).strip().splitlines()[0]}") from error
+        raise StartupError(f"cannot make the login {name}: {first_line(error)}") from error
 
 
 @contextlib.contextmanager
@@ -215,4 +214,4 @@ def _apply_code(connection: psycopg.Connection[Any], sql_dir: Path) -> None:
 
 def _in_file(path: Path, error: psycopg.Error) -> StartupError:
     where = re.sub(r"^.*/sql/", "sql/", path.as_posix())
-    return StartupError(f"{where}: {str(error).strip().splitlines()[0]}")
+    return StartupError(f"{where}: {first_line(error)}")

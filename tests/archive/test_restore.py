@@ -221,7 +221,7 @@ def close(aggregates: dict[str, list[Any]]) -> dict[str, list[Any]]:
 def test_nothing_to_restore_is_said(archive: Archive) -> None:
     result = archive("restore", "--from", "2001-01-01", "--to", "2001-01-02", status=1)
     assert "nothing of these days" in str(result.exception)
-    assert "neither a day" in archive("restore", "--from", "soon", "--to", "2001-01-02", status=2).output
+    assert "nor a day of UTC" in archive("restore", "--from", "soon", "--to", "2001-01-02", status=2).output
 
 
 def flip(path: Any) -> None:

@@ -18,7 +18,7 @@ from service.commands.archive.manifest import Chunk, Manifest
 from service.commands.archive.parquet import Column, Contents, schema_of
 from service.database.calls import REFRESH_AGGREGATES
 from service.database.failures import CONNECT_TIMEOUT_S, describe_url
-from service.errors import StartupError
+from service.errors import StartupError, first_line
 from service.startup import Prepared
 
 _LOCK_KEY = 0x61726368697665  # "archive"
@@ -299,13 +299,13 @@ def open_chunks(prepared: Prepared, *, alone: bool) -> Iterator[Chunks]:
     try:
         connection = psycopg.connect(prepared.url, autocommit=True, connect_timeout=int(CONNECT_TIMEOUT_S))
     except psycopg.Error as error:
-        raise StartupError(f"the database at {describe_url(prepared.url)} refused: {_line(error)}") from error
+        raise StartupError(f"the database at {describe_url(prepared.url)} refused: {first_line(error)}") from error
     with connection:
         try:
             connection.execute("SET ROLE energy_owner")
         except psycopg.Error as error:
             raise StartupError(
-                f"{_line(error)}: the login of DATABASE_URL must be one that may act as energy_owner, "
+                f"{first_line(error)}: the login of DATABASE_URL must be one that may act as energy_owner, "
                 "as that of `energy migrate`"
             ) from error
         # what COPY writes depends on the first three; a chunk takes as long as it takes
@@ -333,7 +333,3 @@ def _table(kind: str) -> sql.Identifier:
 
 def _names(batch: pa.RecordBatch) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, batch.schema.names))
-
-
-def _line(error: psycopg.Error) -> str:
-    return str(error).strip().partition("\n")[0]

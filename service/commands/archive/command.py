@@ -10,43 +10,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-import msgspec
 import psycopg
 import pyarrow as pa
-from rich.console import Console
-from rich.table import Table
 
 from service.commands.archive.chunks import Chunks, open_chunks
-from service.commands.archive.manifest import KINDS, Manifest
+from service.commands.archive.manifest import Manifest
 from service.commands.archive.places import Place, open_place
 from service.commands.archive.report import Report
 from service.commands.archive.restore import restore_chunk
 from service.commands.archive.run import ArchiveFault, archive_chunk
 from service.commands.archive.verify import Span, find_archives
 from service.commands.archive.verify import verify as verify_archive
-from service.errors import StartupError
+from service.commands.options import KIND, TIME, json_option
+from service.commands.output import print_error, print_json, print_table
+from service.errors import StartupError, first_line
 from service.settings import Settings, check_archive, load_settings
 from service.startup import prepared_database
-
-WIDTH = 300
-"""Of a line, where it goes to a file or another command."""
-
-
-class _Moment(click.ParamType[datetime]):
-    """A day (of UTC), or a time with an offset."""
-
-    name = "day"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        try:
-            moment = datetime.fromisoformat(value)
-            if len(value) == len("2024-02-01"):
-                return moment.replace(tzinfo=UTC)
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
-            self.fail(f"{value!r} is neither a day (2024-02-01) nor a time with an offset (2024-02-01T12:00:00Z)")
-        return moment
 
 
 def _span(required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -54,9 +33,9 @@ def _span(required: bool) -> Callable[[Callable[..., None]], Callable[..., None]
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
         for option in (
-            click.option("--to", "end", type=_Moment(), required=required, help="Up to this day, itself not included."),
-            click.option("--from", "start", type=_Moment(), required=required, help="From this day on."),
-            click.option("--kind", type=click.Choice(KINDS), help="Only of this kind."),
+            click.option("--to", "end", type=TIME, required=required, help="Up to this day, itself not included."),
+            click.option("--from", "start", type=TIME, required=required, help="From this day on."),
+            click.option("--kind", type=KIND, help="Only of this kind."),
         ):
             command = option(command)
         return command
@@ -101,7 +80,7 @@ def run_command(archive_: str | None, drop: bool, every: int | None) -> None:
         try:
             _run(settings, place(), drop)
         except StartupError as error:
-            print(f"energy: {error}; again in {every} h", file=sys.stderr, flush=True)
+            print_error(f"{error}; again in {every} h")
         time.sleep(every * 3600)
 
 
@@ -121,7 +100,7 @@ def _run(settings: Settings, place: Place, drop: bool) -> bool:
                     manifest = archive_chunk(chunks, place, chunk, report.show)
                 except ArchiveFault as fault:
                     faults += 1
-                    print(f"energy: {fault}", file=sys.stderr, flush=True)
+                    print_error(fault)
                     continue
                 report.end(manifest.readings, f"{chunk}: {manifest.readings:,} rows, {_size(manifest)}")
         print(report.summary("archived") if due else "nothing is due", flush=True)
@@ -132,7 +111,7 @@ def _run(settings: Settings, place: Place, drop: bool) -> bool:
 
 @archive.command("list")
 @_span(required=False)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@json_option
 def list_command(as_json: bool, **span: Any) -> None:
     """Print the chunks of which the database knows a verified copy, oldest first."""
     with _opened(load_settings(), alone=False) as chunks:
@@ -140,15 +119,14 @@ def list_command(as_json: bool, **span: Any) -> None:
         records = [record for record in chunks.records() if meant.has(record.chunk)]
     if as_json:
         for record in records:
-            sys.stdout.write(msgspec.json.encode(record._asdict()).decode() + "\n")
+            print_json(record._asdict())
         return
-    table = Table("chunk", "readings", "verified", "dropped", "kept until", "file", box=None, header_style="bold")
+    rows = []
     for record in records:
         moments = (record.verified_at, record.dropped_at, record.keep_until)
         times = [moment.strftime("%Y-%m-%d %H:%M") if moment else "" for moment in moments]
-        table.add_row(str(record.chunk), f"{record.readings:,}", *times, record.location)
-    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-    console.print(table if records else "nothing archived")
+        rows.append((str(record.chunk), f"{record.readings:,}", *times, record.location))
+    print_table(("chunk", "readings", "verified", "dropped", "kept until", "file"), rows, "nothing archived")
 
 
 @archive.command("verify")
@@ -205,10 +183,7 @@ def restore_command(archive_: str | None, keep_days: int, **span: Any) -> None:
             raise StartupError("the archive has nothing of these days")
         archived = chunks.archived_kinds()
         for kind in sorted({kind for kind, *_ in found} - archived):
-            print(
-                f"energy: telemetry.{kind}_telemetry_history is not archived: retention drops what is due regardless",
-                file=sys.stderr,
-            )
+            print_error(f"telemetry.{kind}_telemetry_history is not archived: retention drops what is due regardless")
         with Report(len(found)) as report:
             for _, _, manifest, record, fault in found:
                 try:
@@ -218,7 +193,7 @@ def restore_command(archive_: str | None, keep_days: int, **span: Any) -> None:
                     done = restore_chunk(chunks, at, manifest, record, until, report.show)
                 except ArchiveFault as error:
                     faults += 1
-                    print(f"energy: {error}", file=sys.stderr, flush=True)
+                    print_error(error)
                     continue
                 stored += done.stored
                 there += done.there
@@ -248,11 +223,9 @@ def _plain_faults() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        said = str(error).strip().partition("\n")[0]
-        raise StartupError(f"the database failed ({said}): run it again, nothing is half done") from error
+        raise StartupError(f"the database failed ({first_line(error)}): run it again, nothing is half done") from error
     except (OSError, pa.ArrowException) as error:
-        said = str(error).partition("\n")[0]
-        raise StartupError(f"the archive failed ({said}): run it again, nothing is half done") from error
+        raise StartupError(f"the archive failed ({first_line(error)}): run it again, nothing is half done") from error
 
 
 def _size(manifest: Manifest) -> str:

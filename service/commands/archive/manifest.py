@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from service.commands.archive.parquet import Contents, examine, schema_in
 from service.commands.archive.places import Copy, Place
+from service.errors import first_line
 
 FORMAT = 1
 KINDS = ("meter", "vehicle")
@@ -120,7 +121,7 @@ def differences(manifest: Manifest, copy: Copy) -> Iterator[str]:
         found = examine(copy.path)
         facts = schema_in(copy.path).metadata or {}
     except (OSError, pa.ArrowException) as error:
-        yield f"it cannot be read: {str(error).partition(chr(10))[0]}"
+        yield f"it cannot be read: {first_line(error)}"
         return
     bounds = {b"stream": manifest.kind.encode(), **_bounds(manifest.chunk)}
     if any(facts.get(name) != value for name, value in bounds.items()):

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from service.errors import StartupError
+from service.errors import StartupError, first_line
 
 _CONNECT_TIMEOUT_S = 10
 _REQUEST_TIMEOUT_S = 60
@@ -84,7 +84,7 @@ def open_place(text: str, endpoint: str | None) -> Place:
         if found.get_file_info(bucket).type == fs.FileType.NotFound:
             raise StartupError(f"{text} cannot be used: there is no bucket {bucket}")
     except (OSError, pa.ArrowException) as error:
-        raise StartupError(f"{text} cannot be used: {str(error).partition(chr(10))[0]}") from error
+        raise StartupError(f"{text} cannot be used: {first_line(error)}") from error
     return _Bucket(found, f"{bucket}/{prefix}" if prefix else bucket)
 
 

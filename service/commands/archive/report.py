@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from service.commands.progress import progress_bar, rate
+from service.commands.output import progress_bar, rate
 
 
 class Report:
@@ -36,7 +36,7 @@ class Report:
 
     def show(self, done: int, of: int) -> None:
         """How many rows of the chunk are done."""
-        speed = f"{rate(self.rows + done, time.monotonic() - self._began)} rows/s"
+        speed = rate(self.rows + done, time.monotonic() - self._began)
         self._bar.update(self._task, completed=self.chunks + min(done / of if of else 1.0, 1.0), speed=speed)
 
     def end(self, rows: int, line: str) -> None:
@@ -49,5 +49,5 @@ class Report:
     def summary(self, verb: str) -> str:
         """What was done, of how much, how fast."""
         seconds = time.monotonic() - self._began
-        speed = f"{seconds:.1f} s, {rate(self.rows, seconds)} rows/s"
+        speed = f"{seconds:.1f} s, {rate(self.rows, seconds)}"
         return f"{verb} {self.chunks} of {self._total} chunks, {self.rows:,} rows; {speed}"

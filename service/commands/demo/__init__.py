@@ -1,5 +1,1 @@
 """`energy demo`: the service with a simulated fleet and its last two weeks, to look at."""
-
-from service.commands.demo.command import demo
-
-__all__ = ["demo"]

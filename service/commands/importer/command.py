@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import asyncpg
 import click
@@ -22,9 +21,11 @@ from service.commands.importer.files import FORMATS, format_of, open_rows
 from service.commands.importer.load import Progress, Target, import_file
 from service.commands.importer.mapping import FIELDS, Columns, Options
 from service.commands.importer.report import Report, summary
+from service.commands.options import KIND, ZONE
+from service.commands.output import print_error
 from service.database.calls import REFRESH_AGGREGATES
 from service.database.pool import open_connection
-from service.errors import StartupError
+from service.errors import StartupError, first_line
 from service.settings import load_settings
 from service.startup import Prepared, prepared_database
 
@@ -61,15 +62,6 @@ class _Scale(_Assignment):
             self.fail(f"{text!r} is neither a number nor a fraction as 1/60")
 
 
-def _zone(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    try:
-        if value is not None:
-            ZoneInfo(value)
-    except (ValueError, OSError, KeyError):
-        raise click.BadParameter(f"{value!r} is not a zone of the IANA database, as Europe/Paris") from None
-    return value
-
-
 def _delimiter(ctx: click.Context, param: click.Parameter, value: str) -> str:
     value = {"\\t": "\t", "tab": "\t"}.get(value, value)
     if len(value) != 1 or value in '"\r\n':
@@ -79,7 +71,7 @@ def _delimiter(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--kind", type=click.Choice(["meter", "vehicle"]), help="Of what; told by the columns where they can.")
+@click.option("--kind", type=KIND, help="Of what; told by the columns where they can.")
 @click.option("--format", "format_", type=click.Choice(sorted(set(FORMATS.values()))), help="Else by the name.")
 @click.option(
     "--column",
@@ -100,7 +92,7 @@ def _delimiter(ctx: click.Context, param: click.Parameter, value: str) -> str:
     metavar="FIELD=FACTOR",
     help="What the numbers are multiplied by: 0.001 makes kWh of Wh, 1/60 kWh of the kW of a minute.",
 )
-@click.option("--timezone", callback=_zone, metavar="ZONE", help="Of times without an offset, as Europe/Paris.")
+@click.option("--timezone", type=ZONE, help="Of times without an offset, as Europe/Paris.")
 @click.option(
     "--time-format", metavar="FORMAT", help="Of times that are not ISO 8601, as for strptime: %d/%m/%Y %H:%M."
 )
@@ -146,7 +138,7 @@ def import_command(
         with prepared_database(load_settings()) as prepared:
             counts = asyncio.run(_run(prepared, files, options, rejected, resume=not no_resume))
     except KeyboardInterrupt:
-        print("energy: interrupted; the same command goes on after the last rows that are stored", file=sys.stderr)
+        print_error("interrupted; the same command goes on after the last rows that are stored")
         sys.exit(130)
     if counts["conflicts"] + counts["rejected"]:
         sys.exit(REJECTED_STATUS)
@@ -192,7 +184,7 @@ async def _import(  # noqa: PLR0913, PLR0917
     try:
         return await import_file(target, path, options, side, resume=resume, show=show)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        said = str(error).partition("\n")[0] or type(error).__name__
         raise StartupError(
-            f"the database failed ({said}): no chunk is half stored, and the same command goes on after the last one"
+            f"the database failed ({first_line(error)}): no chunk is half stored, "
+            "and the same command goes on after the last one"
         ) from error

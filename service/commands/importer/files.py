@@ -17,7 +17,7 @@ from service.commands.importer.csv_rows import CsvRows
 from service.commands.importer.ndjson import NdjsonRows
 from service.commands.importer.parquet import ParquetRows
 from service.commands.importer.rows import Rows
-from service.errors import StartupError
+from service.errors import StartupError, first_line
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -81,6 +81,6 @@ def plain_faults(path: Path) -> Iterator[None]:
     try:
         yield
     except (EOFError, UnicodeDecodeError, zlib.error, gzip.BadGzipFile, zstd.ZstdError, pa.ArrowException) as error:
-        raise StartupError(f"{path} is damaged: {str(error).partition(chr(10))[0]}") from error
+        raise StartupError(f"{path} is damaged: {first_line(error)}") from error
     except OSError as error:
         raise StartupError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from service.commands.importer.load import COUNTED, Progress
-from service.commands.progress import progress_bar, rate
+from service.commands.output import progress_bar, rate
 
 LINE_EVERY_S = 10.0
 
@@ -37,13 +37,13 @@ class Report:
         if self._first is None:
             self._first, self._began = now, time.monotonic()
             if now.rows:
-                self._bar.console.print(f"{self._name}: goes on after row {now.rows:,}", highlight=False, markup=False)
-        speed = f"{rate(now.rows - self._first.rows, time.monotonic() - self._began)} rows/s"
+                self._bar.console.print(f"{self._name}: goes on after row {now.rows:,}")
+        speed = rate(now.rows - self._first.rows, time.monotonic() - self._began)
         self._bar.update(self._task, completed=now.share, speed=speed)
         if self._bar.disable and time.monotonic() - self._said > LINE_EVERY_S:
             self._said = time.monotonic()
             line = f"{self._name}: {now.share:.0%}, {now.rows:,} rows, {speed}"
-            self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self._bar.console.print(line, soft_wrap=True)
 
     def summary(self, done: Progress, side: Path) -> str:
         """What became of the file."""
@@ -55,4 +55,4 @@ class Report:
 def summary(name: str, rows: int, counts: Counter[str], seconds: float, before: int = 0) -> str:
     """What became of rows, of which some may have been dealt with before."""
     found = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in COUNTED.values())
-    return f"{name}: {rows:,} rows: {found}; {seconds:.1f} s, {rate(rows - before, seconds)} rows/s"
+    return f"{name}: {rows:,} rows: {found}; {seconds:.1f} s, {rate(rows - before, seconds)}"

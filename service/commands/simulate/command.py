@@ -18,10 +18,11 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import click
-import msgspec
 import uvloop
 from rich.console import Console
 
+from service.commands.options import TIME, json_option
+from service.commands.output import make_console, print_json
 from service.commands.simulate.check import Verdict, ask, expect, judge
 from service.commands.simulate.drive import REQUEST_TIMEOUT_S, Driver, Pace
 from service.commands.simulate.feed import Faults, feed
@@ -97,7 +98,7 @@ def _prefix(context: click.Context, option: click.Parameter, text: str) -> str:
     show_default=True,
     help="Simulated seconds a second, until the clock is caught up with. The start lies as far back as that takes.",
 )
-@click.option("--start", metavar="TIME", help="First simulated time, with an offset, as 2026-02-08T18:00:00Z.")
+@click.option("--start", type=TIME, help="First simulated time, as 2026-02-08T18:00:00Z, or how long ago: 7d.")
 @click.option("--batch", type=click.IntRange(1, 1000), default=1, show_default=True, help="Readings a request.")
 @click.option(
     "--concurrency",
@@ -113,7 +114,7 @@ def _prefix(context: click.Context, option: click.Parameter, text: str) -> str:
 @click.option("--broken", type=SHARE, default=Faults.broken, show_default=True, help="Share the service has to reject.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed is the same fleet.")
 @click.option("--samples", type=click.File("wb", lazy=False), help="Write every second's figures, NDJSON.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option
 def simulate(samples: IO[bytes] | None, as_json: bool, **options: Any) -> None:
     """Send the telemetry of a fleet to a running service, and check what the service makes of it.
 
@@ -121,11 +122,11 @@ def simulate(samples: IO[bytes] | None, as_json: bool, **options: Any) -> None:
     reading was lost, rejected or accepted wrongly, or an energy balance of the service is not that of what was sent.
     """
     plan = _plan(**options)
-    tally, seconds, verdicts = uvloop.run(_run(plan, Console(stderr=True, highlight=False), samples))
+    tally, seconds, verdicts = uvloop.run(_run(plan, make_console(stderr=True), samples))
     if as_json:
-        sys.stdout.write(msgspec.json.encode(_result(tally, seconds, verdicts)).decode() + "\n")
+        print_json(_result(tally, seconds, verdicts))
     else:
-        print_summary(Console(highlight=False), tally, seconds, verdicts)
+        print_summary(make_console(), tally, seconds, verdicts)
     counts = tally.counts
     wrong = counts.lost + counts.rejected_wrongly + counts.accepted_wrongly
     sys.exit(1 if wrong or any(verdict.word == "MISMATCH" for verdict in verdicts) else 0)
@@ -136,7 +137,7 @@ def _plan(  # noqa: PLR0913 - each is an option
     duration: float | None,
     days: float | None,
     speed: float,
-    start: str | None,
+    start: datetime | None,
     late: float,
     duplicates: float,
     out_of_order: float,
@@ -160,7 +161,7 @@ def _plan(  # noqa: PLR0913 - each is an option
     else:
         deadline = math.inf if duration is None else now + duration
         span = DAY_S if duration is None else (speed - 1) * duration
-        begin = _time(start) if start else now - (span if speed > 1 else 0)
+        begin = start.timestamp() if start else now - (span if speed > 1 else 0)
         end = min(begin + speed * (deadline - now), deadline)
     ago = (now - begin) / DAY_S
     if not 0 <= ago <= OLDEST_DAYS:
@@ -169,16 +170,6 @@ def _plan(  # noqa: PLR0913 - each is an option
     concurrency = concurrency or (64 if batch == 1 else 4)
     pace = Pace(now, int(begin), speed)
     return Plan(faults=faults, batch=batch, concurrency=concurrency, pace=pace, end=end, **options)
-
-
-def _time(text: str) -> float:
-    try:
-        time_ = datetime.fromisoformat(text)
-    except ValueError:
-        time_ = None
-    if time_ is None or time_.tzinfo is None:
-        raise click.UsageError(f"--start {text!r} is not a time with an offset, as 2026-02-08T18:00:00Z")
-    return time_.timestamp()
 
 
 async def _run(plan: Plan, console: Console, samples: IO[bytes] | None) -> tuple[Tally, float, list[Verdict]]:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import IO
 
 import msgspec
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 
+from service.commands.output import make_table
 from service.commands.simulate.check import Verdict
 from service.commands.simulate.tally import Sample, Tally
 
@@ -34,7 +34,7 @@ async def show(tally: Tally, reached: Callable[[], float], console: Console, sam
             if samples:
                 samples.write(msgspec.json.encode(sample) + b"\n")
             if live:
-                live.update(_table(tally, sample, last, reached()), refresh=True)
+                live.update(_figures(tally, sample, last, reached()), refresh=True)
             elif number % LINE_EVERY == 0:
                 console.print(_line(sample, last), soft_wrap=True)
             last = sample
@@ -64,31 +64,30 @@ def print_summary(console: Console, tally: Tally, seconds: float, verdicts: Sequ
             facts[name] = f"{what:,} {text}"
     for name, fact in facts.items():
         console.print(f"{name:<10}{fact}", soft_wrap=True)
-    table = Table(
-        "vehicle", "AC kWh", "DC kWh", "efficiency", "", "battery °C", "readings", "check", box=None, pad_edge=False
-    )
-    for verdict in verdicts:
-        answer = verdict.answered
-        table.add_row(
-            verdict.vehicle_id,
-            *(_number(answer[name]) for name in ("totalEnergyConsumedAc", "totalEnergyDeliveredDc", "efficiencyRatio")),
-            answer["efficiencyStatus"],
-            _number(answer["avgBatteryTemp"]),
-            f"{answer['meterReadings']} + {answer['vehicleReadings']}",
-            verdict.word,
-        )
-    console.print(table, soft_wrap=True)
+    names = ("vehicle", "AC kWh", "DC kWh", "efficiency", "", "battery °C", "readings", "check")
+    console.print(make_table(names, map(_checked, verdicts)), soft_wrap=True)
     for verdict in verdicts:
         if verdict.differences:
             why = verdict.not_comparable or "; ".join(verdict.differences)
             console.print(f"{verdict.word}: {verdict.vehicle_id}: {why}", soft_wrap=True)
 
 
-def _table(tally: Tally, sample: Sample, last: Sample, reached: float) -> RenderableType:
+def _checked(verdict: Verdict) -> tuple[str, ...]:
+    answer = verdict.answered
+    return (
+        verdict.vehicle_id,
+        *(_number(answer[name]) for name in ("totalEnergyConsumedAc", "totalEnergyDeliveredDc", "efficiencyRatio")),
+        answer["efficiencyStatus"],
+        _number(answer["avgBatteryTemp"]),
+        f"{answer['meterReadings']} + {answer['vehicleReadings']}",
+        verdict.word,
+    )
+
+
+def _figures(tally: Tally, sample: Sample, last: Sample, reached: float) -> str:
     counts = sample.counts
     elapsed = sample.seconds - last.seconds
-    table = Table(box=None, show_header=False, pad_edge=False)
-    rows = {
+    facts = {
         "simulated": f"{_utc(reached)}, {sample.behind_s:.2f} s behind, {counts.in_flight:,} requests under way",
         "sent": f"{counts.sent:,} readings, {(counts.sent - last.counts.sent) / elapsed:,.0f}/s",
         "requests": f"{counts.requests:,}, {(counts.requests - last.counts.requests) / elapsed:,.0f}/s",
@@ -99,9 +98,7 @@ def _table(tally: Tally, sample: Sample, last: Sample, reached: float) -> Render
         "retries": f"{counts.retries:,}{_listed(tally.faults)}",
         "latency": f"p50 {_ms(sample.p50_ms)}  p99 {_ms(sample.p99_ms)}",
     }
-    for row in rows.items():
-        table.add_row(*row)
-    return table
+    return "\n".join(f"{name:<12}{fact}" for name, fact in facts.items())
 
 
 def _line(sample: Sample, last: Sample) -> str:
