@@ -15,8 +15,8 @@ from service.database.pool import Database
 from service.observability import logs
 from service.observability.logs import Repeated, configure_logging
 from service.observability.request_id import MOST_NAME, REQUEST_ID, application_name, traced
-from tests.processes import run, running
 from tests.support import Api, Owner, TestDatabase, meter_reading, new_pair
+from tests.support.processes import run, running
 
 LOG = logging.getLogger("tests.logs")
 

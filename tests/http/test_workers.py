@@ -12,8 +12,8 @@ import psutil
 import psycopg
 import pytest
 
-from tests.processes import Service, assert_one_plain_line, free_port, run, running, wait_until_gone
 from tests.support import YESTERDAY, TestDatabase, meter_reading
+from tests.support.processes import Service, assert_one_plain_line, free_port, run, running, wait_until_gone
 
 pytestmark = pytest.mark.concurrent
 

@@ -16,8 +16,8 @@ import asyncpg
 import psycopg
 import pytest
 
-from tests.processes import ENERGY, PLAIN, assert_one_plain_line, free_port, run, running, wait_until_gone
 from tests.support import TestDatabase, run_another_database
+from tests.support.processes import ENERGY, PLAIN, assert_one_plain_line, free_port, run, running, wait_until_gone
 
 
 def test_it_starts_says_where_it_is_and_stops_cleanly_keeping_the_data(untouched: dict[str, str]) -> None:
