@@ -20,8 +20,8 @@ import psycopg
 from service.errors import StartupError
 from service.settings import load_settings
 from service.startup import prepared_database
-from tests.processes import free_port
 from tests.support import fresh_database
+from tests.support.processes import free_port
 
 SERVICE = ("service.cli", "serve")
 READINGS_LUA = Path(__file__).parent / "readings.lua"

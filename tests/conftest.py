@@ -10,7 +10,6 @@ import pytest
 from service.database.pool import Database
 from service.embedded.install import ensure_charts, ensure_installed
 from service.settings import Settings
-from tests import templates
 from tests.support import (
     Api,
     Owner,
@@ -23,6 +22,7 @@ from tests.support import (
     run_migrated_database,
     run_test_database,
     served,
+    templates,
 )
 
 

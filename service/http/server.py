@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from typing import Any
@@ -30,6 +31,30 @@ from service.observability.logs import REPEATED, configure_logging
 from service.settings import Settings, load_settings
 
 START_TIMEOUT_S = 60.0
+BACKLOG = 2048
+
+
+class _SharedPort(socket.socket):
+    """A port on which every worker listens with a socket of its own, so that the kernel spreads the connections.
+
+    Workers that accept from one common socket get them by chance: of 64, one of two workers got 8. This object keeps
+    the port and accepts nothing; in a worker that it is passed to, it arrives as a listening socket.
+    """
+
+    def __init__(self, family: int, address: Any) -> None:
+        super().__init__(family)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self.bind(address)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _listen, (self.family, self.getsockname())
+
+
+def _listen(family: int, address: Any) -> socket.socket:
+    port = _SharedPort(family, address)
+    port.listen(BACKLOG)
+    return port
 
 
 class _Supervisor(Multiprocess):
@@ -53,7 +78,7 @@ class _Supervisor(Multiprocess):
 
 
 def run_workers(settings: Settings, listener: socket.socket, announcement: str, options: dict[str, Any]) -> None:
-    """Serve on `listener` in `settings.workers` processes until SIGINT or SIGTERM, with these options of uvicorn.
+    """Serve on `listener`'s port in `settings.workers` processes until SIGINT or SIGTERM, with these uvicorn options.
 
     Raises:
         StartupError: a worker could not start; it has said why.
@@ -66,6 +91,10 @@ def run_workers(settings: Settings, listener: socket.socket, announcement: str, 
         loop="uvloop",
         **options,
     )
+    if sys.platform == "linux":  # elsewhere the kernel gives all connections to one of the sockets
+        family, address = listener.family, listener.getsockname()
+        listener.close()
+        listener = _SharedPort(family, address)
     supervisor = _Supervisor(config, listener, announcement)
     # what the workers count, in files that whichever of them is asked adds up; what a dead one counted stays
     with tempfile.TemporaryDirectory(prefix="energy-metrics-") as folder:

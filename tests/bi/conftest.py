@@ -14,10 +14,10 @@ import psycopg
 import pytest
 
 from service.database.migrate import migrate
-from tests.energy_world import AGGREGATES, EnergyDatabase
 from tests.oracle.records import Device, Link, Profile, Reading
-from tests.processes import run
 from tests.support import TestDatabase, run_another_database
+from tests.support.energy_world import AGGREGATES, EnergyDatabase
+from tests.support.processes import run
 
 ZONE = ZoneInfo("Europe/Berlin")
 NOW = datetime.now(UTC)

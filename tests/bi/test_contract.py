@@ -14,9 +14,9 @@ import pytest
 from docs import generate_bi
 from tests.bi.conftest import BiDatabase, run_bi_login
 from tests.bi.document import DOCUMENT, QUERIES
-from tests.energy_world import EnergyDatabase
 from tests.oracle.records import Reading
 from tests.support import Owner, TestDatabase, run_migrated_database
+from tests.support.energy_world import EnergyDatabase
 
 GOLDEN = Path(__file__).parent / "columns.txt"
 COLUMNS = """

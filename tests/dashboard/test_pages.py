@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import re
@@ -319,6 +320,47 @@ async def test_the_search_finds_meters_and_vehicles_by_keyboard_alone(
     await summary.focus()
     await page.keyboard.press("Enter")
     await expect(card(page, "Energy").get_by_role("table", name="Energy, as a table")).to_be_visible()
+
+
+@pytest.mark.parametrize("held", ["status/vehicle", "history/meter"], ids=["search", "page"])
+async def test_an_answer_that_comes_late_does_not_take_the_focus_from_who_types_meanwhile(
+    fast: Api, faulty: Pair, new_page: Callable[..., Any], held: str
+) -> None:
+    page = await new_page(fast, expected=("404",))
+    await shown(page, "Fleet")
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        asked.set()
+        await go.wait()
+        await route.continue_()
+
+    await page.route(f"**/v1/{held}/**", hold)
+    box = page.get_by_role("searchbox")
+    await box.fill(faulty.meter)
+    await box.press("Enter")
+    await asyncio.wait_for(asked.wait(), 10)
+    await expect(page.get_by_role("main")).to_be_focused()
+    await box.fill("")
+    await page.keyboard.type("V1")
+    go.set()
+    await shown(page, f"Meter {faulty.meter}")
+    await page.keyboard.type("23")
+    await expect(box).to_be_focused()
+    await expect(box).to_have_value("V123")
+
+
+async def test_the_focus_follows_to_a_page_that_a_link_opens(
+    fast: Api, faulty: Pair, new_page: Callable[..., Any]
+) -> None:
+    page = await new_page(fast, f"/#/vehicle/{faulty.vehicle}?range=7d")
+    await shown(page, f"Vehicle {faulty.vehicle}")
+    for link in (page.get_by_role("link", name="30 days"), page.locator("#fleet-link")):
+        await link.focus()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("main")).to_be_focused()
+    await shown(page, "Fleet")
+    await expect(page.get_by_role("main")).to_be_focused()
 
 
 async def test_nothing_is_wider_than_a_phone(fast: Api, faulty: Pair, new_page: Callable[..., Any]) -> None:

@@ -18,7 +18,7 @@ import psutil
 import psycopg
 import pytest
 
-from tests.processes import free_port
+from tests.support.processes import free_port
 
 OPTIONS = {
     "listen_addresses": "127.0.0.1",

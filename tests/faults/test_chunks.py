@@ -11,8 +11,8 @@ import pytest
 
 from tests.faults.conftest import Tell
 from tests.faults.driver import BASE, compare, fleet
-from tests.processes import running
 from tests.support import rfc3339
+from tests.support.processes import running
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 

@@ -14,7 +14,7 @@ from tests.faults.driver import compare, fleet
 from tests.faults.probe import probing
 from tests.faults.proxy import proxying
 from tests.faults.server import Server, run_server, small_disk
-from tests.processes import run, running
+from tests.support.processes import run, running
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 

@@ -14,9 +14,9 @@ import pytest
 
 from service.embedded import run_embedded
 from tests.faults.driver import Fleet, compare, fleet
-from tests.processes import Service, free_port, running
 from tests.support import Api, Owner, Pair, TestDatabase, fresh_database, now
-from tests.templates import copy_migrated
+from tests.support.processes import Service, free_port, running
+from tests.support.templates import copy_migrated
 
 
 class Standing:

@@ -11,8 +11,8 @@ import pytest
 from tests.faults.conftest import Tell
 from tests.faults.driver import Fleet, compare, fleet, percentile
 from tests.faults.probe import probing
-from tests.processes import free_port, running
-from tests.test_workers import workers
+from tests.http.test_workers import workers
+from tests.support.processes import free_port, running
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 

@@ -55,7 +55,7 @@ def _lines(_: schemathesis.SerializationContext, value: Any) -> bytes:
 SCHEMA = schemathesis.openapi.from_dict(create_app(None, Settings()).openapi_schema.to_schema())
 SCHEMA.config.generation.update(with_security_parameters=False)  # keys are off here: tests/http/test_auth.py has them
 OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}
-del OPERATIONS["GET /v1/events"]  # a kind, which does not end: tests/dashboard/test_events.py reads it
+del OPERATIONS["GET /v1/events"]  # a stream, which does not end: tests/http/test_events.py reads it
 TAKE_NOTHING = {"GET /health/live", "GET /health/ready", "GET /v1/fleet"}
 """So nothing that they are sent is against the document."""
 

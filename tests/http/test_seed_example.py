@@ -34,7 +34,7 @@ async def test_the_seeds_example_gives_what_its_readme_promises(api: Api) -> Non
 
 
 async def test_a_real_meters_day_sums_to_what_the_meter_measured(api: Api, pair: Pair) -> None:
-    with (ROOT / "tests/data/smart_meter_2007-02-01.csv").open() as file:
+    with (ROOT / "tests/support/data/smart_meter_2007-02-01.csv").open() as file:
         minutes = list(csv.DictReader(file, delimiter=";"))
     assert len(minutes) == 1440
     midnight = YESTERDAY.replace(hour=0, minute=0) - timedelta(days=1)

@@ -19,7 +19,7 @@ from service.database.migrate import migrate
 from service.http.routes.metrics import DATABASE_METRICS
 from service.observability.metrics import REGISTRY
 from tests.monitoring.files import DASHBOARDS, RULES, RUNBOOK, matchers, targets, yaml_of
-from tests.processes import assert_one_plain_line, run
+from tests.support.processes import assert_one_plain_line, run
 
 SCHEMA = json.loads((Path(__file__).parent / "dashboard.schema.json").read_text())
 COMPOSE = yaml_of("docker-compose.yml")

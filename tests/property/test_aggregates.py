@@ -16,20 +16,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from service.database.migrate import migrate
-from tests.energy_world import (
-    AGGREGATES,
-    EnergyDatabase,
-    aggregate_faults,
-    assert_buckets,
-    assert_fleet,
-    assert_outcomes,
-    assert_overview,
-    assert_performance,
-    assert_readings,
-    efficiency_faults,
-    fleet_day_faults,
-    latest_clock_change,
-)
 from tests.oracle.interleaving import (
     Compress,
     Drop,
@@ -44,6 +30,20 @@ from tests.oracle.interleaving import (
 from tests.oracle.model import World
 from tests.oracle.records import METER, VEHICLE, Reading
 from tests.support import TestDatabase, run_another_database
+from tests.support.energy_world import (
+    AGGREGATES,
+    EnergyDatabase,
+    aggregate_faults,
+    assert_buckets,
+    assert_fleet,
+    assert_outcomes,
+    assert_overview,
+    assert_performance,
+    assert_readings,
+    efficiency_faults,
+    fleet_day_faults,
+    latest_clock_change,
+)
 
 IS_PROOF = "PROOF_EXAMPLES" in os.environ
 EXAMPLES = int(os.environ.get("PROOF_EXAMPLES", "3"))

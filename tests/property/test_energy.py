@@ -12,7 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.database.migrate import migrate
-from tests.energy_world import (
+from tests.oracle.model import World
+from tests.oracle.strategies import Scenario, scenarios
+from tests.support import TestDatabase, run_another_database
+from tests.support.energy_world import (
     EnergyDatabase,
     assert_aggregates,
     assert_buckets,
@@ -22,9 +25,6 @@ from tests.energy_world import (
     assert_readings,
     latest_clock_change,
 )
-from tests.oracle.model import World
-from tests.oracle.strategies import Scenario, scenarios
-from tests.support import TestDatabase, run_another_database
 
 EXAMPLES = int(os.environ.get("PROOF_EXAMPLES", "5"))
 """Of each time zone; `make proof` asks for more."""

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 
 from service.database.migrate import set_time_zone
-from tests.energy_world import AGGREGATES, EnergyDatabase
 from tests.oracle.records import Reading
 from tests.support import TestDatabase, run_migrated_database
+from tests.support.energy_world import AGGREGATES, EnergyDatabase
 
 DAY = timedelta(days=1)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from service.database.migrate import migrate, set_time_zone
-from tests.energy_world import EnergyDatabase
 from tests.oracle.records import Reading
 from tests.support import TestDatabase, run_migrated_database
+from tests.support.energy_world import EnergyDatabase
 
 METER = "telemetry.meter_telemetry_history"
 VEHICLE = "telemetry.vehicle_telemetry_history"

@@ -15,10 +15,10 @@ import pytest
 
 from service.database.calls import REFRESH_AGGREGATES
 from service.database.migrate import migrate
-from tests.energy_world import EnergyDatabase
 from tests.oracle.records import Reading
-from tests.processes import run as run_command
 from tests.support import TestDatabase, fresh_database
+from tests.support.energy_world import EnergyDatabase
+from tests.support.processes import run as run_command
 
 DAY = timedelta(days=1)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -12,8 +12,8 @@ import pytest
 from service.database.migrate import migrate
 from service.database.migrations import SQL_DIR
 from service.errors import StartupError
-from tests.processes import running
 from tests.support import TestDatabase
+from tests.support.processes import running
 
 EXPAND = """
     SET LOCAL ROLE energy_owner;

@@ -12,8 +12,8 @@ import pytest
 from service.database.calls import REFRESH_AGGREGATES
 from service.database.migrate import migrate
 from service.database.migrations import known_migrations
-from tests.energy_world import AGGREGATES
 from tests.support import TestDatabase
+from tests.support.energy_world import AGGREGATES
 from tests.upgrade.test_upgrade import HISTORIES, Connection, connect, run_jobs, sql_of
 
 DAY = timedelta(days=1)

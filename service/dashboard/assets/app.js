@@ -18,10 +18,16 @@ let failures = 0;
 let retrying;
 let stopListening = null;
 let newest = null;
-let isFirst = true;
 
+/** Show these elements; the focus stays in the content when it was there, and elsewhere otherwise. */
 function show(...elements) {
+  const hadFocus = main.contains(document.activeElement);
   main.replaceChildren(...elements);
+  if (hadFocus) focusContent();
+}
+
+function focusContent() {
+  main.focus({ preventScroll: true });
 }
 
 function close() {
@@ -72,8 +78,6 @@ async function navigate() {
     document.title = `${page.title} · Energy`;
     show(page.element);
     if (newest) await page.pulse(newest);
-    if (!isFirst) main.focus({ preventScroll: true });
-    isFirst = false;
   } catch (error) {
     if (!signal.aborted) fail(error, id);  // else another page is being opened
   }
@@ -138,6 +142,7 @@ byId("search").addEventListener("submit", async (event) => {
   event.preventDefault();
   const id = byId("device").value.trim();
   if (!id) return;
+  focusContent();  // now: after the request somebody may be typing the next id
   let kind = "vehicle";
   try {
     await get(pathOf("/v1/status/vehicle", id));
@@ -152,6 +157,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.focus();
 });
 window.addEventListener("hashchange", () => {
+  if (document.activeElement !== byId("device")) focusContent();
   if (newest) navigate();
 });
 start();

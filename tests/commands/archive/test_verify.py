@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.archive.conftest import DAY, OLD, Archive
-from tests.archive.test_restore import flip
+from tests.commands.archive.conftest import DAY, OLD, Archive
+from tests.commands.archive.test_restore import flip
 
 
 def truncate(archive: Archive) -> None:

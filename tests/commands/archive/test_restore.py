@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from tests.archive.conftest import DAY, HISTORY, OLD, TODAY, Archive, archive_on
+from tests.commands.archive.conftest import DAY, HISTORY, OLD, TODAY, Archive, archive_on
 from tests.support import TestDatabase
 
 BOTH = ("--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + 2 * DAY:%Y-%m-%d}")

@@ -23,9 +23,9 @@ from service.commands.archive import run
 from service.commands.archive.chunks import Chunks
 from service.commands.archive.manifest import Chunk
 from service.commands.archive.run import archive_chunk
-from tests.archive.conftest import DAY, HISTORY, OLD, TODAY, Archive, archive_on, opened
-from tests.processes import ENERGY, PLAIN
+from tests.commands.archive.conftest import DAY, HISTORY, OLD, TODAY, Archive, archive_on, opened
 from tests.support import TestDatabase
+from tests.support.processes import ENERGY, PLAIN
 
 
 def test_what_is_due_is_written_by_day_with_manifests_and_recorded(archive: Archive) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.importer.test_resume import write_rows
+from tests.commands.importer.test_resume import write_rows
 from tests.support import TestDatabase
 
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from tests.processes import assert_one_plain_line, run, running
 from tests.support import meter_reading, now
+from tests.support.processes import assert_one_plain_line, run, running
 
 
 def test_what_was_rejected_is_listed_and_stored_once_its_cause_is_gone(environment: dict[str, str]) -> None:

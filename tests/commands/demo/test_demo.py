@@ -15,7 +15,7 @@ import httpx
 
 from service.commands.demo.fleet import FAILING, HOT, DemoFleet
 from service.commands.simulate.fleet import DAY_S
-from tests.processes import free_port
+from tests.support.processes import free_port
 
 START = 1_767_225_600
 

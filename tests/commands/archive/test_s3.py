@@ -8,7 +8,7 @@ from moto.server import ThreadedMotoServer
 
 from service.commands.archive.places import open_place
 from service.errors import StartupError
-from tests.archive.conftest import DAY, OLD, Archive, archive_on
+from tests.commands.archive.conftest import DAY, OLD, Archive, archive_on
 
 BOTH = ("--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + 2 * DAY:%Y-%m-%d}")
 

@@ -17,7 +17,7 @@ from service.commands.importer.load import Progress
 from service.commands.importer.mapping import Options
 from service.commands.importer.rejected import RejectedFile
 from service.errors import StartupError
-from tests.importer.conftest import Import, opened
+from tests.commands.importer.conftest import Import, opened
 from tests.support import YESTERDAY, Owner, Pair, TestDatabase, rfc3339
 
 ENERGY = [sys.executable, "-m", "service.cli", "import"]

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.errors import StartupError
-from tests.importer.conftest import Import
+from tests.commands.importer.conftest import Import
 from tests.support import ROOT, Owner, Pair
 
 PARIS = ZoneInfo("Europe/Paris")
-DAY = ROOT / "tests/data/smart_meter_2007-02-01.csv"
+DAY = ROOT / "tests/support/data/smart_meter_2007-02-01.csv"
 OPTIONS: dict[str, Any] = {
     "delimiter": ";",
     "columns": {"kwhConsumedAc": "Global_active_power", "voltage": "Voltage", "timestamp": "Date+Time"},

@@ -7,8 +7,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.processes import run
 from tests.support import YESTERDAY, TestDatabase, rfc3339
+from tests.support.processes import run
 
 PATIENCE_S = 45
 

@@ -10,8 +10,8 @@ import pytest
 from service.database.pool import open_database
 from service.embedded import run_embedded
 from service.embedded.jobs import FIRST_AFTER_S, run_due_jobs
-from tests.processes import running
 from tests.support import TestDatabase
+from tests.support.processes import running
 
 STORE = """
     INSERT INTO telemetry.meter_telemetry_history (meter_id, counted_at, kwh_consumed_ac, voltage)

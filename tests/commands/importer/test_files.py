@@ -20,7 +20,7 @@ import pytest
 from service.commands.importer.rows import LONGEST_LINE
 from service.commands.importer.values import Times
 from service.errors import Problem, StartupError
-from tests.importer.conftest import Import
+from tests.commands.importer.conftest import Import
 from tests.support import YESTERDAY, Owner, Pair, rfc3339
 
 if sys.version_info >= (3, 14):

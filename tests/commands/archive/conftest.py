@@ -18,8 +18,8 @@ from service.commands.archive import command
 from service.commands.archive.chunks import Chunks, open_chunks
 from service.database.calls import REFRESH_AGGREGATES
 from service.startup import Prepared
-from tests.energy_world import AGGREGATES
 from tests.support import TestDatabase, run_migrated_database
+from tests.support.energy_world import AGGREGATES
 
 DAY = timedelta(days=1)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

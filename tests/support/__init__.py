@@ -27,9 +27,9 @@ from service.database.pool import Database, open_database
 from service.embedded import run_embedded
 from service.http.app import create_app
 from service.settings import Settings
-from tests.templates import copy_migrated, copy_new
+from tests.support.templates import copy_migrated, copy_new
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 COMPOSE_IMAGE_LINE = "image: timescale/timescaledb:"
 
 

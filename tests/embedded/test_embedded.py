@@ -11,7 +11,7 @@ from service.embedded import install, run_embedded
 from service.errors import StartupError
 from service.settings import Settings
 from service.startup import prepared_database
-from tests.templates import copy_new
+from tests.support.templates import copy_new
 
 
 def test_compressed_rows_are_still_seen_after_a_restart(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from service.database.pool import Database
 from service.observability import logs
 from service.observability.logs import Repeated, configure_logging
 from service.observability.request_id import MOST_NAME, REQUEST_ID, application_name, traced
-from tests.processes import run, running
 from tests.support import Api, Owner, TestDatabase, meter_reading, new_pair
+from tests.support.processes import run, running
 
 LOG = logging.getLogger("tests.logs")
 
@@ -131,7 +131,7 @@ def test_refusals_of_a_running_service_are_logged_as_json(environment: dict[str,
     with running({**environment, "ENERGY_LOG_LEVEL": "info"}, "--migrate") as service:
         for number in range(4):
             answer = httpx.post(
-                f"{service.url}/v1/ingest/meter", json=meter_reading(f"M{number}", voltage=9999), timeout=30
+                f"{service.url}/v1/ingest/meter", json=meter_reading(f"M{number}", voltage=98765.4321), timeout=30
             )
             assert answer.status_code == 422
         status, stderr = service.stop(2)
@@ -144,7 +144,7 @@ def test_refusals_of_a_running_service_are_logged_as_json(environment: dict[str,
     ]
     assert "requestId" in rejections[0]
     assert "requestId" not in rejections[1], "it is of three requests"
-    assert "9999" not in stderr
+    assert "98765.4321" not in stderr, "a value that no time stamp or id can look like"
 
 
 def test_a_sessions_name_fits_into_that_of_postgresql() -> None:

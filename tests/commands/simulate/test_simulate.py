@@ -19,8 +19,8 @@ from service.commands.simulate.drive import Driver, Pace
 from service.commands.simulate.feed import Faults, Item, feed
 from service.commands.simulate.fleet import Fleet
 from service.commands.simulate.tally import Tally
-from tests.processes import ELSEWHERE, ENERGY, PLAIN, run, running
 from tests.support import NOW, Api, new_pair
+from tests.support.processes import ELSEWHERE, ENERGY, PLAIN, run, running
 
 START = int(NOW.timestamp()) - 7200
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
