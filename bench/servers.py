@@ -17,10 +17,11 @@ import asyncpg
 import uvicorn
 import uvloop
 
-from service.commands.serve import BACKLOG, SERVER_OPTIONS
+from service.commands.serve import BACKLOG
 from service.database.calls import GroupedCall
 from service.database.pool import CONNECTIONS, Database, open_database
 from service.http.app import create_app, spare_the_collector
+from service.http.server import SERVER_OPTIONS
 from service.readings.model import METER
 from service.settings import Settings, load_settings
 from service.startup import prepared_database

@@ -9,10 +9,9 @@ import resource
 import signal
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
-import uvicorn
 import uvloop
 
 from service.database.pool import CONNECTIONS, open_database
@@ -20,27 +19,11 @@ from service.embedded import EmbeddedDatabase
 from service.embedded.install import ensure_charts
 from service.embedded.jobs import run_jobs
 from service.errors import StartupError
-from service.http.app import create_app, spare_the_collector
-from service.http.connection import GuardedProtocol
-from service.http.server import run_workers
-from service.observability.logs import REPEATED
+from service.http.server import Server, run_workers
 from service.settings import Settings
 from service.startup import Prepared, prepared_database
 
-DRAIN_TIMEOUT_S = 20
-"""Longer than a request may take: ACQUIRE_TIMEOUT_S and COMMAND_TIMEOUT_S."""
 BACKLOG = 2048
-
-SERVER_OPTIONS: dict[str, Any] = {
-    "http": GuardedProtocol,
-    "ws": "none",
-    "log_config": None,
-    "access_log": False,
-    "server_header": False,
-    # else whoever is on this machine could name any sender, and have the allowance of each
-    "proxy_headers": False,
-    "timeout_graceful_shutdown": DRAIN_TIMEOUT_S,
-}
 
 
 class Company(NamedTuple):
@@ -79,7 +62,7 @@ def serve(settings: Settings, *, migrate_first: bool, company: Company | None = 
         address = f"http://{host}:{settings.port}"
         announcement = f"database  {database.name}\nserving   {address}\ndocs      {address}/docs"
         if settings.workers > 1:
-            run_workers(settings, listener, announcement, SERVER_OPTIONS)
+            run_workers(settings, listener, announcement)
         else:
             beside = company.beside(address) if company else None
             uvloop.run(_run(settings, database, listener, announcement, beside))
@@ -108,26 +91,6 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-class _Server(uvicorn.Server):
-    """A uvicorn server that says where it is, and leaves the signals to us (its own would end the process at once)."""
-
-    def __init__(self, config: uvicorn.Config, announcement: str) -> None:
-        super().__init__(config)
-        self.announcement = announcement
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        print(self.announcement, flush=True)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
-        REPEATED.flush()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def _run(
     settings: Settings,
     prepared: Prepared,
@@ -141,10 +104,9 @@ async def _run(
     async with open_database(
         prepared.url, read_url=settings.database_read_url, connections=connections, max_pending=settings.max_pending
     ) as database:
-        server = _Server(uvicorn.Config(create_app(database, settings), lifespan="off", **SERVER_OPTIONS), announcement)
-        spare_the_collector()
+        server = Server(database, settings, announcement)
         for signal_number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(signal_number, setattr, server, "should_exit", True)
+            asyncio.get_running_loop().add_signal_handler(signal_number, server.stop)
         if embedded is None:
             await server.serve(sockets=[listener])
             return
@@ -160,9 +122,9 @@ async def _run(
         watching.cancel()
 
 
-async def _watch(embedded: EmbeddedDatabase, server: uvicorn.Server) -> None:
+async def _watch(embedded: EmbeddedDatabase, server: Server) -> None:
     """End the service when its own database ends: nothing could bring that back."""
     while embedded.process.poll() is None:  # noqa: ASYNC110 - a process has no event
         await asyncio.sleep(0.5)
-    server.should_exit = True
+    server.stop()
     raise StartupError(f"the embedded database ended (exit {embedded.process.returncode}): see {embedded.log}")

@@ -1,7 +1,7 @@
-"""Several processes on one port (`ENERGY_WORKERS`): uvicorn's supervisor starts them and replaces what dies or hangs.
+"""The HTTP server: uvicorn in this process, or in several on one port (`ENERGY_WORKERS`).
 
-They share nothing but the database, which is what keeps them correct together. Each reads the settings from the
-environment it inherits.
+uvicorn's supervisor starts the workers, and replaces those that die or hang. They share nothing but the database,
+which keeps them correct together. Each reads the settings from the environment it inherits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import uvicorn
@@ -22,14 +22,59 @@ from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from service.database.pool import open_database
+from service.database.pool import Database, open_database
 from service.errors import StartupError
 from service.http.app import create_app, spare_the_collector
+from service.http.connection import GuardedProtocol
 from service.http.routes.metrics import note_load_again_and_again
 from service.observability.logs import REPEATED, configure_logging
 from service.settings import Settings, load_settings
 
+DRAIN_TIMEOUT_S = 20
+"""Longer than a request may take: ACQUIRE_TIMEOUT_S and COMMAND_TIMEOUT_S."""
 START_TIMEOUT_S = 60.0
+
+SERVER_OPTIONS: dict[str, Any] = {
+    "http": GuardedProtocol,
+    "ws": "none",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    # else any client on this machine could name any sender, and have the allowance of each
+    "proxy_headers": False,
+    "timeout_graceful_shutdown": DRAIN_TIMEOUT_S,
+}
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server in this process; it prints its address, and leaves the signals to its caller.
+
+    uvicorn's own handlers would end the process at once.
+    """
+
+    def __init__(self, database: Database, settings: Settings, announcement: str) -> None:
+        super().__init__(uvicorn.Config(create_app(database, settings), lifespan="off", **SERVER_OPTIONS))
+        self._announcement = announcement
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and print the address."""
+        spare_the_collector()
+        await super().startup(sockets)
+        print(self._announcement, flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer the requests under way, and log the summaries that wait."""
+        await super().shutdown(sockets)
+        REPEATED.flush()
+
+    def stop(self) -> None:
+        """Begin to shut down."""
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Install no signal handlers."""
+        yield
 
 
 class _Supervisor(Multiprocess):
@@ -52,8 +97,8 @@ class _Supervisor(Multiprocess):
             print(f"{self._announcement}\nworkers   {len(self.processes)}", flush=True)
 
 
-def run_workers(settings: Settings, listener: socket.socket, announcement: str, options: dict[str, Any]) -> None:
-    """Serve on `listener` in `settings.workers` processes until SIGINT or SIGTERM, with these options of uvicorn.
+def run_workers(settings: Settings, listener: socket.socket, announcement: str) -> None:
+    """Serve on `listener` in `settings.workers` processes until SIGINT or SIGTERM.
 
     Raises:
         StartupError: a worker could not start; it has said why.
@@ -64,7 +109,7 @@ def run_workers(settings: Settings, listener: socket.socket, announcement: str, 
         lifespan="on",
         workers=settings.workers,
         loop="uvloop",
-        **options,
+        **SERVER_OPTIONS,
     )
     supervisor = _Supervisor(config, listener, announcement)
     # what the workers count, in files that whichever of them is asked adds up; what a dead one counted stays
