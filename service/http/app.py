@@ -15,16 +15,11 @@ from service.database.pool import Database
 from service.http.middleware import GuardedLitestar
 from service.http.openapi import get_docs_asset, openapi_config
 from service.http.problem_details import exception_handlers
-from service.http.routes.analytics import (
-    get_fleet_summary,
-    get_vehicle_performance,
-    list_efficiency_buckets,
-    list_vehicle_efficiency,
-)
+from service.http.routes.analytics import get_vehicle_performance, list_efficiency_buckets, list_vehicle_efficiency
 from service.http.routes.dashboard import get_dashboard, get_dashboard_asset
 from service.http.routes.devices import get_meter_profile, get_vehicle_profile, put_meter_profile, put_vehicle_profile
 from service.http.routes.events import Pulses, get_events
-from service.http.routes.fleet import get_fleet_overview
+from service.http.routes.fleet import get_fleet_overview, get_fleet_summary
 from service.http.routes.health import get_liveness, get_readiness
 from service.http.routes.history import get_meter_history, get_vehicle_history
 from service.http.routes.ingest import ingest_either, ingest_meter, ingest_vehicle

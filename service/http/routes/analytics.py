@@ -11,7 +11,6 @@ from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
 from service.database.calls import (
-    GET_FLEET_SUMMARY,
     GET_VEHICLE_PERFORMANCE,
     LIST_EFFICIENCY_BUCKETS,
     LIST_VEHICLE_EFFICIENCY,
@@ -181,60 +180,3 @@ async def list_efficiency_buckets(  # noqa: PLR0913, PLR0917
     window = (parse_time("start", start), parse_time("end", end), hours)
     rows = await database.read_rows(LIST_EFFICIENCY_BUCKETS, vehicle_id, resolution, *window)
     return EfficiencyBuckets([EfficiencyBucket(*row.values()) for row in rows])
-
-
-class EfficiencyBand(Struct, rename="camel", frozen=True):
-    """Vehicles with an efficiency in [ratioFrom, ratioTo); the last band has no end."""
-
-    ratio_from: float
-    ratio_to: float | None
-    vehicles: int
-
-
-class SilentDevice(Struct, rename="camel", frozen=True):
-    """A device without a reading for over 5 of its expected intervals (seconds), and the time of its newest."""
-
-    kind: str
-    device_id: str
-    recorded_at: datetime
-    expected_interval_s: float
-
-
-class FleetSummary(Struct, rename="camel", frozen=True):
-    """The fleet after periodStart, up to and including periodEnd, kWh.
-
-    Energies and ratio are those of the vehicles that are normal, low or impossible; `vehicles` are those with a reading
-    on either side. `silentDevices` lists the 100 that have been silent for longest.
-    """
-
-    period_start: datetime
-    period_end: datetime
-    total_energy_consumed_ac: float | None
-    total_energy_delivered_dc: float | None
-    efficiency_ratio: float | None
-    efficiency_status: str
-    vehicles: int
-    vehicles_normal: int
-    vehicles_low: int
-    vehicles_impossible: int
-    vehicles_idle: int
-    vehicles_unknown: int
-    distribution: list[EfficiencyBand]
-    silent_meters: int
-    silent_vehicles: int
-    silent_devices: list[SilentDevice]
-
-
-@get("/v1/analytics/fleet", responses=problems(400, 422, 503), tags=["analytics"], summary="The fleet's totals")
-async def get_fleet_summary(
-    database: NamedDependency[Database],
-    start: Time = None,
-    end: Time = None,
-    hours: Hours = None,
-) -> FleetSummary:
-    """Totals and distribution of the last 24 hours or the window given, and the devices that are silent now."""
-    window = (parse_time("start", start), parse_time("end", end), hours)
-    row = dict(await database.read_row(GET_FLEET_SUMMARY, *window))
-    row["distribution"] = [EfficiencyBand(**band) for band in row["distribution"]]
-    row["silent_devices"] = [SilentDevice(**device) for device in row["silent_devices"]]
-    return FleetSummary(**row)

@@ -13,7 +13,6 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import ResponseSpec
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
-from msgspec import Struct
 
 from service.database.calls import KEEP_REJECTED
 from service.database.pool import Database
@@ -32,12 +31,7 @@ from service.readings.model import (
     claimed_device,
     kind_of,
 )
-
-
-class Outcome(Struct, frozen=True):
-    """What became of a reading: `stored`, or `duplicate` for one that was stored before with the same values."""
-
-    outcome: str
+from service.readings.outcomes import Outcome
 
 
 class _Rendered(ASGIResponse):

@@ -8,7 +8,6 @@ from typing import Any
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import ResponseSpec
-from msgspec import Struct
 
 from service.database.calls import KEEP_REJECTED
 from service.database.group_commit import MOST_ROWS_A_CALL
@@ -20,35 +19,10 @@ from service.http.openapi import problems, reads_many
 from service.http.request_body import header, read_body, unpack
 from service.readings.batch import NDJSON, Batch, decode_batch
 from service.readings.model import METER, VEHICLE, AnyReading, Kind, MeterReading, VehicleReading, claimed_device
+from service.readings.outcomes import BatchOutcome, ItemError
 
 MOST_ERRORS = 1000
 """Listed in an answer; the counts are whole."""
-
-
-class ItemError(Struct, frozen=True):
-    """An item that was not stored: its place in the batch, from 0, and why."""
-
-    index: int
-    code: str
-    detail: str
-
-
-class BatchOutcome(Struct, frozen=True):
-    """What became of a batch; `errors` lists conflicts and rejected items by index, at most 1,000 of them."""
-
-    received: int
-    stored: int
-    duplicates: int
-    conflicts: int
-    rejected: int
-    errors: list[ItemError]
-
-    @property
-    def status(self) -> int:
-        """201 nothing rejected, 207 some, 422 all."""
-        if not self.conflicts + self.rejected:
-            return 201
-        return 207 if self.stored + self.duplicates else 422
 
 
 def _route(path: str, kind: Kind | None, summary: str, *readings: type[AnyReading]) -> HTTPRouteHandler:
