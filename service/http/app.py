@@ -33,7 +33,10 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
 def create_app(database: Database | None, settings: Settings, *, lifespan: Lifespan | None = None) -> Litestar:
-    """The ASGI application over an open database, or over the one that `lifespan` puts into `state.database`."""
+    """Build the ASGI application over an open database.
+
+    With `lifespan`, that puts the database into `state.database`.
+    """
     return GuardedLitestar(
         settings,
         route_handlers=[
@@ -85,14 +88,14 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
 
 
 def spare_the_collector() -> None:
-    """Keep Python's garbage collector off what starting has made, once all of it is there.
+    """Exempt the objects made at start from garbage collection. Call it once all of them exist.
 
-    All of that stays anyway, and a pass over it stops every request for tens of milliseconds.
+    They stay for the life of the process, and a pass over them stops every request for tens of milliseconds.
     """
     gc.collect()
     gc.freeze()
 
 
 def _database(state: State) -> Database:
-    """The dependency of every handler that asks the database."""
+    """Provide the database to handlers, as a dependency."""
     return cast("Database", state.database)

@@ -31,7 +31,7 @@ from service.observability.logs import REPEATED, configure_logging
 from service.settings import Settings, load_settings
 
 DRAIN_TIMEOUT_S = 20
-"""Longer than a request may take: ACQUIRE_TIMEOUT_S and COMMAND_TIMEOUT_S."""
+"""Longer than the longest request: ACQUIRE_TIMEOUT_S and COMMAND_TIMEOUT_S together."""
 START_TIMEOUT_S = 60.0
 
 SERVER_OPTIONS: dict[str, Any] = {
@@ -78,14 +78,14 @@ class Server(uvicorn.Server):
 
 
 class _Supervisor(Multiprocess):
-    """Says where the service is once every worker serves, and forgets the gauges of one that is replaced."""
+    """uvicorn's supervisor: it prints the address once every worker serves, and drops the gauges of a replaced one."""
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket, announcement: str) -> None:
         super().__init__(config, sockets=[listener])
         self._announcement = announcement
 
     def keep_subprocess_alive(self) -> None:
-        """Replace what has died; its gauges go with it, what it counted stays."""
+        """Replace dead workers. Their gauges are dropped, their counters are kept."""
         before = [process.pid for process in self.processes]
         super().keep_subprocess_alive()
         for pid in {*before} - {process.pid for process in self.processes}:
@@ -101,7 +101,7 @@ def run_workers(settings: Settings, listener: socket.socket, announcement: str) 
     """Serve on `listener` in `settings.workers` processes until SIGINT or SIGTERM.
 
     Raises:
-        StartupError: a worker could not start; it has said why.
+        StartupError: a worker could not start; it has printed the reason.
     """
     config = uvicorn.Config(
         "service.http.server:create_worker",
@@ -112,7 +112,7 @@ def run_workers(settings: Settings, listener: socket.socket, announcement: str) 
         **SERVER_OPTIONS,
     )
     supervisor = _Supervisor(config, listener, announcement)
-    # what the workers count, in files that whichever of them is asked adds up; what a dead one counted stays
+    # files with the workers' metrics; the worker that is asked sums them, including those of dead workers
     with tempfile.TemporaryDirectory(prefix="energy-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         supervisor.run()
@@ -121,14 +121,14 @@ def run_workers(settings: Settings, listener: socket.socket, announcement: str) 
 
 
 def create_worker() -> Litestar:
-    """The application of one worker."""
+    """Build the application of one worker."""
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         watching = asyncio.create_task(_end_with_parent())
-        # no connection is needed to start: a worker that is replaced while the database is away must come up
+        # without a first connection: a replaced worker has to start while the database is away
         async with open_database(
             settings.database_url or "",
             read_url=settings.database_read_url,
@@ -147,8 +147,8 @@ def create_worker() -> Litestar:
 
 
 async def _end_with_parent() -> None:
-    """Stop when the supervisor is gone (killed, say): nobody would stop or replace this worker any more."""
-    # not os.getppid(): of one killed before this worker has come so far, that is somebody else
+    """Stop when the supervisor is gone (killed, for example): this worker would never be stopped or replaced."""
+    # not os.getppid(): the supervisor may have died before this line, and its pid may be another process now
     parent = multiprocessing.parent_process()
     while parent is not None and parent.is_alive():  # noqa: ASYNC110 - the death of a parent has no event
         await asyncio.sleep(1)

@@ -6,13 +6,13 @@ from msgspec import Struct
 
 
 class Outcome(Struct, frozen=True):
-    """What became of a reading: `stored`, or `duplicate` for one that was stored before with the same values."""
+    """Outcome of a reading: `stored`, or `duplicate` for one that was stored before with the same values."""
 
     outcome: str
 
 
 class ItemError(Struct, frozen=True):
-    """An item that was not stored: its place in the batch, from 0, and why."""
+    """An item that was not stored: its index in the batch, from 0, and the reason."""
 
     index: int
     code: str
@@ -20,7 +20,7 @@ class ItemError(Struct, frozen=True):
 
 
 class BatchOutcome(Struct, frozen=True):
-    """What became of a batch; `errors` lists conflicts and rejected items by index, at most 1,000 of them."""
+    """Outcome of a batch; `errors` lists conflicts and rejected items by index, at most 1,000 of them."""
 
     received: int
     stored: int
@@ -31,7 +31,7 @@ class BatchOutcome(Struct, frozen=True):
 
     @property
     def status(self) -> int:
-        """201 nothing rejected, 207 some, 422 all."""
+        """HTTP status: 201 nothing rejected, 207 some, 422 all."""
         if not self.conflicts + self.rejected:
             return 201
         return 207 if self.stored + self.duplicates else 422

@@ -1,4 +1,4 @@
-"""GET /v1/analytics/...: what became of the energy. All of it is worked out in SQL."""
+"""GET /v1/analytics/...: energy balance of vehicles, computed in SQL."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Performance(Struct, rename="camel", frozen=True):
     """A vehicle's energy balance after periodStart, up to and including periodEnd: kWh, degrees Celsius.
 
     A side without readings is null. `efficiencyStatus` is normal (0.85 to 1), low (below 0.85: a fault or leakage),
-    impossible (above 1), idle (nothing delivered, and no more drawn than in standby) or unknown (a side without
-    readings, or a window shorter than the interval of a device). An idle or unknown vehicle has no ratio.
+    impossible (above 1), idle or unknown. Idle: nothing delivered, and no more drawn than in standby. Unknown: a side
+    without readings, or a window shorter than the interval of a device. An idle or unknown vehicle has no ratio.
     """
 
     vehicle_id: str
@@ -90,7 +90,7 @@ class Efficiencies(Struct, rename="camel", frozen=True):
 
 
 _POSITION = tuple[Annotated[datetime, Meta(tz=True)], Annotated[datetime, Meta(tz=True)], float, float, str]
-"""What a cursor says: window, threshold, and the last vehicle that was listed."""
+"""Content of a cursor: window, threshold, and the last vehicle of the page."""
 
 
 @get(
@@ -119,7 +119,7 @@ async def list_vehicle_efficiency(  # noqa: PLR0913, PLR0917
         begin, until, below, ratio, vehicle = decode_cursor(cursor, _POSITION)
         window = (storable_time(begin), storable_time(until), None)
         vehicle = storable_text(vehicle)
-    # one more than asked tells whether there is a next page
+    # one more than asked for, to see if there is a next page
     rows = await database.read_rows(LIST_VEHICLE_EFFICIENCY, *window, below, ratio, vehicle, check_limit(limit) + 1)
     following = None
     if len(rows) > limit:
@@ -132,8 +132,8 @@ async def list_vehicle_efficiency(  # noqa: PLR0913, PLR0917
 class EfficiencyBucket(Struct, rename="camel", frozen=True):
     """A vehicle after `bucket`, up to and including the next: kWh, degrees Celsius, % at the first and last reading.
 
-    `meterId` is the meter that feeds it at the start. A side without readings is null. `efficiencyStatus` and the
-    ratio are those of a vehicle's performance. `isOpen` says that the bucket is not over yet.
+    `meterId` is the meter that feeds it at the start. A side without readings is null. `efficiencyStatus` and the ratio
+    are as in a vehicle's performance. `isOpen` is true while the bucket is not over.
     """
 
     bucket: datetime
@@ -175,7 +175,7 @@ async def list_efficiency_buckets(  # noqa: PLR0913, PLR0917
 ) -> EfficiencyBuckets:
     """AC consumed, DC delivered, efficiency, battery and meter, in the buckets of the last 24 hours or a window.
 
-    A bucket belongs, whole, to the meter that feeds the vehicle at its start.
+    A bucket belongs as a whole to the meter that feeds the vehicle at its start.
     """
     window = (parse_time("start", start), parse_time("end", end), hours)
     rows = await database.read_rows(LIST_EFFICIENCY_BUCKETS, vehicle_id, resolution, *window)

@@ -1,4 +1,7 @@
-"""GET /v1/fleet: the whole fleet at a glance, at a price that allows a page to ask every minute."""
+"""GET /v1/fleet and /v1/analytics/fleet: the whole fleet.
+
+The overview is cheap enough for a page to ask for it every minute.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ class EfficiencyBand(Struct, rename="camel", frozen=True):
 
 
 class SilentDevice(Struct, rename="camel", frozen=True):
-    """A device without a reading for over 5 of its expected intervals (seconds), and the time of its newest."""
+    """A device without a reading for more than 5 of its expected intervals (seconds), and the time of its newest."""
 
     kind: str
     device_id: str
@@ -36,8 +39,8 @@ class SilentDevice(Struct, rename="camel", frozen=True):
 class FleetSummary(Struct, rename="camel", frozen=True):
     """The fleet after periodStart, up to and including periodEnd, kWh.
 
-    Energies and ratio are those of the vehicles that are normal, low or impossible; `vehicles` are those with a reading
-    on either side. `silentDevices` lists the 100 that have been silent for longest.
+    Energies and ratio are of the vehicles that are normal, low or impossible. `vehicles` counts those with a reading on
+    either side. `silentDevices` lists the 100 that have been silent for longest.
     """
 
     period_start: datetime
@@ -85,7 +88,7 @@ class WorstVehicle(Struct, rename="camel", frozen=True):
 
 
 class RejectedReadings(Struct, rename="camel", frozen=True):
-    """How many readings were rejected, and are kept, for a reason, and when the newest of them came."""
+    """Rejected readings that are kept, by reason: their number, and the arrival of the newest."""
 
     code: str
     readings: int
@@ -93,11 +96,11 @@ class RejectedReadings(Struct, rename="camel", frozen=True):
 
 
 class FleetOverview(Struct, rename="camel", frozen=True):
-    """The fleet now. Energies of today are those of all meters and all vehicles, up to `energyUntil`, kWh.
+    """The fleet now. Today's energies are of all meters and all vehicles, up to `energyUntil`, kWh.
 
-    Efficiencies are those of the 24 hours up to `periodEnd`. Of at most 1,000 meters and vehicles all is exact at this
-    moment. Of more, figures end where the aggregates do, and count the readings received before `receivedUntil`.
-    `silentDevices` are the 20 that fell silent last; `rejected` counts the last 24 hours.
+    Efficiencies are of the 24 hours up to `periodEnd`. For up to 1,000 meters and vehicles all figures are exact at
+    this moment. For larger fleets they end where the aggregates end, and count the readings received before
+    `receivedUntil`. `silentDevices` are the 20 that fell silent last; `rejected` counts the last 24 hours.
     """
 
     time_zone: str

@@ -1,4 +1,4 @@
-"""POST /v1/ingest/.../batch: many readings in, an outcome for each."""
+"""POST /v1/ingest/.../batch: many readings, with one outcome each."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from service.readings.model import METER, VEHICLE, AnyReading, Kind, MeterReadin
 from service.readings.outcomes import BatchOutcome, ItemError
 
 MOST_ERRORS = 1000
-"""Listed in an answer; the counts are whole."""
+"""Errors listed in an answer; the counts cover all of them."""
 
 
 def _route(path: str, kind: Kind | None, summary: str, *readings: type[AnyReading]) -> HTTPRouteHandler:
-    """The route at `path` for batches of one kind, or (None) of both."""
+    """Return the route at `path` for batches of one kind, or (None) of both."""
 
     async def ingest(request: Request[Any, Any, Any]) -> Response[BatchOutcome]:
         return await _ingest(request, kind)
 
     ingest.__name__ = f"ingest_{kind.name}_batch" if kind else "ingest_batch"
     ingest.__doc__ = (
-        f"{summary}: a JSON array, or NDJSON, plain or gzip or zstd. Each stands alone: what is wrong is rejected, the "
-        "rest is stored. Safe to retry: readings that were stored are duplicates."
+        f"{summary}: a JSON array, or NDJSON; plain, gzip or zstd. Wrong readings are rejected, all others stored. "
+        "Safe to retry: readings that were stored before are duplicates."
     )
     return post(
         path,
@@ -53,7 +53,7 @@ def _route(path: str, kind: Kind | None, summary: str, *readings: type[AnyReadin
 
 
 async def _ingest(request: Request[Any, Any, Any], kind: Kind | None) -> Response[BatchOutcome]:
-    """Decode, call for at most a thousand at a time, count."""
+    """Decode, one call for each 1,000 readings, count."""
     settings = request.app.state.settings
     media_type = header(request.scope, b"content-type")
     if media_type != "application/json" and media_type not in NDJSON:
@@ -72,7 +72,7 @@ async def _ingest(request: Request[Any, Any, Any], kind: Kind | None) -> Respons
 
 
 def _withhold(batch: Batch, key: Key) -> list[ItemError]:
-    """Take out what names a device that is not the key's: neither stored nor kept, and what is said of it."""
+    """Remove items of devices that the key does not cover: they are neither stored nor kept. Return their errors."""
     errors: list[ItemError] = []
 
     def may(index: int, named: tuple[str, str] | None) -> bool:
@@ -91,7 +91,7 @@ def _withhold(batch: Batch, key: Key) -> list[ItemError]:
 
 
 async def _store(database: Database, batch: Batch, source: str | None, errors: list[ItemError]) -> BatchOutcome:
-    """What became of each item, once all is committed; `errors` are of those that were taken out."""
+    """Store a batch, and return its outcome after the commit. `errors` are of the removed items."""
     outcomes: Counter[str] = Counter()
     errors += [ItemError(item.index, item.problem.code, item.problem.detail) for item in batch.rejected]
     for kind, readings in batch.readings.items():
