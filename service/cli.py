@@ -1,4 +1,4 @@
-"""The command line: `energy serve | migrate | doctor | keys | import | rejected | archive | simulate | demo`."""
+"""Command line: `energy serve | migrate | doctor | keys | import | rejected | archive | simulate | demo`."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ def migrate_command(service_login: str | None, bi_login: str | None, dba_login: 
 @cli.command("time-zone")
 @click.argument("zone")
 def time_zone_command(zone: str) -> None:
-    """Make the daily aggregates anew for the days of ZONE (an IANA name, as Europe/Berlin), and fill them.
+    """Rebuild and fill the daily aggregates for the days of ZONE (an IANA name, as Europe/Berlin).
 
-    Days older than the quarter hours they are made of are lost. Needs a login that may act as energy_owner, as `energy
+    Days older than the stored quarter hours are lost. It needs a login that may act as energy_owner, as `energy
     migrate` does.
     """
     settings = load_settings({**os.environ, "ENERGY_TIMEZONE": zone})
@@ -107,7 +107,7 @@ cli.add_command(demo)
 
 @cli.command("doctor")
 def doctor_command() -> None:
-    """Print database, versions, edition, migration state and settings, and what is wrong; exit 1 if anything is."""
+    """Print database, versions, edition, migration state, settings and faults; exit 1 if there is a fault."""
     facts, faults = examine(load_settings())
     for name, value in facts:
         print(f"{name:<12}{value}")
@@ -119,7 +119,7 @@ def doctor_command() -> None:
 
 
 def main() -> None:
-    """Run the command line; what the user can mend leaves as one line, not as a traceback."""
+    """Run the command line. Errors that the user can mend are printed as one line, without a traceback."""
     try:
         try:
             load_dotenv(".env")
