@@ -44,10 +44,7 @@ class Settings:
     timezone: str | None = None
     """Time zone of the daily aggregates, used at the first migrate; None for the database's own, at first UTC."""
     archive: str | None = None
-    """Destination of archives: a folder, or s3:
-
-    bucket/prefix.
-    """
+    """Destination of archives: a folder, or s3://bucket/prefix."""
     archive_endpoint: str | None = None
     """URL of an S3-compatible server; None for Amazon's."""
     log_level: str = "warning"

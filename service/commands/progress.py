@@ -1,4 +1,4 @@
-"""How far a command is: the bar of those that go through many rows, on standard error where that is a terminal."""
+"""Progress bar of long commands, on standard error if that is a terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rich.console import Console
 
 
 def progress_bar() -> bars.Progress:
-    """A bar whose tasks have the field `speed`, in words; leaves nothing behind, and shows nothing off a terminal."""
+    """Return a progress bar whose tasks have the text field `speed`; it clears itself, and needs a terminal."""
     console = Console(stderr=True)
     return bars.Progress(
         bars.TextColumn("{task.description}", markup=False),
@@ -22,5 +22,5 @@ def progress_bar() -> bars.Progress:
 
 
 def rate(rows: int, seconds: float) -> str:
-    """Rows a second, for people."""
+    """Format rows per second for people."""
     return f"{rows / seconds:,.0f}" if seconds > 0 else "0"

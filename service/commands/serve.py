@@ -1,4 +1,4 @@
-"""Runs the service: takes the port, brings up the database, serves until told to stop, and leaves nothing behind."""
+"""Serving: takes the port, opens the database, serves until stopped, and cleans up."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ BACKLOG = 2048
 
 
 class Company(NamedTuple):
-    """What else is done in a process that serves.
+    """Additional work of a serving process.
 
     Attributes:
-        before: with the database, before it is served.
-        beside: with the address, while it is.
+        before: called with the database, before it is served.
+        beside: run with the address, while it is served.
     """
 
     before: Callable[[Prepared], None]
@@ -42,11 +42,11 @@ def serve(settings: Settings, *, migrate_first: bool, company: Company | None = 
     """Serve until SIGINT or SIGTERM; `migrate_first` brings the schema up to date before.
 
     Raises:
-        StartupError: something is missing; the message says what to do.
+        StartupError: the service cannot start; the message says what to do.
     """
-    # until the server takes over, SIGTERM ends the start as Ctrl-C does: through every clean-up on the way out
+    # until the server takes over, SIGTERM ends the start as Ctrl-C does, through every clean-up
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # a connection is an open file, and many systems begin with 1,024 of those
+    # each connection is an open file, and many systems begin with a limit of 1,024
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     with contextlib.suppress(OSError, ValueError):  # macOS says "unlimited" and means less
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -56,7 +56,7 @@ def serve(settings: Settings, *, migrate_first: bool, company: Company | None = 
     ):
         if company:
             company.before(database)
-        # beside: nothing that a registry does may keep readings waiting
+        # in a thread of its own: a slow registry must not delay readings
         threading.Thread(target=ensure_charts, daemon=True).start()
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"http://{host}:{settings.port}"
@@ -69,7 +69,7 @@ def serve(settings: Settings, *, migrate_first: bool, company: Company | None = 
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """Take the port; first of all, as everything else takes longer."""
+    """Bind the port, before everything that takes longer."""
     host, port = settings.host, settings.port
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -82,7 +82,7 @@ def _listen(settings: Settings) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(BACKLOG)
-    except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
+    except (OSError, UnicodeError) as error:  # UnicodeError: an impossible host name
         reason = getattr(error, "strerror", None) or "not a host name"
         raise StartupError(
             f"cannot listen on {host[:64]!r} port {port} ({reason}): "
@@ -98,7 +98,7 @@ async def _run(
     announcement: str,
     beside: Coroutine[Any, Any, None] | None = None,
 ) -> None:
-    """Serve in this process, and do what is done beside."""
+    """Serve in this process, with the jobs of the embedded database and the company beside."""
     embedded = prepared.embedded
     connections = 1 if embedded else CONNECTIONS
     async with open_database(
@@ -123,7 +123,7 @@ async def _run(
 
 
 async def _watch(embedded: EmbeddedDatabase, server: Server) -> None:
-    """End the service when its own database ends: nothing could bring that back."""
+    """Stop the service when its embedded database ends, as it cannot be restarted."""
     while embedded.process.poll() is None:  # noqa: ASYNC110 - a process has no event
         await asyncio.sleep(0.5)
     server.stop()

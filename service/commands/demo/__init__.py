@@ -1,4 +1,4 @@
-"""`energy demo`: the service with a simulated fleet and its last two weeks, to look at."""
+"""`energy demo`: the service with a simulated fleet and its last two weeks."""
 
 from service.commands.demo.command import demo
 
