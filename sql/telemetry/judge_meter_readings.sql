@@ -41,7 +41,8 @@ BEGIN
             CASE
                 WHEN r.position = ANY (p_stored) THEN 'stored'
                 WHEN (r.rejection).code IS NOT NULL THEN (r.rejection).code
-                WHEN (coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage) = (r.kwh_consumed_ac, r.voltage) THEN 'duplicate'
+                WHEN (coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage)
+                    = (r.kwh_consumed_ac, r.voltage) THEN 'duplicate'
                 WHEN h.meter_id IS NOT NULL THEN 'conflict'
                 WHEN r.position = ANY (p_implausible) THEN 'implausible_energy'
                 ELSE 'timestamp_too_old' -- it existed, and retention has just dropped it
@@ -49,10 +50,12 @@ BEGIN
             CASE
                 WHEN r.position = ANY (p_stored) THEN NULL
                 WHEN (r.rejection).code IS NOT NULL THEN (r.rejection).detail
-                WHEN (coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage) = (r.kwh_consumed_ac, r.voltage) THEN NULL
+                WHEN (coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage)
+                    = (r.kwh_consumed_ac, r.voltage) THEN NULL
                 WHEN h.meter_id IS NOT NULL
                     THEN format(
-                        'meterId %s has a reading of %s with other values, which is kept: kwhConsumedAc %s, voltage %s',
+                        'meterId %s has a reading of %s with other values, which is kept: '
+                        'kwhConsumedAc %s, voltage %s',
                         h.meter_id, telemetry.format_utc(r.recorded_at), coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage
                     )
                 WHEN r.position = ANY (p_implausible)
