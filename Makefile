@@ -53,6 +53,7 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/pgspot --append --ignore PS001 --ignore PS016 sql/migrations/*.sql $(FUNCTIONS)
 	$(BIN)/squawk --assume-in-transaction -e require-lock-timeout -e require-statement-timeout sql/migrations/*.sql
 	cd sql/migrations && sha256sum --check --quiet SHA256SUMS

@@ -1,4 +1,4 @@
-"""`make bench`: every measurement, each in one run with what it is compared to, on a database of its own."""
+"""`make bench`: runs every measurement beside its comparison, on a database of its own."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MEASUREMENTS: dict[str, Callable[[Stage], list[Row]]] = {
 def main(only: tuple[str, ...], path: Path) -> None:
     """Measure, print one table, and write it as JSON.
 
-    On the server of DATABASE_URL, in databases that are made for it and dropped, or on the embedded one.
+    It runs on the server of DATABASE_URL, in new databases that are dropped at the end, or on the embedded one.
     """
     server_url = load_settings().database_url
     rows: list[Row] = []

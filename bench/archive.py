@@ -1,4 +1,4 @@
-"""The archive: rows a second of `energy archive run` and `verify`, bytes a reading, and what dropping a day costs."""
+"""Benchmark of the archive: rows/s of `energy archive run` and `verify`, bytes a reading, cost of dropping a day."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.stage import Stage
 
 DEVICES = (1_000, 70)
 EMBEDDED_DEVICES = (30, 3)
-"""Of a large and of a small day, a reading a minute each."""
+"""Devices of a large and of a small day, with a reading a minute each."""
 DROP = """
     CALL ops.drop_due_chunks(
         NULL,
@@ -24,7 +24,7 @@ DROP = """
 
 
 def measure(stage: Stage) -> list[Row]:
-    """Two days beyond retention, one large and one small, compressed as such days are."""
+    """Measure two days beyond retention, one large and one small, compressed as such days are."""
     today = this_minute().replace(hour=0, minute=0)
     days = {"large": today - 735 * DAY, "small": today - 734 * DAY}
     devices = DEVICES if stage.url else EMBEDDED_DEVICES
@@ -69,13 +69,13 @@ def _compress(connection: psycopg.Connection, kind: str, day: datetime) -> None:
 
 
 def _drops(history: History, days: dict[str, datetime], kind: str, *, archive: bool = False) -> dict[str, float]:
-    """Milliseconds for each day, oldest first."""
+    """Return the milliseconds of each day, oldest first."""
     table = f"telemetry.{kind}_telemetry_history"
     took = {}
     for name, day in days.items():
         # the end of the day; a moment later, so that it is over by then
         end = day + DAY + timedelta(seconds=1)
-        history.refresh()  # retention drops nothing that the aggregates have not taken up
+        history.refresh()  # retention drops only what the aggregates include
         began = time.perf_counter()
         history.connection.execute(DROP, {"object": table, "end": end, "archive": archive})
         took[name] = (time.perf_counter() - began) * 1000
@@ -85,6 +85,6 @@ def _drops(history: History, days: dict[str, datetime], kind: str, *, archive: b
 
 
 def _rate(said: str) -> float:
-    """Rows/s of the summary that a command prints."""
+    """Return the rows/s in a command's printed summary."""
     [rate] = re.findall(r"([\d,]+) rows/s", said)
     return float(rate.replace(",", ""))

@@ -1,4 +1,4 @@
-"""Batches of a thousand: over HTTP, beside the same dual write called by a program of its own."""
+"""Benchmark of batches of a thousand: over HTTP, beside a program that calls the same SQL function directly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ METERS = 10_000
 
 
 def measure(stage: Stage) -> list[Row]:
-    """Round about; medians of the rounds."""
+    """Measure both in turns; return the medians of the rounds."""
     over_http, direct = [], []
     for number in range(ROUNDS):
         with stage.serving(*SERVICE):
@@ -44,7 +44,7 @@ def measure(stage: Stage) -> list[Row]:
 
 
 def _call_directly(stage: Stage, number: int) -> float:
-    """Rows/s of `api.ingest_meter_readings` called by as many senders; the rows are made beforehand."""
+    """Return the rows/s of `api.ingest_meter_readings` called by as many senders; the rows are made beforehand."""
     rows = _rows(f"D{number}-")
     calls = [list(itertools.islice(rows, READINGS)) for _ in range(CALLS)]
 
@@ -65,7 +65,7 @@ def _call_directly(stage: Stage, number: int) -> float:
 
 
 def _rows(prefix: str) -> Iterator[tuple[Any, ...]]:
-    """What `readings.lua` posts, as rows."""
+    """Make the rows that `readings.lua` posts."""
     start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
     for minute in itertools.count():
         time_ = start + timedelta(minutes=minute)

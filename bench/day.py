@@ -1,4 +1,4 @@
-"""A day of the mission's fleet, 28.8 million readings: the fleet's efficiency and the bytes a reading takes."""
+"""Benchmark of a day of the fleet, 28.8 million readings: the fleet's efficiency, and bytes a reading."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VIEW = "SELECT * FROM bi.fleet_efficiency_daily WHERE bucket >= %s AND bucket < 
 
 
 def measure(stage: Stage) -> list[Row]:
-    """Yesterday from midnight to midnight."""
+    """Measure yesterday from midnight to midnight."""
     vehicles = VEHICLES if stage.url else EMBEDDED_VEHICLES
     today = this_minute().replace(hour=0, minute=0)
     yesterday = today - DAY
@@ -43,7 +43,7 @@ def _view(connection: psycopg.Connection, day: datetime) -> None:
 
 
 def _over_http(stage: Stage, start: datetime, end: datetime) -> list[Row]:
-    """The day as operators ask for it: of whole buckets, and beginning and ending within one."""
+    """Measure the day over HTTP: of whole buckets, and beginning and ending within one."""
     windows = {"a day": (start, end), "a day less 5 min": (start + timedelta(minutes=2), end - timedelta(minutes=3))}
     rows = []
     with stage.serving(*SERVICE), httpx.Client(base_url=stage.address, timeout=60) as client:
@@ -69,7 +69,7 @@ def _within_a_second(name: str, ask: Callable[[], None]) -> Row:
 
 
 def _compress(connection: psycopg.Connection, kind: str, vehicles: int) -> Row:
-    """Bytes a reading, keys included, before and after."""
+    """Compress the day; return bytes a reading, keys included, before and after."""
     table = f"telemetry.{kind}_telemetry_history"
     raw = _size(connection, table)
     began = time.perf_counter()

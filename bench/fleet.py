@@ -1,4 +1,7 @@
-"""The mission's load, and a hundred times as many devices, from `energy simulate`, which never waits for answers."""
+"""Benchmark of the mission's load, and of a hundred times as many devices, with `energy simulate`.
+
+The simulator never waits for answers.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ MILLION_VEHICLES = 1_000_000
 MILLION_SECONDS = 120
 BATCH = 1000
 NEEDED = 2 * MILLION_VEHICLES / 60
-"""Rows/s."""
+"""Rows/s needed."""
 
 
 def measure_mission(stage: Stage) -> list[Row]:
-    """10,000 meters and 10,000 vehicles, a reading a minute each, one a request: 333 requests/s."""
+    """Measure 10,000 meters and 10,000 vehicles, a reading a minute each, one a request: 333 requests/s."""
     found = _simulate(stage, MISSION_VEHICLES, MISSION_SECONDS, "--batch", "1")
     counts = found["counts"]
     errors = counts["retries"] + counts["lost"] + sum(found["faults"].values())
@@ -38,7 +41,7 @@ def measure_mission(stage: Stage) -> list[Row]:
 
 
 def measure_million(stage: Stage) -> list[Row]:
-    """A million meters and a million vehicles, a reading a minute each, through batches of both kinds."""
+    """Measure a million meters and a million vehicles, a reading a minute each, through batches of both kinds."""
     path = stage.folder / "samples.ndjson"
     found = _simulate(
         stage, MILLION_VEHICLES, MILLION_SECONDS, "--batch", str(BATCH), "--concurrency", "16", "--samples", str(path)
@@ -71,14 +74,14 @@ def measure_million(stage: Stage) -> list[Row]:
 
 
 def _rate(samples: list[dict[str, Any]], low: int, high: int) -> float:
-    """Readings/s stored or refused between two samples."""
+    """Return the readings/s stored or rejected between two samples."""
     first, last = samples[low], samples[min(high, len(samples) - 1)]
     settled = [s["counts"]["stored"] + s["counts"]["duplicates"] + s["counts"]["refused"] for s in (first, last)]
     return float((settled[1] - settled[0]) / (last["seconds"] - first["seconds"]))
 
 
 def _simulate(stage: Stage, vehicles: int, seconds: int, *options: str) -> dict[str, Any]:
-    """What a run found, with `usage`: rows on the processor time and the memory of everything involved."""
+    """Run the simulator; `usage` adds rows with the processor time and the memory of all processes involved."""
     command = ["service.cli", "simulate", "--url", stage.address, "--vehicles", str(vehicles), "--json"]
     with stage.serving(*SERVICE) as service:
         database = stage.database_processes(service)
@@ -96,6 +99,6 @@ def _simulate(stage: Stage, vehicles: int, seconds: int, *options: str) -> dict[
 
 
 def _children_seconds() -> float:
-    """Processor time of the child processes that have ended."""
+    """Return the processor time of the child processes that have ended."""
     times = os.times()
     return times.children_user + times.children_system

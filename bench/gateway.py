@@ -1,6 +1,6 @@
-"""The readings of a fleet, live and late, as gateways send them.
+"""A gateway that sends the readings of a fleet, live and late.
 
-They go through the group commit of the service, which keeps late ones apart from live ones, but not over HTTP.
+They pass through the service's group commit, which separates late readings from live ones, but not over HTTP.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BATCH = 1000
 LATE_SHARE = 0.01
 MOST_LATE = timedelta(days=1)
 SETTLED_S = 120
-"""How long jobs and load run before the first probe."""
+"""Time for jobs and load to settle before the first probe."""
 PROBES = 8
 PROBE_EVERY_S = 17
 MOST_WAIT_S = 900
@@ -36,11 +36,11 @@ _Result = TypeVar("_Result")
 
 
 class Gateway:
-    """Sends readings of the devices that `bench.history` has, of which one in a hundred is up to a day late.
+    """A sender of the readings of the devices of `bench.history`; one in a hundred is up to a day late.
 
     Args:
         stage: the database.
-        vehicles: how many, with a meter each.
+        vehicles: number of vehicles, with a meter each.
     """
 
     def __init__(self, stage: Stage, vehicles: int) -> None:
@@ -49,11 +49,11 @@ class Gateway:
         self._random = random.Random(0)  # noqa: S311 - the same in every run
 
     def send_minute(self) -> None:
-        """A reading of each device."""
+        """Send a reading of each device."""
         self._run(self._send_minute)
 
     def time_probes(self) -> list[float]:
-        """Seconds until each of some late readings is in bi.meter_hourly, while the fleet goes on sending."""
+        """Return the seconds until each of some late readings is in bi.meter_hourly, under the load of the fleet."""
         return self._run(self._time_probes)
 
     def _run(self, act: Callable[[Database], Awaitable[_Result]]) -> _Result:
@@ -65,7 +65,7 @@ class Gateway:
             return asyncio.run(run(prepared.url, 1 if prepared.embedded else CONNECTIONS))
 
     async def _send_minute(self, database: Database, seconds: float = 0) -> None:
-        """In batches of a thousand, spread over `seconds`."""
+        """Send in batches of a thousand, spread over `seconds`."""
         starts = range(0, self._vehicles, BATCH)
         for start in starts:
             began = time.perf_counter()
@@ -79,7 +79,7 @@ class Gateway:
             await asyncio.sleep(max(0.0, seconds / len(starts) - (time.perf_counter() - began)))
 
     def _time(self) -> datetime:
-        """Now or, of one in a hundred, up to a day ago; to the microsecond, so that no other reading has it."""
+        """Return now or, for one in a hundred, up to a day ago; unique to the microsecond."""
         late = MOST_LATE * self._random.random() if self._random.random() < LATE_SHARE else timedelta(0)
         return datetime.now(UTC) - late
 
@@ -101,7 +101,7 @@ class Gateway:
             await self._send_minute(database, 60)
 
     async def _time_probe(self, database: Database, meter: str, late: timedelta) -> float:
-        """Seconds, of a reading that comes so late, of a meter that has no other."""
+        """Time a late reading of a meter without other readings, seconds."""
         recorded_at = datetime.now(UTC) - late
         await database.call_grouped(METER.ingest, [(meter, recorded_at, 0.001, 230.0, None)])
         began = time.perf_counter()

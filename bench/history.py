@@ -1,7 +1,7 @@
-"""History to read from, as the ingest functions store it, but written straight into the tables.
+"""History for benchmarks, as the ingest functions store it, but written straight into the tables.
 
-Values are as noisy as a fleet's and rounded as devices round them. Every device has its own second of the minute. Rows
-lie in the order of time, as live ones do, because the cost of a refresh depends on it.
+Values are as noisy and rounded as those of a fleet. Every device has its own second of the minute. Rows are in the
+order of time, as live ones are, because the cost of a refresh depends on it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _READINGS = """
         SELECT (extract(epoch FROM v.recorded_at)::bigint + v.number * 97) %% 86400 < 14400 AS charging
     ) AS s
 """
-FILL = {  # the tables, and what to put in
+FILL = {  # tables and their rows
     "meter": f"""
         INSERT INTO telemetry.meter_telemetry_history (meter_id, counted_at, kwh_consumed_ac, voltage, received_at)
         SELECT
@@ -75,26 +75,26 @@ STATUS = {
 class History:
     """The history of `vehicles` vehicles and as many meters, written through `connection`.
 
-    Its jobs do not run by themselves, so that they run while they are measured and at no other time.
+    Its jobs run only when a measurement calls them.
     """
 
     def __init__(self, vehicles: int, connection: psycopg.Connection) -> None:
         self.vehicles = vehicles
         self.connection = connection
         connection.execute("SELECT alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs")
-        # as sessions of energy_owner have it, whose jobs these are
+        # as sessions of energy_owner, the owner of these jobs
         connection.execute("SET timescaledb.max_tuples_decompressed_per_dml_transaction = 0")
         for statement in STATUS.values():
             connection.execute(statement, [vehicles])
 
     def fill(self, start: datetime, end: datetime) -> None:
-        """A reading a minute of each device in (start, end], day by day."""
+        """Store a reading a minute of each device in (start, end], day by day."""
         for first, last in _days(start, end):
             for statement in FILL.values():
                 self.connection.execute(statement, {"vehicles": self.vehicles, "start": first, "end": last})
 
     def refresh(self) -> float:
-        """Refresh all that is due, as the jobs do it; a run that leaves some of it is followed by another. Seconds."""
+        """Refresh everything that is due, as the jobs do, in as many runs as needed; return the seconds."""
         began = time.perf_counter()
         for kind in FILL:
             before = self._finished(kind)
@@ -103,12 +103,12 @@ class History:
         return time.perf_counter() - began
 
     def _finished(self, kind: str) -> Any:
-        """When a run last left nothing."""
+        """Return the time of the last run that left nothing."""
         query = "SELECT finished_at FROM telemetry.refresh_state WHERE kind = %s"
         return self.connection.execute(query, [kind]).fetchone()
 
     def compress(self, older_than: timedelta) -> None:
-        """Chunks that are over by then."""
+        """Compress the chunks that are over by then."""
         for kind in FILL:
             self.connection.execute(
                 "SELECT compress_chunk(c) FROM show_chunks(%s::regclass, older_than => %s) AS c",
@@ -116,18 +116,18 @@ class History:
             )
 
     def settle(self) -> None:
-        """What autovacuum and the checkpointer would do in their time."""
+        """Do the work of autovacuum and the checkpointer."""
         self.connection.execute("VACUUM ANALYZE")
         self.connection.execute("CHECKPOINT")
 
 
 def this_minute() -> datetime:
-    """Now, to the minute."""
+    """Return now, to the minute."""
     return datetime.now(UTC).replace(second=0, microsecond=0)
 
 
 def _days(start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
-    """[start, end) cut at midnight UTC."""
+    """Cut [start, end) at midnight UTC."""
     cuts = [start]
     while (cut := cuts[-1].replace(hour=0, minute=0) + DAY) < end:
         cuts.append(cut)

@@ -1,4 +1,4 @@
-"""`energy import`: beside a plain COPY of the same CSV file into an equal table and nothing else, the limit."""
+"""Benchmark of `energy import`, beside its limit: a plain COPY of the same CSV file into an equal table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SELECT create_hypertable('public.plain', by_range('counted_at', INTERVAL '1 day'
 
 
 def measure(stage: Stage) -> list[Row]:
-    """Round about, each into an empty table; medians of the rounds. The embedded database knows no COPY."""
+    """Measure both in turns, each into an empty table; return the medians. The embedded database has no COPY."""
     path = stage.folder / "meters.csv"
     rows = ROWS if stage.url else EMBEDDED_ROWS
     _make_file(path, rows)
@@ -46,7 +46,7 @@ def measure(stage: Stage) -> list[Row]:
 
 
 def _make_file(path: Path, rows: int) -> None:
-    """A reading a minute of each meter, in the order of time."""
+    """Write a reading a minute of each meter, in the order of time."""
     start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(days=100)
     with path.open("w") as file:
         file.write("meter_id,recorded_at,kwh_consumed_ac,voltage\n")
@@ -57,7 +57,7 @@ def _make_file(path: Path, rows: int) -> None:
 
 
 def _copy(connection: psycopg.Connection, path: Path) -> float:
-    """Seconds."""
+    """Return the seconds of the COPY."""
     connection.execute(PLAIN)
     connection.execute("CHECKPOINT")
     began = time.monotonic()
@@ -70,7 +70,7 @@ def _copy(connection: psycopg.Connection, path: Path) -> float:
 
 
 def _import(stage: Stage, path: Path) -> float:
-    """Seconds, of the whole command."""
+    """Return the seconds of the whole command."""
     began = time.monotonic()
     stage.run("service.cli", "import", str(path))
     return time.monotonic() - began

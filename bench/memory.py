@@ -1,4 +1,4 @@
-"""Memory of the service under the load of single readings: does it grow?"""
+"""Benchmark of the service's memory under single readings: it must not grow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FLAT = 0.05
 
 
 def measure(stage: Stage) -> list[Row]:
-    """After the start, once every connection and pool is there, and after five minutes."""
+    """Measure after the start, with every connection and pool open, and after five minutes."""
     with stage.serving(*SERVICE) as service:
         at_start = resident([service])
         stage.wrk("/v1/ingest/meter", seconds=WARM_UP_SECONDS, connections=CONNECTIONS)

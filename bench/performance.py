@@ -1,4 +1,4 @@
-"""A vehicle's energy balance over a day and a year, with a short and a long history; and the same from raw rows."""
+"""Benchmark of a vehicle's energy balance over a day and a year, with a short and a long history, and from raw rows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ANSWER = """
 
 
 def measure(stage: Stage) -> list[Row]:
-    """Over HTTP, one request after the other, the histories and windows in turns: milliseconds."""
+    """Measure over HTTP, one request after the other, the histories and windows in turns: milliseconds."""
     with ExitStack() as stack:
         stages = {"1 day": stack.enter_context(fresh_stage(stage.server_url)), "30 days": stage}
         vehicles = VEHICLES if stage.url else EMBEDDED_VEHICLES
@@ -61,7 +61,7 @@ def measure(stage: Stage) -> list[Row]:
 
 
 def _over_http(stages: dict[str, Stage], vehicles: int) -> list[Row]:
-    """Latencies of each window over each history, and how much more a long history costs."""
+    """Return the latencies of each window over each history, and the extra cost of a long history."""
     latencies: dict[tuple[str, str], list[float]] = defaultdict(list)
     with ExitStack() as stack:
         clients = {}
@@ -91,7 +91,7 @@ def _over_http(stages: dict[str, Stage], vehicles: int) -> list[Row]:
 
 
 def _ask(client: httpx.Client, vehicles: int, number: int, hours: float) -> list[float]:
-    """Milliseconds of each request."""
+    """Return the milliseconds of each request."""
     found = []
     for request in range(REQUESTS):
         vehicle = (number * REQUESTS + request) * 7919 % vehicles
@@ -104,7 +104,7 @@ def _ask(client: httpx.Client, vehicles: int, number: int, hours: float) -> list
 
 
 def _beside_raw_rows(connection: psycopg.Connection, vehicles: int) -> list[Row]:
-    """The function, and the same two sums from raw rows: of the same vehicles and windows, which must agree."""
+    """Measure the function and the same two sums from raw rows, of the same vehicles and windows; they must agree."""
     took: dict[str, list[float]] = defaultdict(list)
     end = this_minute() - timedelta(minutes=7)
     for number in range(RAW_CALLS):

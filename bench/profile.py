@@ -1,7 +1,7 @@
-"""Where the hot route's time goes: `python -m bench.profile`, on DATABASE_URL or embedded.
+"""Profile of the hot route: `python -m bench.profile`, on DATABASE_URL or embedded.
 
-Samples the service with py-spy while wrk posts single readings; the time of C code counts for the Python line that
-called it. Prints the share of each package and of the costliest functions.
+It samples the service with py-spy while wrk posts single readings. The time of C code counts for the Python line that
+called it. It prints the share of each package and of the costliest functions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_FUNCTIONS = 15
 
 
 def record(stage: Stage) -> Counter[tuple[str, str]]:
-    """Samples of each (package, function), by where the innermost Python frame was."""
+    """Count the samples of each (package, function) by the innermost Python frame."""
     raw = stage.folder / "profile.txt"
     with stage.serving(*SERVICE) as service, ThreadPoolExecutor() as pool:
         load = pool.submit(stage.wrk, "/v1/ingest/meter", seconds=SECONDS + 3, connections=CONNECTIONS)
@@ -47,7 +47,7 @@ def record(stage: Stage) -> Counter[tuple[str, str]]:
 
 
 def _place(frame: str) -> tuple[str, str]:
-    """Package and function of a frame: `name (path/to/module.py:12)`."""
+    """Return package and function of a frame: `name (path/to/module.py:12)`."""
     match = re.fullmatch(r"(.+) \((.+?)(?::\d+)?\)", frame)
     function, path = match.groups() if match else (frame, "?")
     package = path.removeprefix("site-packages/").split("/")[0].removesuffix(".py")

@@ -1,7 +1,7 @@
-"""The refresh of the aggregates at the mission's load, with and without late readings, and questions about the fleet.
+"""Benchmark of the refresh of the aggregates at the mission's load, and of queries about the fleet.
 
-10,000 meters and 10,000 vehicles send a reading a minute each. The history begins yesterday at midnight, so that
-one day is complete.
+10,000 meters and 10,000 vehicles send a reading a minute each, with and without late readings. The history begins
+yesterday at midnight, so that one day is complete.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ VEHICLES = 10_000
 EMBEDDED_VEHICLES = 100
 QUARTER = timedelta(minutes=15)
 AFTER = timedelta(minutes=5)
-"""The age at which a bucket is materialized, by default."""
+"""The age of a bucket at its materialization, by default."""
 CYCLES = 5
 CALLS = 9
 MOST_S = 30
-"""A question is asked again until this has passed, or CALLS times."""
+"""A query is repeated until this has passed, or CALLS times."""
 SEEN_WITHIN_S = 300
-QUESTIONS = {  # and how many seconds they may take
+QUESTIONS = {  # with their limits in seconds
     "bi.fleet_efficiency_daily, a day": (
         "SELECT * FROM bi.fleet_efficiency_daily WHERE bucket >= %(day)s AND bucket < %(day)s + INTERVAL '1 day'",
         0.35,
@@ -44,7 +44,7 @@ SCHEDULE = """
 
 
 def measure(stage: Stage) -> list[Row]:
-    """First live readings only, then one in a hundred of them late, and last the jobs by themselves."""
+    """Measure live readings only, then with one late in a hundred, and last the jobs by themselves."""
     vehicles = VEHICLES if stage.url else EMBEDDED_VEHICLES
     yesterday = this_minute().replace(hour=0, minute=0) - DAY
     with stage.connection() as connection:
@@ -65,12 +65,12 @@ def measure(stage: Stage) -> list[Row]:
 
 
 def _quarter(moment: datetime) -> datetime:
-    """The start of its quarter hour."""
+    """Return the start of its quarter hour."""
     return moment.replace(minute=moment.minute // 15 * 15)
 
 
 def _refresh_live(history: History, until: datetime) -> list[Row]:
-    """An hour of live readings, refreshed after each of its quarters; the other runs of the hour find nothing to do."""
+    """Refresh an hour of live readings after each of its quarters; the other runs of the hour have nothing to do."""
     took, idle = [], []
     for number in range(4):
         history.fill(until + number * QUARTER, until + (number + 1) * QUARTER)
@@ -86,13 +86,13 @@ def _refresh_live(history: History, until: datetime) -> list[Row]:
 
 
 def _pace(connection: psycopg.Connection) -> float:
-    """Seconds from one run of a refresh to the next."""
+    """Return the seconds from one run of a refresh to the next."""
     [seconds] = connection.execute(PACE).fetchone() or [0]
     return float(seconds)
 
 
 def _refresh_late(stage: Stage, gateway: Gateway, vehicles: int, day: datetime) -> list[Row]:
-    """What comes from one run of the refresh to the next, and such a run."""
+    """Send the readings between two runs of the refresh, and measure such a run."""
     took: list[float] = []
     answers: list[Row] = []
     with stage.connection() as connection:
@@ -110,9 +110,9 @@ def _refresh_late(stage: Stage, gateway: Gateway, vehicles: int, day: datetime) 
 
 
 def _ask(connection: psycopg.Connection, day: datetime, name: str) -> list[Row]:
-    """The fastest of several calls of each question: other work on the machine can only add to it."""
+    """Return the fastest of several calls of each query, as other work on the machine can only slow them down."""
     rows = []
-    connection.execute("SET jit = off")  # as the service has it
+    connection.execute("SET jit = off")  # as in the service
     for question, (query, limit) in QUESTIONS.items():
         took: list[float] = []
         while len(took) < CALLS and sum(took) < MOST_S:
@@ -127,7 +127,7 @@ def _ask(connection: psycopg.Connection, day: datetime, name: str) -> list[Row]:
 
 
 def _time_until_seen(stage: Stage, gateway: Gateway) -> Row:
-    """From when a late reading is stored to when BI people see it, while the jobs run at their default pace."""
+    """Return the seconds from storing a late reading to its appearance in bi, with the jobs at their default pace."""
     with stage.connection() as connection:
         connection.execute(SCHEDULE, [True])
     took = gateway.time_probes()

@@ -1,4 +1,4 @@
-"""What was measured: printed as one table, written as JSON."""
+"""Report of the measurements, printed as a table and written as JSON."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Row:
     """A line of the table.
 
     Attributes:
-        name: what was measured.
-        figures: name with unit -> value; None where it cannot be seen here.
-        target: what it is to be, in words; empty where nothing is asked.
-        met: whether it is.
+        name: the measurement.
+        figures: name with unit -> value; None if it is invisible here.
+        target: the target in words; empty without one.
+        met: true if the target is met.
     """
 
     name: str
@@ -31,12 +31,12 @@ class Row:
 
     @classmethod
     def ratio(cls, name: str, value: float, *, at_least: float) -> Row:
-        """A ratio that has to reach a bound."""
+        """Make a row for a ratio with a bound."""
         return cls(name, {"ratio": value}, f"at least {at_least:g}", value >= at_least)
 
 
 def machine(database: str) -> dict[str, object]:
-    """Where it was measured."""
+    """Describe the machine."""
     return {
         "database": database,
         "cores": os.cpu_count(),
@@ -46,7 +46,7 @@ def machine(database: str) -> dict[str, object]:
 
 
 def print_table(rows: Sequence[Row]) -> None:
-    """Figures that were asked for last, with a mark."""
+    """Print the rows; those with a target come last, with a mark."""
     table = Table("measured", "figures", "target", "", box=None, header_style="bold", pad_edge=False)
     marks = {True: "met", False: "[red]short[/]", None: ""}
     for row in rows:
@@ -56,12 +56,12 @@ def print_table(rows: Sequence[Row]) -> None:
 
 
 def write_json(path: Path, where: dict[str, object], rows: Sequence[Row]) -> None:
-    """The same, with every digit."""
+    """Write the same rows with every digit."""
     path.write_text(json.dumps({**where, "rows": [asdict(row) for row in rows]}, indent=2) + "\n")
 
 
 def _short(value: float | None) -> str:
-    """Three digits, or all of a whole number."""
+    """Format with three digits, or all of a whole number."""
     if value is None:
         return "?"
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

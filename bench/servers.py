@@ -1,6 +1,6 @@
-"""Servers to measure the service against, one process each: `python -m bench.servers bare | ungrouped`.
+"""Servers for comparison with the service, one process each: `python -m bench.servers bare | ungrouped`.
 
-bare         an ASGI callable of a few lines, with the same decoder and the same group commit: the ceiling of Python
+bare       an ASGI callable of a few lines, with the same decoder and the same group commit: the ceiling of Python
 ungrouped  the application, with one transaction a request
 
 They take their settings from the environment, as `energy serve` does.
@@ -17,17 +17,17 @@ import asyncpg
 import uvicorn
 import uvloop
 
-from service.commands.serve import BACKLOG, SERVER_OPTIONS
 from service.database.calls import GroupedCall
 from service.database.pool import CONNECTIONS, Database, open_database
 from service.http.app import create_app, spare_the_collector
+from service.http.server import BACKLOG, SERVER_OPTIONS
 from service.readings.model import METER
 from service.settings import Settings, load_settings
 from service.startup import prepared_database
 
 
 def bare_app(database: Database) -> Any:
-    """POST one reading of a meter to any path."""
+    """Answer a POST of one meter reading to any path."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"20")]
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -47,10 +47,10 @@ def bare_app(database: Database) -> Any:
 
 
 class Ungrouped(Database):
-    """A call and a commit for each request."""
+    """The database with a call and a commit for each request."""
 
     async def call_grouped(self, call: GroupedCall, rows: list[Any]) -> Sequence[asyncpg.Record]:
-        """A record for each of `rows`."""
+        """Return a record for each of `rows`."""
         return await self.write_rows(call.query, rows)
 
 

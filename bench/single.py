@@ -1,4 +1,4 @@
-"""One reading a request, as fast as they are answered: the service beside one without framework or group commit."""
+"""Benchmark of single readings at full speed: the service beside servers without framework or group commit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SERVERS = {"service": SERVICE, "bare": ("bench.servers", "bare"), "ungrouped": (
 
 
 def measure(stage: Stage) -> list[Row]:
-    """Round about, so that what slows the machine down slows all of them; medians of the rounds."""
+    """Measure in turns, so that noise of the machine affects all alike; return the medians of the rounds."""
     loads: dict[str, list[Load]] = defaultdict(list)
     for _ in range(ROUNDS):
         for name, command in SERVERS.items():

@@ -1,4 +1,4 @@
-"""What every measurement needs: a fresh database, a server on it, a load, and an eye on the processes."""
+"""Stage of a measurement: a fresh database, a server on it, a load, and figures of the processes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class Load(msgspec.Struct, frozen=True):
-    """What wrk found; times in microseconds."""
+    """Result of wrk; times in microseconds."""
 
     requests: int
     duration: int
@@ -40,17 +40,17 @@ class Load(msgspec.Struct, frozen=True):
 
     @property
     def rate(self) -> float:
-        """Requests/s."""
+        """Return the requests/s."""
         return self.requests / self.duration * 1e6
 
 
 class Stage:
-    """A fresh, migrated database, and what runs on it.
+    """A fresh, migrated database, and the processes on it.
 
     Attributes:
-        server_url: of the server it is on, for another stage; None for the embedded database.
+        server_url: of its server, for another stage; None for the embedded database.
         url: of the database on a server; None for the embedded one.
-        folder: for files, gone afterwards.
+        folder: for files; deleted at the end.
     """
 
     def __init__(self, server_url: str | None, url: str | None, folder: Path) -> None:
@@ -64,7 +64,7 @@ class Stage:
         self._fleets = 0
 
     def run(self, *command: str) -> str:
-        """What `python -m` this prints.
+        """Run `python -m` with these arguments, and return its output.
 
         Raises:
             StartupError: its exit status is not 0.
@@ -77,7 +77,7 @@ class Stage:
 
     @contextlib.contextmanager
     def serving(self, *command: str) -> Iterator[psutil.Process]:
-        """The process of `python -m` this, from when it serves until the block ends."""
+        """Run `python -m` with these arguments until the block ends, and return its process once it serves."""
         arguments = [sys.executable, "-m", *command]
         process = subprocess.Popen(arguments, env=self.environment, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
@@ -92,17 +92,17 @@ class Stage:
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[psycopg.Connection]:
-        """A connection with every right; on the embedded database, while nothing else runs on it."""
+        """Open a connection with every right; on the embedded database, only while nothing else runs."""
         with (
             prepared_database(load_settings(self.environment)) as prepared,
             psycopg.connect(prepared.url, autocommit=True) as connection,
         ):
-            # on the embedded one a session goes on where the one before it stopped
+            # the embedded database has one session for all connections
             connection.execute("RESET ROLE; SET search_path = public")
             yield connection
 
     def wrk(self, path: str, *, seconds: int, connections: int, readings: int = 1) -> Load:
-        """Post new readings as fast as they are answered, over connections that are kept."""
+        """Post new readings at full speed over kept connections."""
         if shutil.which("wrk") is None:
             raise StartupError("wrk is needed to make the load: install it (Debian and Ubuntu: apt-get install wrk)")
         self._fleets += 1
@@ -114,7 +114,7 @@ class Stage:
         return msgspec.json.decode(result.stdout.splitlines()[-1], type=Load)
 
     def database_processes(self, service: psutil.Process) -> list[psutil.Process]:
-        """Those of the database: the embedded one, or the server's, where that runs on this machine, else none."""
+        """Return the processes of the database: the embedded one, or a server's on this machine, else none."""
         if self.url is None:
             children: list[psutil.Process] = service.children(recursive=True)
             return children
@@ -128,7 +128,7 @@ class Stage:
 
 @contextlib.contextmanager
 def fresh_stage(server_url: str | None) -> Iterator[Stage]:
-    """A migrated database of its own, on the server or embedded; dropped when the block ends."""
+    """Make a migrated database, on the server or embedded; it is dropped when the block ends."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="energy-bench-")))
         stage = Stage(server_url, stack.enter_context(fresh_database(server_url)) if server_url else None, folder)
@@ -137,7 +137,7 @@ def fresh_stage(server_url: str | None) -> Iterator[Stage]:
 
 
 def cpu_seconds(processes: list[psutil.Process]) -> float:
-    """Processor time used so far; of a process that has ended, none."""
+    """Return the processor time used so far; 0 for a process that has ended."""
     total = 0.0
     for process in processes:
         with contextlib.suppress(psutil.Error):
@@ -147,7 +147,7 @@ def cpu_seconds(processes: list[psutil.Process]) -> float:
 
 
 def resident(processes: list[psutil.Process]) -> float | None:
-    """Memory in MiB; what several share counts once (proportional set size). None where that may not be seen."""
+    """Return the memory in MiB, with shared memory divided (proportional set size); None if it is invisible."""
     total = 0
     for process in processes:
         try:

@@ -1,4 +1,4 @@
-"""Writes the columns in docs/bi.md from the comments in the database: `make docs`. A test compares the two."""
+"""Generator of the columns in docs/bi.md, from the comments in the database: `make docs`. A test compares the two."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ORDER BY
 
 
 def render(rows: Iterable[Sequence[Any]]) -> str:
-    """A table for each kind of relation, from the rows of COLUMNS; relations with the same columns share one."""
+    """Render a table for each kind of relation, from the rows of COLUMNS; relations with the same columns share one."""
     kinds: dict[tuple[tuple[str, str], ...], list[list[Sequence[Any]]]] = {}
     for _, group in itertools.groupby(rows, key=lambda row: row[0]):
         relation = list(group)
@@ -38,7 +38,7 @@ def render(rows: Iterable[Sequence[Any]]) -> str:
         lines += [f"- `bi.{relation[0][0]}`: {relation[0][1]}" for relation in relations]
         lines += ["", "| column | type | |", "|---|---|---|"]
         for i, (name, kind) in enumerate(columns):
-            # of relations that share a table, what is said of one column differs in the buckets only
+            # relations that share a table differ in the comment of the buckets only
             comments = dict.fromkeys(relation[i][4] for relation in relations)
             lines.append(f"| `{name}` | {kind} | {' / '.join(comments)} |")
         lines.append("")
@@ -46,7 +46,7 @@ def render(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def replace(document: str, rows: Iterable[Sequence[Any]]) -> str:
-    """The document with its generated part written anew."""
+    """Return the document with its generated part replaced."""
     return GENERATED.sub(lambda match: match[1] + render(rows) + match[2], document)
 
 

@@ -1,4 +1,4 @@
-"""Writes docs/sql-api.md from the comments in the database: `make docs`. A test compares the two."""
+"""Generator of docs/sql-api.md, from the comments in the database: `make docs`. A test compares the two."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ORDER BY array_position(%s, n.nspname), rank, name, title
 
 
 def render(url: str) -> str:
-    """The document for the migrated database behind `url`."""
+    """Render the document for the migrated database at `url`."""
     with psycopg.connect(url) as connection:
         rows = connection.execute(OBJECTS, [list(SCHEMAS), list(SCHEMAS)]).fetchall()
     lines = ["# SQL reference", "", "Written by `make docs` from the comments in the database; change them there.", ""]

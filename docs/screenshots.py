@@ -1,4 +1,4 @@
-"""Takes the pictures in docs/images of a dashboard that `make demo` serves: `make screenshots`. Needs a Chromium."""
+"""Screenshots in docs/images, of a dashboard served by `make demo`: `make screenshots`. It needs a Chromium."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PICTURES = (
 
 
 def take(browser: Browser, address: str, picture: tuple[str, str, int, str]) -> None:
-    """One picture: the whole page, or the first screen of a phone."""
+    """Take a screenshot of the whole page, or of the first screen of a phone."""
     name, page_hash, width, scheme = picture
     context = browser.new_context(
         viewport={"width": width, "height": 844},
@@ -37,7 +37,7 @@ def take(browser: Browser, address: str, picture: tuple[str, str, int, str]) -> 
 
 
 def main() -> None:
-    """Take all of them."""
+    """Take all screenshots."""
     address = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:3000"
     TARGET.mkdir(exist_ok=True)
     with sync_playwright() as playwright:

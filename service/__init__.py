@@ -1,4 +1,4 @@
-"""The HTTP service of the Energy Ingestion Engine: a thin layer over the functions of schema `api`."""
+"""HTTP service of the Energy Ingestion Engine: a thin layer over the functions of schema `api`."""
 
 from importlib.metadata import version
 

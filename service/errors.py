@@ -21,7 +21,7 @@ OUTCOMES: dict[str, int] = {
     "item_malformed": 422,
     "device_forbidden": 403,
 }
-"""What can become of a reading -> the status of the request that brought it alone."""
+"""Outcome of a reading -> HTTP status of the request that carried it alone."""
 
 PROBLEMS: dict[str, int] = {
     "body_malformed": 400,
@@ -48,7 +48,7 @@ PROBLEMS: dict[str, int] = {
     "overloaded": 503,
     "schema_behind": 503,
 }
-"""What can become of any other request -> its status."""
+"""Problem of any other request -> its HTTP status."""
 
 SQLSTATES: dict[str, str] = {
     "IE001": "vehicle_unknown",
@@ -59,14 +59,17 @@ SQLSTATES: dict[str, str] = {
     "IE006": "link_unknown",
     "22021": "parameter_invalid",  # a NUL, which PostgreSQL's text cannot hold
 }
-"""SQLSTATE raised by the functions of schema api -> code. Class IE is ours."""
+"""SQLSTATE raised by the functions of schema api -> problem code. Class IE is this project's own."""
 
 RETRY_AFTER_S = 1
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_AFTER_S)}}
 
 
 class StartupError(Exception):
-    """The service or a command cannot start; the message is one line that says what to do."""
+    """An error that prevents the service or a command from starting.
+
+    The message is one line, with the remedy.
+    """
 
 
 def first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Settings: read once from the environment, checked, and frozen. `.env.example` documents every one."""
+"""Settings, read once from the environment, checked, and frozen. `.env.example` documents each of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from service.errors import StartupError
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment says, every value checked."""
+    """Checked settings."""
 
     database_url: str | None = None
     """TimescaleDB to use; None for the embedded one."""
@@ -24,27 +24,27 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 3000
     auth: str = "off"
-    """off: whoever reaches the port may do everything, so only loopback is listened on; required: API keys."""
+    """off: no keys, and only loopback is served; required: API keys."""
     device_rate: int = 50
-    """Requests a second of a key for one device, in each worker; 0 for any number. As the next two."""
+    """Requests per second of a key for one device, in each worker; 0 for no limit. The next two alike."""
     key_rate: int = 1000
-    """Requests a second of any other key."""
+    """Requests per second of any other key."""
     address_rate: int = 0
-    """Requests a second of a network address, which may be that of a gateway or proxy with a fleet behind it."""
+    """Requests per second of a network address. A gateway or proxy with a fleet behind it has one address."""
     data_dir: Path = Path(".energy")
-    """Where the embedded database keeps its files."""
+    """Folder of the embedded database."""
     max_body_bytes: int = 4 * 1024 * 1024
     """Longest request body, bytes."""
     max_pending: int = 10_000
-    """Readings of a kind that may wait for the database at once; beyond, 503."""
+    """Most pending readings of a kind; beyond it, 503."""
     max_batch_items: int = 10_000
     """Most readings in the body of a batch."""
     workers: int = 1
     """Processes that serve; each has its own queue and its own connections."""
     timezone: str | None = None
-    """Whose days the daily aggregates have, from the first migrate on; None for what the database has, at first UTC."""
+    """Time zone of the daily aggregates, used at the first migrate; None for the database's own, at first UTC."""
     archive: str | None = None
-    """Where archives lie: a folder, or s3://bucket/prefix."""
+    """Destination of archives: a folder, or s3://bucket/prefix."""
     archive_endpoint: str | None = None
     """URL of an S3-compatible server; None for Amazon's."""
     log_level: str = "warning"
@@ -56,7 +56,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings from `environ`; an empty value counts as unset.
 
     Raises:
-        StartupError: a value does not parse; the message names the variable and what it takes.
+        StartupError: a value is invalid; the message names the variable and its valid values.
     """
     given = {name: value.strip() for name, value in environ.items() if value.strip()}
     default = Settings()
@@ -88,12 +88,12 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def variable_of(name: str) -> str:
-    """The environment variable of a field of `Settings`."""
+    """Return the environment variable of a field of `Settings`."""
     return name.upper() if name in {"database_url", "database_read_url", "host", "port"} else f"ENERGY_{name.upper()}"
 
 
 def check_archive(name: str, text: str | None) -> str | None:
-    """The destination of archives as it was given under `name`.
+    """Check a destination of archives, given under `name`.
 
     Raises:
         StartupError: it is neither a folder nor an address of S3.

@@ -1,4 +1,4 @@
-"""The database that a command or the service works on: found or started, looked at, and of this version's schema."""
+"""Start-up of the database for a command or the service: found or started, inspected, and its schema checked."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from service.settings import Settings
 
 
 class Prepared(NamedTuple):
-    """A database that is ready to work on.
+    """A database that is ready for use.
 
     Attributes:
-        url: where it is.
+        url: its address.
         name: for people.
-        embedded: its process, where it is the embedded one.
+        embedded: its process, for the embedded one.
     """
 
     url: str
@@ -46,12 +46,12 @@ def database_url(settings: Settings) -> Iterator[str]:
 
 @contextlib.contextmanager
 def prepared_database(settings: Settings, *, migrate_first: bool = False) -> Iterator[Prepared]:
-    """The database of `DATABASE_URL`, or the embedded one, which runs until the block ends.
+    """Open the database of `DATABASE_URL`, or run the embedded one until the block ends.
 
-    `migrate_first` brings the schema up to date; the embedded one, which nobody else could migrate, always is.
+    `migrate_first` brings the schema up to date. The embedded one is always migrated, as it has no other migrator.
 
     Raises:
-        StartupError: it does not answer, cannot carry the engine, or has another schema; the message says what to do.
+        StartupError: it does not answer, cannot be used, or has another schema; the message says what to do.
     """
     if not settings.database_url:
         with run_embedded(settings.data_dir) as embedded:
@@ -71,9 +71,9 @@ def prepared_database(settings: Settings, *, migrate_first: bool = False) -> Ite
 
 
 def _bring_up_to_date(embedded: EmbeddedDatabase, settings: Settings) -> None:
-    """Migrate, unless this very SQL was the last to be applied: that takes seconds, which a restart can do without.
+    """Migrate, unless the same SQL was the last to be applied: this saves seconds at each restart.
 
-    Only here, where nobody else could have changed anything meanwhile; `energy migrate` always does all.
+    It is safe only here, as nothing else changes the embedded database. `energy migrate` always runs everything.
     """
     mark, digest = settings.data_dir / "pgdata" / "energy_sql.sha256", digest_of()
     if mark.exists() and mark.read_text() == digest:
@@ -83,7 +83,7 @@ def _bring_up_to_date(embedded: EmbeddedDatabase, settings: Settings) -> None:
 
 
 def _require(server: Server, variable: str) -> None:
-    """Refuse a server that cannot carry the engine, or whose schema is behind (one ahead will do: a rolling deploy)."""
+    """Refuse a server that cannot be used, or with an older schema. A newer one is fine, as in a rolling deploy."""
     if fault := server.fault():
         raise StartupError(fault)
     found = server.schema_version

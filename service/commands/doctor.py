@@ -1,4 +1,4 @@
-"""`energy doctor`: what there is, and what is wrong with it."""
+"""`energy doctor`: facts and faults of settings and database."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def doctor_command() -> None:
 
 
 def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
-    """Look at settings and database, changing nothing.
+    """Examine settings and database without changing them.
 
     Returns:
-        Facts, as pairs of name and value, and faults, each a sentence that says what to do.
+        Facts, as pairs of name and value, and faults, each a sentence with its remedy.
     """
     facts = [
         ("setting", f"{variable_of(name)}={_shown(value)}") for name, value in dataclasses.asdict(settings).items()
@@ -73,7 +73,7 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
         faults.append(fault)
     if server.schema_version is None or server.schema_version < NEWEST_MIGRATION:
         faults.append("the schema is behind this version, or hidden from this login: run `energy migrate`")
-    elif server.migrations:  # which the service's login may not see
+    elif server.migrations:  # hidden from the service's login
         facts.insert(5, ("migrations", f"{len(server.migrations)} applied, {len(known)} known"))
         try:
             check_applied(known, server.migrations)
@@ -90,6 +90,6 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def _shown(value: object) -> str:
-    """A setting without the password it may hold."""
+    """Return a setting without its password."""
     text = "" if value is None else str(value)
     return re.sub(r"((?<=[?&])password=)[^&]*", r"\1***", re.sub(r"(//[^:/@]*:)[^@]*@", r"\1***@", text))

@@ -1,4 +1,4 @@
-"""`energy keys create | list | rotate | revoke`: who may post, read and change over HTTP (`ENERGY_AUTH=required`)."""
+"""`energy keys create | list | rotate | revoke`: API keys of the HTTP service (`ENERGY_AUTH=required`)."""
 
 from __future__ import annotations
 
@@ -30,16 +30,18 @@ def keys() -> None:
 
 
 @keys.command("create")
-@click.option("--scope", required=True, type=click.Choice(["device", "gateway", "read", "admin"]), help="What it may.")
-@click.option("--kind", type=KIND, help="Which kind its devices are.")
+@click.option("--scope", required=True, type=click.Choice(["device", "gateway", "read", "admin"]), help="Its rights.")
+@click.option("--kind", type=KIND, help="Kind of its devices.")
 @click.option("--device", "devices", metavar="ID", multiple=True, help="A device it may send for; may be repeated.")
-@click.option("--prefix", metavar="TEXT", help="It may send for every device whose id begins so ('' for every one).")
-@click.option("--expires", type=DURATION, help="When it ends: in 90m, 24h, 365d. Without it, never.")
-@click.option("--note", default="", metavar="TEXT", help="Whose it is, for the list.")
+@click.option(
+    "--prefix", metavar="TEXT", help="It may send for every device with such a beginning of its id ('' for all)."
+)
+@click.option("--expires", type=DURATION, help="Its lifetime: 90m, 24h, 365d. Without it, no end.")
+@click.option("--note", default="", metavar="TEXT", help="Its owner, for the list.")
 def create_command(  # noqa: PLR0913, PLR0917
     scope: str, kind: str | None, devices: tuple[str, ...], prefix: str | None, expires: timedelta | None, note: str
 ) -> None:
-    """Make a key, and print its token: the only time that it is shown.
+    """Make a key, and print its token, which is shown only once.
 
     device: posts readings of one device. gateway: of several. read: every GET. admin: everything.
     """
@@ -48,7 +50,7 @@ def create_command(  # noqa: PLR0913, PLR0917
 
 
 @keys.command("list")
-@click.option("--all", "everything", is_flag=True, help="Also those that were revoked or have expired.")
+@click.option("--all", "everything", is_flag=True, help="Also revoked and expired keys.")
 def list_command(everything: bool) -> None:
     """Print the live keys, oldest first; never a secret."""
     rows = []
@@ -86,7 +88,7 @@ def _shown(time: datetime | None) -> str:
 
 
 def _ask(query: str, *arguments: Any) -> list[tuple[Any, ...]]:
-    """Rows of one statement on the database that the settings name, with the rights of its login.
+    """Run one statement on the configured database, with the rights of its login, and return its rows.
 
     Raises:
         StartupError: the database is not ready, or refuses; the message says why.

@@ -1,4 +1,4 @@
-"""`energy rejected list | replay`: what was rejected, to look at, and to send again once its cause is mended."""
+"""`energy rejected list | replay`: lists rejected readings, and sends them again once their cause is mended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAGE = MOST_ROWS_A_CALL
 
 
 def _filters(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which readings are meant."""
+    """Add the options that filter readings."""
     for option in (
         click.option("--source", metavar="ADDRESS", help="Only those of this sender."),
         click.option("--code", type=click.Choice(sorted(OUTCOMES)), help="Only those rejected for this reason."),
@@ -39,7 +39,7 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group("rejected")
 def rejected() -> None:
-    """Readings that were rejected, kept for 30 days: list them, send them again once the cause is mended."""
+    """Rejected readings, kept for 30 days: list them, and send them again once their cause is mended."""
 
 
 @rejected.command("list")
@@ -73,11 +73,11 @@ async def _list(database: Database, limit: int, settled: bool | None, as_json: b
 
 @rejected.command("replay")
 @_filters
-@click.option("--dry-run", is_flag=True, help="Say what would be sent again, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Count the readings that would be sent again, and change nothing.")
 def replay_command(dry_run: bool, **filters: Any) -> None:
     """Send rejected readings again, oldest first.
 
-    A reading that is stored, or was meanwhile, is settled; one that is rejected again stays, with the new reason beside
+    A reading that is stored, now or meanwhile, is settled. One that is rejected again stays, with the new reason beside
     the old one. Safe to repeat, and to interrupt.
     """
     outcomes = asyncio_run(replay, dry_run, filters)
@@ -87,7 +87,7 @@ def replay_command(dry_run: bool, **filters: Any) -> None:
 
 
 async def replay(database: Database, dry_run: bool, filters: dict[str, Any]) -> Counter[str]:
-    """Send what is not settled again, a page a transaction; how often each outcome (`dry_run`: each old reason)."""
+    """Send unsettled readings again, a page a transaction; count the outcomes (`dry_run`: the old reasons)."""
     outcomes: Counter[str] = Counter()
     async for rows in _pages(database, filters):
         if dry_run:
@@ -102,7 +102,7 @@ async def replay(database: Database, dry_run: bool, filters: dict[str, Any]) -> 
 
 
 async def _pages(database: Database, filters: dict[str, Any]) -> AsyncIterator[list[asyncpg.Record]]:
-    """What is not settled, in the order in which it came."""
+    """Iterate over pages of unsettled readings, in order of arrival."""
     last = None
     while rows := await database.write_rows(LIST_REJECTED_READINGS, False, last, PAGE, *_arguments(filters), False):
         yield rows
@@ -110,7 +110,7 @@ async def _pages(database: Database, filters: dict[str, Any]) -> AsyncIterator[l
 
 
 async def _send_again(connection: Any, rows: list[asyncpg.Record]) -> list[str]:
-    """The outcome of each; none is kept a second time."""
+    """Return the outcome of each reading; none is kept a second time."""
     outcomes = [""] * len(rows)
     sent: dict[Kind, list[tuple[int, tuple[Any, ...]]]] = {METER: [], VEHICLE: []}
     for index, row in enumerate(rows):
@@ -132,10 +132,10 @@ def _arguments(filters: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def asyncio_run(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Run `work` on the database that the settings name.
+    """Run `work` on the configured database.
 
     Raises:
-        StartupError: the database is not ready, or was lost on the way.
+        StartupError: the database is not ready, or the connection was lost.
     """
 
     async def run(url: str, connections: int) -> Any:

@@ -1,4 +1,4 @@
-"""Runs the service: takes the port, brings up the database, serves until told to stop, and leaves nothing behind."""
+"""Serving: takes the port, opens the database, serves until stopped, and cleans up."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import resource
 import signal
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 import click
-import uvicorn
 import uvloop
 
 from service.database.pool import CONNECTIONS, open_database
@@ -21,35 +20,18 @@ from service.embedded import EmbeddedDatabase
 from service.embedded.install import ensure_charts
 from service.embedded.jobs import run_jobs
 from service.errors import StartupError
-from service.http.app import create_app, spare_the_collector
-from service.http.connection import GuardedProtocol
-from service.http.server import run_workers
-from service.observability.logs import REPEATED, configure_logging
+from service.http.server import BACKLOG, Server, run_workers
+from service.observability.logs import configure_logging
 from service.settings import Settings, load_settings
 from service.startup import Prepared, prepared_database
 
-DRAIN_TIMEOUT_S = 20
-"""Longer than a request may take: ACQUIRE_TIMEOUT_S and COMMAND_TIMEOUT_S."""
-BACKLOG = 2048
-
-SERVER_OPTIONS: dict[str, Any] = {
-    "http": GuardedProtocol,
-    "ws": "none",
-    "log_config": None,
-    "access_log": False,
-    "server_header": False,
-    # else whoever is on this machine could name any sender, and have the allowance of each
-    "proxy_headers": False,
-    "timeout_graceful_shutdown": DRAIN_TIMEOUT_S,
-}
-
 
 class Company(NamedTuple):
-    """What else is done in a process that serves.
+    """Additional work of a serving process.
 
     Attributes:
-        before: with the database, before it is served.
-        beside: with the address, while it is.
+        before: called with the database, before it is served.
+        beside: run with the address, while it is served.
     """
 
     before: Callable[[Prepared], None]
@@ -69,11 +51,11 @@ def serve(settings: Settings, *, migrate_first: bool, company: Company | None = 
     """Serve until SIGINT or SIGTERM; `migrate_first` brings the schema up to date before.
 
     Raises:
-        StartupError: something is missing; the message says what to do.
+        StartupError: the service cannot start; the message says what to do.
     """
-    # until the server takes over, SIGTERM ends the start as Ctrl-C does: through every clean-up on the way out
+    # until the server takes over, SIGTERM ends the start as Ctrl-C does, through every clean-up
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # a connection is an open file, and many systems begin with 1,024 of those
+    # each connection is an open file, and many systems begin with a limit of 1,024
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     with contextlib.suppress(OSError, ValueError):  # macOS says "unlimited" and means less
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -83,20 +65,20 @@ def serve(settings: Settings, *, migrate_first: bool, company: Company | None = 
     ):
         if company:
             company.before(database)
-        # beside: nothing that a registry does may keep readings waiting
+        # in a thread of its own: a slow registry must not delay readings
         threading.Thread(target=ensure_charts, daemon=True).start()
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"http://{host}:{settings.port}"
         announcement = f"database  {database.name}\nserving   {address}\ndocs      {address}/docs"
         if settings.workers > 1:
-            run_workers(settings, listener, announcement, SERVER_OPTIONS)
+            run_workers(settings, listener, announcement)
         else:
             beside = company.beside(address) if company else None
             uvloop.run(_run(settings, database, listener, announcement, beside))
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """Take the port; first of all, as everything else takes longer."""
+    """Bind the port, before everything that takes longer."""
     host, port = settings.host, settings.port
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -109,33 +91,13 @@ def _listen(settings: Settings) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(BACKLOG)
-    except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
+    except (OSError, UnicodeError) as error:  # UnicodeError: an impossible host name
         reason = getattr(error, "strerror", None) or "not a host name"
         raise StartupError(
             f"cannot listen on {host[:64]!r} port {port} ({reason}): "
             "stop what uses it, or set HOST and PORT to something else"
         ) from error
     return listener
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn server that says where it is, and leaves the signals to us (its own would end the process at once)."""
-
-    def __init__(self, config: uvicorn.Config, announcement: str) -> None:
-        super().__init__(config)
-        self.announcement = announcement
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        print(self.announcement, flush=True)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
-        REPEATED.flush()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 async def _run(
@@ -145,16 +107,15 @@ async def _run(
     announcement: str,
     beside: Coroutine[Any, Any, None] | None = None,
 ) -> None:
-    """Serve in this process, and do what is done beside."""
+    """Serve in this process, with the jobs of the embedded database and the company beside."""
     embedded = prepared.embedded
     connections = 1 if embedded else CONNECTIONS
     async with open_database(
         prepared.url, read_url=settings.database_read_url, connections=connections, max_pending=settings.max_pending
     ) as database:
-        server = _Server(uvicorn.Config(create_app(database, settings), lifespan="off", **SERVER_OPTIONS), announcement)
-        spare_the_collector()
+        server = Server(database, settings, announcement)
         for signal_number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(signal_number, setattr, server, "should_exit", True)
+            asyncio.get_running_loop().add_signal_handler(signal_number, server.stop)
         if embedded is None:
             await server.serve(sockets=[listener])
             return
@@ -170,9 +131,9 @@ async def _run(
         watching.cancel()
 
 
-async def _watch(embedded: EmbeddedDatabase, server: uvicorn.Server) -> None:
-    """End the service when its own database ends: nothing could bring that back."""
+async def _watch(embedded: EmbeddedDatabase, server: Server) -> None:
+    """Stop the service when its embedded database ends, as it cannot be restarted."""
     while embedded.process.poll() is None:  # noqa: ASYNC110 - a process has no event
         await asyncio.sleep(0.5)
-    server.should_exit = True
+    server.stop()
     raise StartupError(f"the embedded database ended (exit {embedded.process.returncode}): see {embedded.log}")

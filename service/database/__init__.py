@@ -1,1 +1,1 @@
-"""PostgreSQL: pools, the calls to SQL functions, group commit, migrations."""
+"""PostgreSQL: connection pools, SQL calls, group commit, failures, migrations."""

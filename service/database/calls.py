@@ -1,4 +1,4 @@
-"""The service's calls of SQL functions: plain ones, and grouped ones, in which requests share a call and a commit."""
+"""SQL calls of the service: plain calls, and grouped calls, in which requests share a call and a commit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Row: TypeAlias = tuple[Any, ...]
 
 
 class GroupedCall:
-    """A call that takes an array of rows and answers a record for each, in the order of the rows.
+    """A call that takes an array of rows and returns a record for each, in the order of the rows.
 
     Attributes:
         name: the call's name in metrics.
@@ -28,19 +28,19 @@ class GroupedCall:
         self.time_at = time_at
 
     def count(self, rows: Sequence[Row], records: Sequence[Any], seconds: float) -> None:
-        """Count a call that was committed after `seconds` and answered `records`."""
+        """Count a call that was committed after `seconds` and returned `records`."""
 
     def count_overload(self) -> None:
-        """Count a request that was rejected because too many rows wait."""
+        """Count a request that was turned away because too many rows wait."""
 
 
 class IngestCall(GroupedCall):
-    """Stores readings of a kind, and answers outcome and detail of each."""
+    """A call that stores readings of a kind, and returns the outcome and detail of each."""
 
     def __init__(self, kind: str, query: str) -> None:
         super().__init__(kind, query, "readings", time_at=1)
         self.query_once = query.removesuffix(")") + ", FALSE)"
-        """The same call, which keeps no rejected reading: the caller does."""
+        """The same call without keeping rejected readings, for a caller that keeps them itself."""
         self._size = CALL_READINGS.labels(kind).observe
         self._duration = CALL_DURATION.labels(kind).observe
         self._overload = OVERLOADS.labels(kind).inc
@@ -53,12 +53,12 @@ class IngestCall(GroupedCall):
             count_readings(self.name, outcome, number)
 
     def count_overload(self) -> None:
-        """Count a rejected request."""
+        """Count a request that was turned away."""
         self._overload()
 
 
 class RejectedCall(GroupedCall):
-    """Keeps readings that were rejected before SQL saw them; a row begins with kind and code."""
+    """A call that keeps readings rejected before SQL saw them; a row begins with kind and code."""
 
     def count(self, rows: Sequence[Row], records: Sequence[Any], seconds: float) -> None:
         """Count the rejected readings by kind and code."""
@@ -73,7 +73,7 @@ INGEST_VEHICLE = IngestCall(
 INGEST = (INGEST_METER, INGEST_VEHICLE)
 KEEP_REJECTED = RejectedCall(
     "rejected",
-    # an empty record for each row, as a grouped call has one
+    # an empty record for each row, as grouped calls return one
     """
     WITH kept AS MATERIALIZED (SELECT api.ingest_rejected_readings($1::api.rejected_reading[]))
     SELECT FROM kept, unnest($1::api.rejected_reading[])
@@ -113,4 +113,4 @@ GET_DATABASE_METRICS = "SELECT name, labels, value FROM api.get_database_metrics
 REFRESH_AGGREGATES = tuple(
     f'CALL ops.refresh_aggregates(NULL, \'{{"kind": "{kind}"}}\')' for kind in ("meter", "vehicle")
 )
-"""Bring the aggregates up to date, as energy_owner, where no job does it yet."""
+"""Refresh of the aggregates, to be called as energy_owner, for databases without background jobs."""

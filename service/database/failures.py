@@ -1,4 +1,4 @@
-"""Database errors: whether a retry may cure them, and how they are described to logs and people."""
+"""Database errors: retryable or not, and their description for logs and people."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import asyncpg
 from service.errors import first_line
 
 CONNECT_TIMEOUT_S = 5.0
-"""A connection attempt is given up after this."""
+"""Limit of a connection attempt."""
 
 _RETRYABLE_CLASSES = ("08", "25", "3D", "3F", "40", "53", "55", "57")
-"""SQLSTATE classes that a retry may cure: connection, read-only replica or failover, no such database or schema (a
-restore under way), serialization, resources, locks, operator intervention."""
+"""SQLSTATE classes that a retry may cure: connection, read-only replica or failover, absent database or schema (during
+a restore), serialization, resources, locks, operator intervention."""
 
 
 def is_retryable(error: Exception) -> bool:
-    """Whether what the database answered, or its silence, may be cured by asking again."""
+    """Return true if a retry may cure the error."""
     if isinstance(error, asyncpg.PostgresError):
         return (getattr(error, "sqlstate", None) or "")[:2] in _RETRYABLE_CLASSES
-    # InternalClientError: asyncpg's own word for a connection that broke at an unlucky moment
+    # InternalClientError: asyncpg's error for a connection that broke in the middle of an exchange
     return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
 
 
 def describe_error(error: Exception) -> str:
-    """The kind of an error, for a log: without what it says of values, which are somebody's."""
+    """Describe an error for a log, without values, which are private."""
     kind = type(error).__name__
     if not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
         return f"{kind}: {error}"[:200] if str(error) else kind
     sqlstate = getattr(error, "sqlstate", None) or ""
-    # the server's own log has the rest, under the name that the session has from the id of the request
+    # the server's own log has the rest; the session's name there has the request id
     return f"{kind} {sqlstate}: {error.args[0]}"[:200] if is_retryable(error) and error.args else f"{kind} {sqlstate}"
 
 
 def describe_failure(error: Exception, url: str) -> str:
-    """One line on why a connection failed and what to do about it; never the password."""
+    """Describe a failed connection in one line, with the remedy and without the password."""
     where = describe_url(url)
     said = first_line(error)
     match error:
@@ -57,7 +57,7 @@ def describe_failure(error: Exception, url: str) -> str:
 
 
 def describe_url(url: str) -> str:
-    """Host, port and database of a URL, without user and password."""
+    """Return host, port and database of a URL, without user and password."""
     parts = urlsplit(url)
     host = parts.hostname or parse_qs(parts.query).get("host", ["localhost"])[0]
     return f"{host}:{parts.port or 5432}{parts.path}"

@@ -1,4 +1,4 @@
-"""Group commit: requests that wait at the same time go down as one call and one commit, none delayed for company."""
+"""Group commit: concurrent requests share one call and one commit. None is delayed to wait for others."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from service.errors import Problem
 from service.observability.request_id import REQUEST_ID, application_name, traced
 
 MOST_ROWS_A_CALL = 1000
-"""Beyond it a call gains nothing, and keeps those behind it waiting."""
+"""Most rows of a call. Larger calls gain nothing, and delay the requests behind them."""
 
 ACQUIRE_TIMEOUT_S = 5.0
-"""How long rows wait for a connection, while the database is away, before they are given up on."""
+"""Longest wait of rows for a connection, while the database is away; then they fail."""
 
 MOST_WAIT_S = ACQUIRE_TIMEOUT_S
-"""How long they wait for the rows before them: behind a database that has become slow, a bound on their number alone
-would let them wait until their sender has given up and sends them again, as more to do."""
+"""Longest wait of rows for the rows before them. A limit on their number alone is not enough: behind a slow database,
+rows would wait until their sender gives up and sends them again, as additional load."""
 
 if TYPE_CHECKING:
     _Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class _Request:
-    """Rows that somebody waits for."""
+    """Rows that a caller waits for."""
 
     __slots__ = ("answer", "request_id", "rows", "since", "span")
 
@@ -46,13 +46,13 @@ class _Request:
 
 
 class GroupCommit:
-    """Calls one function, which takes an array of rows and answers a record for each, for many requests at once.
+    """A queue of rows for one grouped call, shared by many requests.
 
-    As soon as one of at most `writers` connections is free, whatever waits goes down it. Where the observer says which
-    value of a row is its time, rows that are far apart in time go down in calls of their own (`time_clusters`).
+    As soon as one of at most `writers` connections is free, all waiting rows are sent in one call. Rows with a time
+    (`time_at` of the call) that are far apart in time are sent in separate calls (`time_clusters`).
 
     Attributes:
-        pending: rows that wait or are under way; from `max_pending` on, no more are taken.
+        pending: rows that wait or are being stored; from `max_pending` on, no more are accepted.
     """
 
     def __init__(self, pool: _Pool, call: GroupedCall, *, writers: int, max_pending: int) -> None:
@@ -66,26 +66,26 @@ class GroupCommit:
         self.pending = 0
 
     def check_room(self) -> None:
-        """Look whether rows are taken now; good to know before a request is decoded.
+        """Check that rows are accepted now, before a request is decoded.
 
         Raises:
-            Problem: `overloaded`: as much is pending as may be, or has been waiting for `MOST_WAIT_S`.
+            Problem: `overloaded`: too many rows are pending, or they have waited for `MOST_WAIT_S`.
         """
         if self.pending >= self._max_pending:
             self._call.count_overload()
             raise Problem(
                 "overloaded", f"{self.pending} {self._call.noun} are waiting already (at most {self._max_pending})"
             )
-        if self._waiting and self._is_stale(self._waiting[0]):
+        if self._waiting and self._is_overdue(self._waiting[0]):
             self._call.count_overload()
             raise self._waited_too_long()
 
     async def call(self, rows: list[Row]) -> Sequence[asyncpg.Record]:
-        """The records for `rows` (at most `MOST_ROWS_A_CALL`), in order, once all are committed.
+        """Return the records of `rows` (at most `MOST_ROWS_A_CALL`), in order, after the commit.
 
         Raises:
             Problem: `overloaded`, at once, or after `MOST_WAIT_S`.
-            Exception: what became of a call these rows were part of; who sends all of them again loses none.
+            Exception: the shared call failed; sending all of these rows again loses none.
         """
         self.check_room()
         time_at = self._call.time_at
@@ -105,13 +105,13 @@ class GroupCommit:
         return [records[position] for position in range(len(rows))]
 
     def _add(self, rows: list[Row], span: Span | None) -> asyncio.Future[Sequence[asyncpg.Record]]:
-        """Have rows wait for a call of their own or with others; the answer to them."""
+        """Queue rows for the next call, and return the future of their records."""
         request = _Request(rows, span, asyncio.get_running_loop())
         self._waiting.append(request)
         self.pending += len(rows)
         if self._writers < self._most_writers:
             self._writers += 1
-            # a context of its own: the writer works for many requests, and must not carry the id of the first
+            # a context of its own: the writer serves many requests, and must not carry the id of the first
             task = asyncio.get_running_loop().create_task(self._write_while_waiting(), context=Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -127,11 +127,11 @@ class GroupCommit:
                 except Exception as error:
                     self._fail(self._take_all(), error)
         finally:
-            self._writers -= 1  # in one step with the last look at the queue: whoever comes after it starts a writer
+            self._writers -= 1  # in one step with the last look at the queue: a later request starts a writer
 
     def _take(self) -> list[_Request]:
-        """The requests that go down together next; those that have waited too long are given up on."""
-        while self._waiting and self._is_stale(self._waiting[0]):
+        """Take the requests of the next call; those that have waited too long fail."""
+        while self._waiting and self._is_overdue(self._waiting[0]):
             self._call.count_overload()
             self._fail([self._waiting.popleft()], self._waited_too_long())
         group: list[_Request] = []
@@ -146,11 +146,11 @@ class GroupCommit:
                 span = span.with_(request.span) if span and request.span else request.span
             else:
                 break
-        self._waiting.extendleft(reversed(apart))  # in their order, before whoever came later
+        self._waiting.extendleft(reversed(apart))  # in their order, before later requests
         return group
 
     @staticmethod
-    def _is_stale(request: _Request) -> bool:
+    def _is_overdue(request: _Request) -> bool:
         return request.answer.get_loop().time() - request.since > MOST_WAIT_S
 
     def _take_all(self) -> list[_Request]:
@@ -159,7 +159,7 @@ class GroupCommit:
         return requests
 
     async def _write(self, connection: _Connection, group: list[_Request]) -> bool:
-        """Call for these requests and answer them; False where the connection is not to be used further."""
+        """Call for these requests and answer them; False if the connection must not be used further."""
         rows = [row for request in group for row in request.rows]
         began = time.perf_counter()
         # a log line of a call for one request has the request's id
@@ -171,7 +171,7 @@ class GroupCommit:
             if len(group) == 1 or is_retryable(error):
                 self._fail(group, error)
                 return False
-            # a bug, or rows nothing foresaw: let each request bear its own
+            # a bug, or unforeseen rows: each request gets its own error
             return all([await self._write(connection, [request]) for request in group])
         self._call.count(rows, records, time.perf_counter() - began)
         start = 0

@@ -1,7 +1,8 @@
-"""Brings a database to this version's schema: migrations once, code always, one migrator at a time.
+"""Schema migration: brings a database to this version's schema.
 
-yoyo-migrations finds, orders and records the migrations. Around it stand the guarantees it does not give: a migration
-and its record commit together, a killed migrator blocks nobody, and a migration edited after it landed is refused.
+Migrations run once, code runs always, and one migrator works at a time. yoyo-migrations finds, orders and records the
+migrations. This module adds the guarantees that yoyo lacks: a migration and its record commit together, a killed
+migrator blocks nobody, and an edited migration is refused.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ _log = logging.getLogger(__name__)
 
 _LOCK_KEY = 0x656E65726779  # "energy"
 _PATIENCE = "10min"
-"""How long to wait for another migrator."""
+"""Longest wait for another migrator."""
 _LOCK_TIMEOUT = "30s"
-"""How long a statement may wait for a table, with every reading queued behind it, before the migration gives up."""
+"""Longest wait of a statement for a table. Every reading queues behind it; then the migration gives up."""
 
 
 def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) -> list[str]:
-    """Bring the database behind `url` to this version's schema.
+    """Migrate the database at `url` to this version's schema.
 
     Safe to run at any time and from several places at once: one works, the others wait and find nothing to do.
-    `time_zone` (IANA name) is the one whose days the daily aggregates get when they are first made.
+    `time_zone` (IANA name) sets the days of the daily aggregates when they are first created.
 
     Returns:
         The migrations that were applied, in order.
@@ -60,7 +61,7 @@ def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) 
             for migration_id in pending:
                 _apply(backend, migrations[migration_id], known[migration_id])
             _apply_code(backend.connection, sql_dir)
-            if (sql_dir / "ops" / "apply_policies.sql").exists():  # not in what an older version is made of
+            if (sql_dir / "ops" / "apply_policies.sql").exists():  # absent in older versions
                 _apply_policies(backend.connection)
             return pending
     except psycopg.Error as error:
@@ -68,7 +69,7 @@ def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) 
 
 
 def _apply_policies(connection: psycopg.Connection[Any]) -> None:
-    """Have the database follow `ops.policy`. A row that would lose data is named, and nothing is applied."""
+    """Apply `ops.policy` to the database. If a row would lose data, it is named, and nothing is applied."""
     try:
         with connection.transaction():
             connection.execute("SELECT ops.apply_policies()")
@@ -78,7 +79,7 @@ def _apply_policies(connection: psycopg.Connection[Any]) -> None:
 
 
 def set_time_zone(url: str, time_zone: str) -> None:
-    """Make the daily aggregates and the views on top of them anew for the days of `time_zone` (IANA name).
+    """Rebuild the daily aggregates and the views on top of them for the days of `time_zone` (IANA name).
 
     Raises:
         StartupError: the database refused; the message says why.
@@ -91,7 +92,8 @@ def set_time_zone(url: str, time_zone: str) -> None:
                 _apply_policies(connection)
             for kind, refresh in zip(("meter", "vehicle"), REFRESH_AGGREGATES, strict=True):
                 left = None
-                # a run ends after a minute, and the next goes on; what does not become less is left to the job
+                # a run ends after a minute, and the next one continues; the job does the rest once a run makes no
+                # progress
                 while (due := _due_days(connection, kind)) and due != left:
                     left = due
                     with contextlib.suppress(psycopg.errors.LockNotAvailable):  # the job refreshes at this moment
@@ -101,13 +103,13 @@ def set_time_zone(url: str, time_zone: str) -> None:
 
 
 def _due_days(connection: psycopg.Connection[Any], kind: str) -> int:
-    """How many pieces of the daily aggregate of a kind are to be refreshed."""
+    """Count the pieces of a kind's daily aggregate that are due to be refreshed."""
     found = connection.execute("SELECT count(*) FROM telemetry.due_times(%s)", [f"{kind}_daily"]).fetchone()
     return int(found[0]) if found else 0
 
 
 def make_login(url: str, name: str, password: str, role: str) -> None:
-    """Make (or give a new password to) the login `name`, a member of `role`, with the settings that role has.
+    """Create the login `name`, or give it a new password, as a member of `role` with the settings of that role.
 
     Raises:
         StartupError: the database refused, or `name` is a superuser.
@@ -125,7 +127,7 @@ def make_login(url: str, name: str, password: str, role: str) -> None:
                 )
             )
             connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(name)))
-            # membership brings the rights of a role, and not its settings
+            # membership grants the rights of a role, but not its settings
             query = "SELECT setting FROM pg_catalog.pg_roles, unnest(rolconfig) AS setting WHERE rolname = %s"
             for (setting,) in connection.execute(query, [role]).fetchall():
                 parameter, _, value = setting.partition("=")
@@ -140,10 +142,10 @@ def make_login(url: str, name: str, password: str, role: str) -> None:
 
 @contextlib.contextmanager
 def _locked_backend(url: str) -> Iterator[PostgresqlPsycopgBackend]:
-    """A yoyo backend on one connection that holds the migration lock.
+    """Open a yoyo backend on one connection that holds the migration lock.
 
-    yoyo's own lock is a row, which a killed migrator leaves behind. The advisory lock ends with its connection; whoever
-    holds it may clear that row.
+    yoyo's own lock is a row, which outlives a killed migrator. The advisory lock ends with its connection, so its
+    holder may clear that row.
     """
     scheme_less = url.partition("://")[2]
     separator = "&" if "?" in scheme_less else "?"
@@ -188,9 +190,9 @@ def _apply(backend: PostgresqlPsycopgBackend, migration: Any, digest: str) -> No
 
 
 def _apply_code(connection: psycopg.Connection[Any], sql_dir: Path) -> None:
-    """Run every code file, and drop what code there was before, in one transaction, as the owner of the objects.
+    """Run every code file, and drop retired code, in one transaction, as the owner of the objects.
 
-    No order is kept by hand: a file that needs what another defines is tried again after the others.
+    No order is kept by hand: a file that needs the objects of another is tried again after the others.
     """
     waiting = [path for schema in CODE_SCHEMAS for path in sorted((sql_dir / schema).glob("*.sql"))]
     with connection.transaction():

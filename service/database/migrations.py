@@ -1,4 +1,4 @@
-"""The schema this version has: its migrations, and how those of a database compare."""
+"""Migrations of this version, compared with those of a database."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ NEWEST_MIGRATION = max(path.stem for path in (SQL_DIR / "migrations").glob("*.sq
 
 
 def known_migrations(sql_dir: Path = SQL_DIR) -> dict[str, str]:
-    """The migrations of this version, id -> SHA-256 of the file, in order.
+    """Return the migrations of this version in order, id -> SHA-256 of the file.
 
     Raises:
-        StartupError: a file is not what `SHA256SUMS` says, or is not in it.
+        StartupError: a file differs from its sum in `SHA256SUMS`, or has none.
     """
     folder = sql_dir / "migrations"
     found = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.sql"))}
@@ -33,7 +33,7 @@ def known_migrations(sql_dir: Path = SQL_DIR) -> dict[str, str]:
 
 
 def digest_of(sql_dir: Path = SQL_DIR) -> str:
-    """SHA-256 of all that `energy migrate` runs: the same for two versions whose databases come out the same."""
+    """Return the SHA-256 of all SQL that `energy migrate` runs. Equal sums mean equal databases."""
     digest = hashlib.sha256()
     for path in sorted(sql_dir.rglob("*.sql")):
         digest.update(path.relative_to(sql_dir).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
@@ -41,10 +41,10 @@ def digest_of(sql_dir: Path = SQL_DIR) -> str:
 
 
 def check_applied(known: Mapping[str, str], applied: Mapping[str, str]) -> list[str]:
-    """The migrations that `applied` lacks.
+    """Return the migrations that `applied` lacks.
 
     Raises:
-        StartupError: the database has a migration that this version does not know, or knows otherwise.
+        StartupError: the database has a migration that is unknown to this version, or differs from it.
     """
     for migration_id, digest in applied.items():
         if migration_id not in known:

@@ -1,4 +1,4 @@
-"""Connections to the database: pools that work as `energy_service`, and why a connection failed."""
+"""Connection pools, whose sessions work as `energy_service`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from service.observability.request_id import REQUEST_ID, SERVICE, application_na
 from service.settings import Settings
 
 CONNECTIONS = 10
-"""A pool has at most."""
+"""Most connections of a pool."""
 COMMAND_TIMEOUT_S = 10.0
 BULK_TIMEOUT_S = 300.0
 WRITERS = 2
-"""Connections a kind of reading is stored on at once: while one commits, the other gathers."""
+"""Connections that store readings of a kind at once: while one commits, the next call is gathered."""
 PROBE_TIMEOUT_S = 0.8
-"""A silent connection is waited for once more when it is given back; together that is less than the promised 2 s."""
+"""Limit of a health check. The release of a silent connection waits once more; both together stay below the promised 2
+s."""
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
@@ -36,17 +37,17 @@ Session: TypeAlias = "AnyConnection | asyncpg.pool.PoolConnectionProxy[asyncpg.R
 
 
 class Connection(AnyConnection):
-    """A connection whose session state never changes after `set_up`, so nothing need be reset on its way back."""
+    """A connection whose session state never changes after `set_up`, so that it needs no reset."""
 
     def get_reset_query(self) -> str:
-        """Nothing: spares a round trip to the server per request."""
+        """Return no query: this saves a round trip per request."""
         return ""
 
 
 async def set_up(connection: Session) -> None:
-    """Give up every right but those of the service, and let no default of the server weaken what an answer means.
+    """Set the role and the session settings that the service relies on.
 
-    A statement, as the embedded database ignores start-up options. `jit` slows the look-up of types down.
+    It is a statement, as the embedded database ignores start-up options. `jit` slows the look-up of types down.
     """
     await connection.execute(
         "SET ROLE energy_service; SET synchronous_commit = on; SET TimeZone = 'UTC'; SET jit = off; "
@@ -55,7 +56,7 @@ async def set_up(connection: Session) -> None:
 
 
 class Database:
-    """The pools the handlers use: `write` for ingest, `read` for everything else (a replica, where there is one)."""
+    """The pools of the handlers: `write` for ingest, `read` for everything else (a replica, if there is one)."""
 
     def __init__(self, write: Pool, read: Pool, max_pending: int) -> None:
         self.write = write
@@ -64,20 +65,20 @@ class Database:
         self._groups: dict[GroupedCall, GroupCommit] = {}
 
     def check_room(self, *calls: GroupedCall) -> None:
-        """Look whether rows would be taken now, before the work of decoding them.
+        """Check that rows are accepted now, before the work of decoding them.
 
         Raises:
-            Problem: `overloaded`: too many rows wait for one of these calls already.
+            Problem: `overloaded`: too many rows wait for one of these calls.
         """
         for call in calls:
             if group := self._groups.get(call):
                 group.check_room()
 
     async def call_grouped(self, call: GroupedCall, rows: list[Row]) -> Sequence[asyncpg.Record]:
-        """A record for each of `rows`; the call and its commit are shared with other requests that wait.
+        """Return a record for each of `rows`; the call and its commit are shared with other waiting requests.
 
         Raises:
-            Problem: `overloaded`: too many rows wait for this call already, or for too long.
+            Problem: `overloaded`: too many rows wait for this call, or they wait for too long.
         """
         group = self._groups.get(call)
         if group is None:
@@ -86,27 +87,27 @@ class Database:
         return await group.call(rows)
 
     async def write_rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Rows of a call that writes; committed when it returns."""
+        """Return the rows of a call that writes; it is committed."""
         return await _fetch(self.write, query, arguments)
 
     async def read_rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Rows of a call that reads."""
+        """Return the rows of a call that reads."""
         return await _fetch(self.read, query, arguments)
 
     async def read_row(self, query: str, *arguments: Any) -> asyncpg.Record:
-        """The one row of a call that reads."""
+        """Return the only row of a call that reads."""
         return (await _fetch(self.read, query, arguments))[0]
 
     async def probe(self, query: str) -> asyncpg.Record:
-        """The one row of a call that tells whether the database answers, or soon that it does not."""
+        """Return the only row of a health check, or fail within the probe's limits."""
         return (await _probe(self.read, query))[0]
 
     async def probe_primary(self, query: str) -> list[asyncpg.Record]:
-        """Rows of a call that tells as soon that the primary does not answer."""
+        """Return the rows of a health check of the primary, or fail within the probe's limits."""
         return await _probe(self.write, query)
 
     def note_load(self) -> None:
-        """Set the gauges of what waits, and of the connections."""
+        """Set the gauges of the queues and of the connections."""
         for call in INGEST:
             group = self._groups.get(call)
             QUEUE.labels(call.name).set(group.pending if group else 0)
@@ -138,7 +139,7 @@ async def open_database(
     max_pending: int = Settings.max_pending,
     connect: bool = True,
 ) -> AsyncIterator[Database]:
-    """Open the pools, up to `connections` each; one of them at once, if `connect`.
+    """Open the pools, with up to `connections` each; `connect` opens the first one of each at once.
 
     Raises:
         StartupError: the server does not answer or refuses; the message says what to do.
@@ -151,13 +152,13 @@ async def open_database(
         finally:
             read.terminate()
     finally:
-        # not close(): nothing is under way any more, and the embedded database does not answer an orderly good-bye
+        # not close(): no query is under way any more, and the embedded database does not answer a Terminate message
         write.terminate()
 
 
 @asynccontextmanager
 async def open_connection(url: str) -> AsyncIterator[AnyConnection]:
-    """One connection for work in bulk, whose statements may take as long as `BULK_TIMEOUT_S`.
+    """Open one connection for bulk work; its statements may take up to `BULK_TIMEOUT_S`.
 
     Raises:
         StartupError: the server does not answer or refuses; the message says what to do.

@@ -1,4 +1,4 @@
-"""A look at the server behind a URL: what it is, and whether it can carry the engine."""
+"""Inspection of a database server: versions, edition, schema, findings."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ MINIMUM_TIMESCALEDB = (2, 23)
 
 @dataclass(frozen=True)
 class Server:
-    """What is on the other side of a URL."""
+    """Facts about a database server."""
 
     postgresql: str
     timescaledb: str | None
-    """Version of the extension that is installed, or could be; None without TimescaleDB."""
+    """Version of the extension that is installed or available; None without TimescaleDB."""
     license: str | None
     """`timescale` (Community) or `apache`; None without TimescaleDB or before the extension is created."""
     schema_version: str | None
     """The newest applied migration; None in a database that has never been migrated."""
     migrations: dict[str, str]
-    """Applied migrations, id -> SHA-256; empty too for a login that may not see them, as the service's."""
+    """Applied migrations, id -> SHA-256; empty, too, for a login without access to them, such as the service's."""
     time_zone: str | None = None
-    """IANA name of the zone whose days the daily aggregates have; None before there are any."""
+    """IANA name of the zone of the daily aggregates; None before they exist."""
     findings: tuple[tuple[str, str, bool], ...] = ()
-    """What `ops.diagnose` says: topic, finding, whether it is a fault; empty for a login that may not ask."""
+    """Result of `ops.diagnose`: topic, finding, is it a fault; empty for a login that may not call it."""
 
     @property
     def edition(self) -> str:
-        """The edition by the name people use."""
+        """The common name of the edition."""
         return {"timescale": "Community", "apache": "Apache"}.get(self.license or "", "edition unknown")
 
     def fault(self) -> str | None:
-        """Why this server cannot carry the engine, and what to do; None where it can."""
+        """Return the reason this server cannot be used, with the remedy; None if it can."""
         if self.timescaledb is None:
             return (
                 "this PostgreSQL server has no TimescaleDB: install TimescaleDB Community "
@@ -57,7 +57,7 @@ class Server:
 
 
 async def inspect_server(url: str) -> Server:
-    """Look at the server behind `url`, changing nothing.
+    """Inspect the server at `url` without changing it.
 
     Raises:
         StartupError: it cannot be reached or refuses; the message says what to do.
@@ -73,7 +73,7 @@ async def inspect_server(url: str) -> Server:
             license_ = await connection.fetchval("SELECT current_setting('timescaledb.license', TRUE)")
             version, migrations, time_zone = None, {}, None
             findings: tuple[tuple[str, str, bool], ...] = ()
-            # asked step by step: another process may be migrating, and the service's login may not see schema ops
+            # step by step: another process may be migrating, and the service's login has no access to schema ops
             if await _exists(connection, "api", "to_regprocedure('api.get_schema_version()')"):
                 version = await connection.fetchval("SELECT api.get_schema_version()")
             if await _exists(connection, "api", "to_regprocedure('api.get_time_zone()')"):
@@ -92,7 +92,10 @@ async def inspect_server(url: str) -> Server:
 
 
 async def _exists(connection: AnyConnection, schema: str, lookup: str) -> bool:
-    """Whether `lookup` finds its object in a schema that this login may use; without that right it would raise."""
+    """Return true if `lookup` finds its object.
+
+    Without the right to use the schema, the look-up itself would raise; so the right is checked first.
+    """
     usable = "SELECT FROM pg_namespace WHERE nspname = $1 AND has_schema_privilege(oid, 'USAGE')"
     if not await connection.fetch(usable, schema):
         return False

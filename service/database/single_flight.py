@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 class SingleFlight(Generic[Result]):
-    """Runs a piece of work once for all who ask while it runs; a later caller starts it again."""
+    """A piece of work that runs once for all concurrent callers; a later caller starts it again."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[Result] | None = None
@@ -22,7 +22,7 @@ class SingleFlight(Generic[Result]):
             # a context of its own: the work belongs to no request, and must not carry the id of the first
             self._task = asyncio.get_running_loop().create_task(work(), context=Context())
             self._task.add_done_callback(self._done)
-        # shielded: a caller that gives up does not cancel the others' work
+        # shielded: a cancelled caller does not cancel the others' work
         return await asyncio.shield(self._task)
 
     def _done(self, task: asyncio.Task[Result]) -> None:

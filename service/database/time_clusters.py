@@ -1,6 +1,7 @@
-"""Clusters of rows by time. TimescaleDB marks as stale, per transaction, everything between its first and last reading.
+"""Clusters of rows by time, one transaction each.
 
-A late reading that shared a transaction with live ones would have hours of all devices refreshed instead of its bucket.
+TimescaleDB marks everything between the first and the last reading of a transaction as stale. With live readings in its
+transaction, a late reading would cause hours of all devices to be refreshed instead of one bucket.
 """
 
 from __future__ import annotations
@@ -19,22 +20,25 @@ MOST_CLUSTERS = 8
 
 
 class Span(NamedTuple):
-    """The time from the first to the last row, both included."""
+    """A range of time, both ends included."""
 
     first: datetime
     last: datetime
 
     def reaches(self, other: Span) -> bool:
-        """Whether both together leave no gap wider than `REACH`."""
+        """Return true if no gap wider than `REACH` separates both."""
         return self.first - REACH <= other.last and other.first <= self.last + REACH
 
     def with_(self, other: Span) -> Span:
-        """The time of both."""
+        """Return the range of both."""
         return Span(min(self.first, other.first), max(self.last, other.last))
 
 
 def cluster(times: Sequence[datetime]) -> list[list[int]]:
-    """Positions in `times`, cut into at most `MOST_CLUSTERS` groups at gaps wider than `REACH`, each in input order."""
+    """Cut positions in `times` into at most `MOST_CLUSTERS` groups at gaps wider than `REACH`.
+
+    Each group is in input order.
+    """
     order = sorted(range(len(times)), key=times.__getitem__)
     gaps = [
         (times[after] - times[before], place)
@@ -46,6 +50,6 @@ def cluster(times: Sequence[datetime]) -> list[list[int]]:
 
 
 def span_of(rows: Sequence[Sequence[Any]], time_at: int) -> Span:
-    """The time of rows, whose times stand at position `time_at`."""
+    """Return the time range of rows with their time at position `time_at`."""
     times = [row[time_at] for row in rows]
     return Span(min(times), max(times))

@@ -1,8 +1,8 @@
-"""The embedded TimescaleDB: for trying the engine out and for tests, when no `DATABASE_URL` is given.
+"""Embedded TimescaleDB, for trials and tests, used without `DATABASE_URL`.
 
-It is PostgreSQL with TimescaleDB as WebAssembly in a Node process of our own, on a Unix socket nobody else can reach.
-It has one session: every connection shares it, role included, and transactions of two connections must not interleave.
-It survives the death of its process but not that of the machine, as it does not flush to disk.
+It is PostgreSQL with TimescaleDB as WebAssembly in a Node.js process, on a private Unix socket. It has one session:
+every connection shares it, role included, and transactions of two connections must not interleave. It survives the
+death of its process but not that of the machine, as it does not flush to disk.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class EmbeddedDatabase:
     """A running embedded database.
 
     Attributes:
-        url: where it listens; the password is a formality.
+        url: address of its socket; the password is a formality.
         process: the Node process.
-        log: the file with what it prints.
+        log: the file with its output.
     """
 
     def __init__(self, url: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -48,9 +48,9 @@ class EmbeddedDatabase:
 
 @contextlib.contextmanager
 def run_embedded(data_dir: Path, *, patience_s: float | None = None) -> Iterator[EmbeddedDatabase]:
-    """Run the embedded database on the files in `data_dir` (made if absent) until the block ends.
+    """Run the embedded database on the files in `data_dir` (created if absent) until the block ends.
 
-    Whoever uses them still is waited for `patience_s` seconds, by default `LOCK_TIMEOUT_S`.
+    It waits `patience_s` seconds for another process to release them, by default `LOCK_TIMEOUT_S`.
 
     Raises:
         InUseError: another process uses these files.
@@ -71,7 +71,7 @@ def run_embedded(data_dir: Path, *, patience_s: float | None = None) -> Iterator
                 stdout=subprocess.PIPE,
                 bufsize=0,  # select() below must see every line
                 stderr=log_file,
-                # the lock lasts until both processes are gone; a Ctrl-C in the terminal is ours to pass on
+                # the lock lasts until both processes are gone; Ctrl-C in the terminal reaches this process only
                 pass_fds=[lock.fileno()],
                 start_new_session=True,
             )
@@ -87,7 +87,7 @@ def run_embedded(data_dir: Path, *, patience_s: float | None = None) -> Iterator
 
 @contextlib.contextmanager
 def _locked(path: Path, patience_s: float | None) -> Iterator[IO[str]]:
-    """Hold the lock of a data folder; a predecessor that was just killed gets a moment to go."""
+    """Hold the lock of a data folder; a killed predecessor gets a moment to end."""
     with path.open("w") as lock:
         deadline = time.monotonic() + (LOCK_TIMEOUT_S if patience_s is None else patience_s)
         while True:
@@ -105,7 +105,7 @@ def _locked(path: Path, patience_s: float | None) -> Iterator[IO[str]]:
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait for the launcher's `ready`; what else it prints belongs to the log."""
+    """Wait for the launcher's `ready`; its other output goes to the log."""
     assert process.stdout is not None  # noqa: S101
     killer_at = time.monotonic() + START_TIMEOUT_S
     with log.open("ab") as log_file:
@@ -120,7 +120,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Let the database shut down in order; kill it if it does not."""
+    """Shut the database down in order; kill it after `STOP_TIMEOUT_S`."""
     assert process.stdin is not None  # noqa: S101
     with contextlib.suppress(BrokenPipeError):
         process.stdin.close()

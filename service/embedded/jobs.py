@@ -1,4 +1,4 @@
-"""Runs the jobs of the embedded database, which has no background workers: refresh, compression, retention."""
+"""Jobs of the embedded database, which has no background workers: refresh, compression, retention."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import asyncpg
 from service.database.pool import Database, Session, set_up
 
 FIRST_AFTER_S = 5.0
-"""A service that has just started answers first."""
+"""Delay after the start, so that the first requests are answered at once."""
 EVERY_S = 30.0
 MOST_S = 3600.0
-"""For one job; whoever asks the database for anything waits as long."""
+"""Limit of one job. Requests wait for the connection meanwhile."""
 
 _log = logging.getLogger(__name__)
 
 
 async def run_jobs(database: Database) -> None:
-    """Run what is due, again and again, until cancelled."""
+    """Run due jobs every `EVERY_S` until cancelled."""
     await asyncio.sleep(FIRST_AFTER_S)
     while True:
         await run_due_jobs(database)
@@ -28,10 +28,10 @@ async def run_jobs(database: Database) -> None:
 
 
 async def run_due_jobs(database: Database) -> list[int]:
-    """Run the jobs that are due, one after the other, requests in between.
+    """Run the due jobs one after the other, with requests in between.
 
     Returns:
-        The jobs that were run. Of one that fails, `ops.job_health` says why.
+        The jobs that were run. `ops.job_health` has the errors of failed ones.
     """
     async with database.write.acquire() as connection:
         await _as_owner(connection)
@@ -60,7 +60,7 @@ async def _run(connection: Session, job: int) -> None:
 
 
 async def _as_owner(connection: Session) -> None:
-    """As TimescaleDB's own workers are: the owner of the jobs, with the settings of that role (migration 0012)."""
+    """Become the owner of the jobs, with the settings of that role, as TimescaleDB's workers do (migration 0012)."""
     await connection.execute(
         "RESET ROLE; SET ROLE energy_owner; SET lock_timeout = 0; "
         "SET timescaledb.max_tuples_decompressed_per_dml_transaction = 0"

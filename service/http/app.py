@@ -15,16 +15,11 @@ from service.database.pool import Database
 from service.http.middleware import GuardedLitestar
 from service.http.openapi import get_docs_asset, openapi_config
 from service.http.problem_details import exception_handlers
-from service.http.routes.analytics import (
-    get_fleet_summary,
-    get_vehicle_performance,
-    list_efficiency_buckets,
-    list_vehicle_efficiency,
-)
+from service.http.routes.analytics import get_vehicle_performance, list_efficiency_buckets, list_vehicle_efficiency
 from service.http.routes.dashboard import get_dashboard, get_dashboard_asset
 from service.http.routes.devices import get_meter_profile, get_vehicle_profile, put_meter_profile, put_vehicle_profile
 from service.http.routes.events import Pulses, get_events
-from service.http.routes.fleet import get_fleet_overview
+from service.http.routes.fleet import get_fleet_overview, get_fleet_summary
 from service.http.routes.health import get_liveness, get_readiness
 from service.http.routes.history import get_meter_history, get_vehicle_history
 from service.http.routes.ingest import ingest_either, ingest_meter, ingest_vehicle
@@ -38,7 +33,10 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
 def create_app(database: Database | None, settings: Settings, *, lifespan: Lifespan | None = None) -> Litestar:
-    """The ASGI application over an open database, or over the one that `lifespan` puts into `state.database`."""
+    """Build the ASGI application over an open database.
+
+    With `lifespan`, that puts the database into `state.database`.
+    """
     return GuardedLitestar(
         settings,
         route_handlers=[
@@ -90,14 +88,14 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
 
 
 def spare_the_collector() -> None:
-    """Keep Python's garbage collector off what starting has made, once all of it is there.
+    """Exempt the objects made at start from garbage collection. Call it once all of them exist.
 
-    All of that stays anyway, and a pass over it stops every request for tens of milliseconds.
+    They stay for the life of the process, and a pass over them stops every request for tens of milliseconds.
     """
     gc.collect()
     gc.freeze()
 
 
 def _database(state: State) -> Database:
-    """The dependency of every handler that asks the database."""
+    """Provide the database to handlers, as a dependency."""
     return cast("Database", state.database)

@@ -1,7 +1,7 @@
-"""API keys: whose a request is, and what it may.
+"""API keys: authentication, and the check of a device against a key's scope.
 
-Each worker remembers the keys it has seen. It asks the database every `CHECK_S` whether any key has changed, and if so
-forgets them all: so a revocation holds within 5 seconds, and a key costs a look-up once.
+Each worker caches the keys it has seen. Every `CHECK_S` it asks the database whether any key has changed, and if so
+empties the cache. So a revocation takes effect within 5 seconds, and a key costs one look-up.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ if TYPE_CHECKING:
     from service.database.pool import Database
 
 CHECK_S = 3.0
-"""How long what is remembered holds before the database is asked again; with the asking, below 5 seconds."""
+"""The cache is valid for this long, then the database is asked again; with the query, below 5 seconds."""
 REPORT_S = 60.0
-"""How long a worker gathers which keys are used before it tells the database."""
+"""Interval at which a worker reports the keys used to the database."""
 MOST_KEYS = 50_000
 MOST_UNKNOWN = 10_000
-"""Key ids that are remembered as nobody's, apart from the keys, so that those do not push these out."""
+"""Unknown key ids in the cache. They are kept apart from the keys, so that they cannot push those out."""
 
-# what could not be a token of ours never reaches the database
+# tokens of any other form never reach the database
 _read_token = re.compile(rb"[Bb]earer +(ek_[0-9a-f]{20})\.([A-Za-z0-9_-]{43}) *").fullmatch
 _NOBODYS = secrets.token_bytes(32)
-"""What the secret of a key that does not exist is compared with, so that it takes as long."""
+"""Digest that the secret of an unknown key is compared with, so that the comparison takes as long."""
 
 
 class Key:
     """A live API key.
 
     Attributes:
-        key_id: the part of the token that is no secret.
+        key_id: the public part of the token.
         scope: device, gateway, read or admin.
-        sends_all: whether it may send readings of any device.
+        sends_all: true if it may send readings of any device.
         digest: SHA-256 of its secret.
         expires: Unix time of its end.
-        bucket: how many requests it may still send now; None for any number.
+        bucket: its remaining requests; None for no limit.
     """
 
     __slots__ = ("_devices", "_kind", "_prefix", "bucket", "digest", "expires", "key_id", "scope", "sends_all")
@@ -68,7 +68,7 @@ class Key:
         self._prefix: str | None = row["id_prefix"]
 
     def may_send(self, kind: str, device: str) -> bool:
-        """Whether it may send readings of this meter or vehicle."""
+        """Return true if the key may send readings of this device."""
         if self.sends_all:
             return True
         if self.scope not in {"device", "gateway"} or (self._kind and self._kind != kind):
@@ -77,7 +77,7 @@ class Key:
 
 
 class Keys:
-    """The keys that this worker remembers, and what asks the database for others."""
+    """The cache of API keys of this worker."""
 
     def __init__(self, database: Callable[[], Database], settings: Settings) -> None:
         self._database = database
@@ -91,11 +91,11 @@ class Keys:
         self._reporting: asyncio.Task[None] | None = None
 
     async def authenticate(self, authorization: bytes) -> Key:
-        """The key in an Authorization header.
+        """Return the key of an Authorization header.
 
         Raises:
-            Problem: `unauthorized`, in the same words whatever is wrong with it.
-            Exception: the database would have to be asked, and does not answer.
+            Problem: `unauthorized`, in the same words for every reason.
+            Exception: the database had to be asked, and did not answer.
         """
         token = _read_token(authorization)
         if token is None:
@@ -113,7 +113,7 @@ class Keys:
         return key
 
     async def _report(self) -> None:
-        """Tell the database, a while from now, which keys were used until then; of no use is a request held up."""
+        """Report the used keys to the database, `REPORT_S` from now. Reporting never delays a request."""
         await asyncio.sleep(REPORT_S)
         self._reporting = None
         used, self._used = sorted(self._used), set()
@@ -122,7 +122,7 @@ class Keys:
         except Exception as error:
             if not is_retryable(error):
                 raise
-            self._used.update(used)  # told with the next
+            self._used.update(used)  # reported with the next
 
     async def _find(self, key_id: str) -> Key | None:
         if time.monotonic() >= self._holds_until:
@@ -132,10 +132,10 @@ class Keys:
         if key_id in self._unknown:
             return None
         ids: list[Any] = [key_id]
-        # in company with others that wait, so that a flood of unknown ids takes two connections and not all
+        # grouped, so that a flood of unknown ids takes two connections at most
         [row] = await self._database().call_grouped(FIND_API_KEYS, ids)
         key = Key(row, self._settings) if row["key_id"] else None
-        if row["revision"] == self._revision:  # else it may be older than what was just forgotten
+        if row["revision"] == self._revision:  # else the row may be older than the last change
             if key:
                 _remember(self._known, key_id, key, MOST_KEYS)
             else:
@@ -143,9 +143,9 @@ class Keys:
         return key
 
     async def _check(self) -> None:
-        """Ask whether keys have changed."""
+        """Ask the database whether keys have changed, and empty the cache if so."""
         began = time.monotonic()
-        # on the primary: a replica may be behind
+        # from the primary: a replica may be behind
         [row] = await self._database().write_rows(GET_API_KEY_REVISION)
         if row["revision"] != self._revision:
             self._revision = row["revision"]
@@ -161,12 +161,12 @@ def _remember(known: dict[str, Any], key_id: str, key: Any, most: int) -> None:
 
 
 def unauthorized() -> Problem:
-    """The problem of a request without a key, or with one that does not hold."""
+    """Return the problem of a request without a valid key."""
     return Problem("unauthorized", "send a live API key, as Authorization: Bearer <keyId>.<secret>")
 
 
 def check_device(key: Key | None, kind: str, device: str) -> None:
-    """Refuse a reading of a device that is not the key's.
+    """Reject a reading of a device that the key does not cover.
 
     Raises:
         Problem: `device_forbidden`.

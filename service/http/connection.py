@@ -1,6 +1,6 @@
-"""HTTP on a socket, with limits that uvicorn has not: for slow clients, for long headers, and for idle connections.
+"""HTTP connections with limits that uvicorn lacks: slow clients, long headers, idle connections.
 
-Nothing here runs for a good request but a look at the clock as it begins: a sweep each second finds who is too slow.
+Good requests cost one clock read. A sweep every second closes slow connections.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from service.observability.metrics import HTTP_REQUESTS
 from service.observability.request_id import REQUEST_ID, request_id
 
 HEADER_TIMEOUT_S = 10.0
-"""From the first byte of a request, or from connecting, to the end of the headers."""
+"""From the first byte of a request, or from connecting, to the end of its headers."""
 BODY_TIMEOUT_S = 60.0
 """From the first byte of a request to the end of its body."""
 MAX_HEADER_BYTES = 16 * 1024
-"""Names and values of the headers, and the path."""
+"""Limit of the path and of the names and values of the headers, together."""
 MOST_CONNECTIONS = 10_000
-"""Of a worker, at once; who comes then is turned away."""
+"""Open connections of a worker; the next one is closed at once."""
 SWEEP_S = 1.0
 ENDLESS = "energy.endless"
-"""In the scope of a request whose answer goes on until somebody ends it."""
+"""Marks, in the scope of a request, an answer that goes on until one side ends it."""
 
 _UPGRADING = {b"upgrade", b"http2-settings"}
-"""Headers by which a client asks for another protocol, and the options of `Connection` that name them."""
+"""Headers that ask for another protocol, and the options of `Connection` that name them."""
 
 _sweepers: dict[int, asyncio.Task[None]] = {}
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """A connection that has to keep up."""
+    """A connection with time and size limits."""
 
     _since: float | None = None
-    """When the request began that has not come whole; None while there is none."""
+    """Clock time at which the incomplete request began; None without one."""
     _in_headers = True
     _read = 0
-    """Bytes that came since then, while the headers are not complete."""
+    """Bytes received since then, while the headers are incomplete."""
 
     def connection_made(self, transport: Any) -> None:
-        """Take the connection, if there is room."""
+        """Accept the connection; close it beyond `MOST_CONNECTIONS`."""
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
@@ -55,7 +55,7 @@ class GuardedProtocol(HttpToolsProtocol):
         _sweep_while_there_are(self.connections)
 
     def data_received(self, data: bytes) -> None:
-        """Note when a request begins."""
+        """Parse received bytes; the first of a request start its clock."""
         if self._since is None:
             self._since = time.monotonic()
         if self._in_headers:
@@ -66,7 +66,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse("headers_too_long", f"path and headers are longer than {MAX_HEADER_BYTES} bytes")
 
     def _feed(self, data: bytes) -> None:
-        """Parse what came; answer what is no HTTP."""
+        """Parse received bytes; answer 400 to invalid HTTP."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -75,9 +75,10 @@ class GuardedProtocol(HttpToolsProtocol):
             self.send_400_response("Invalid HTTP request received.")
 
     def _ignore_upgrade(self, rest: bytes) -> None:
-        """Read a request that asks for another protocol as one that does not, with its body (RFC 9110, section 7.8).
+        """Ignore a request's wish for another protocol, and keep its body (RFC 9110, section 7.8).
 
-        The parser takes what follows the headers for that other protocol: a body would be lost, or be the next request.
+        The parser takes the bytes after the headers for the other protocol. The body would be lost, or read as the next
+        request.
         """
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if method == b"CONNECT":
@@ -95,10 +96,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._feed(b"\r\n".join([*head, b"", b""]) + rest)
 
     def on_headers_complete(self) -> None:
-        """Let a request in whose headers are within the limit, and which asks for no other protocol."""
+        """Begin the request, if its headers are within the limit and it asks for no other protocol."""
         if self.parser.should_upgrade():
-            return  # _feed reads it again
-        if self._read > MAX_HEADER_BYTES:  # with a body, perhaps: now it shows
+            return  # _feed parses it again
+        if self._read > MAX_HEADER_BYTES:  # a body may have come with them: now the lengths are known
             length = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
             if length > MAX_HEADER_BYTES:
                 return  # data_received refuses it
@@ -107,25 +108,25 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A part of the body, of a request that was let in."""
+        """Pass on a part of the body of an accepted request."""
         if not self._in_headers:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request has come whole."""
+        """End the request: all of it has come."""
         if not self._in_headers:
             self._in_headers = True
             self._since = None
             super().on_message_complete()
 
     def shutdown(self) -> None:
-        """The server stops: what would not end by itself ends now, all else when it is answered."""
+        """Stop serving: close endless answers now, and other connections after their answer."""
         super().shutdown()
         if self.cycle is not None and not self.cycle.response_complete and self.cycle.scope.get(ENDLESS):
             self.transport.close()
 
     def sweep(self, now: float) -> None:
-        """Turn the client away if it is too slow; not where it is this side that does not read."""
+        """Close the connection if the client is too slow. The time does not count while this side stops reading."""
         if self._since is None or (self.flow and self.flow.read_paused):
             return
         waited = now - self._since
@@ -136,15 +137,15 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse("request_timeout", f"the body did not end within {BODY_TIMEOUT_S:g} s")
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP; `msg` is uvicorn's."""
+        """Answer 400 to invalid HTTP; `msg` is uvicorn's."""
         self.transport.write(_answer(Problem("http_invalid", msg)))
         self.transport.close()
 
     def _refuse(self, code: str, detail: str) -> None:
-        """Say why, unless an answer is under way, and hang up."""
+        """Answer with a problem, unless another answer is under way, and close the connection."""
         if self.transport.is_closing():
             return
-        if self._read or not self._in_headers:  # who has sent nothing is told nothing
+        if self._read or not self._in_headers:  # a client that has sent nothing gets no answer
             under_way = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
             if not under_way:
                 self.transport.write(_answer(Problem(code, detail)))
@@ -152,7 +153,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
 
 def _answer(problem: Problem) -> bytes:
-    """The problem as an answer that ends the connection, for requests that never reach the application."""
+    """Render a problem as the last answer of a connection, for requests that never reach the application."""
     this = request_id(b"")
     REQUEST_ID.set(this.decode())
     body = to_response(problem).content
@@ -166,7 +167,7 @@ def _answer(problem: Problem) -> bytes:
 
 
 def _sweep_while_there_are(connections: set[Any]) -> None:
-    """Have a task look at `connections` until there are none; a server has one such set."""
+    """Run the sweep over `connections` until none is left; a server has one such set."""
     if id(connections) not in _sweepers:
         task = asyncio.get_running_loop().create_task(_sweep(connections))
         _sweepers[id(connections)] = task

@@ -1,4 +1,4 @@
-"""What every request passes before its route: an id, a limit, a key, and what that key may."""
+"""Middleware of every request: request id, rate limit, API key, and the key's scope."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _PUBLIC = ("/health/", "/docs/", "/dashboard/")
 
 
 def is_public(method: str, path: str) -> bool:
-    """Whether it needs no key: probes, documentation, and the dashboard without its data."""
+    """Return true for routes that need no key: probes, documentation, and the dashboard without its data."""
     return method in {"GET", "HEAD"} and (path in {"/", "/docs"} or path.startswith(_PUBLIC))
 
 
 def may(scope: str, method: str, path: str) -> bool:
-    """Whether a key of this scope may use this route; what no rule names is the admin's."""
+    """Return true if a key of this scope may use this route. Routes without a rule are for admin keys."""
     if scope == "admin":
         return True
     if scope == "read":
@@ -39,12 +39,12 @@ def may(scope: str, method: str, path: str) -> bool:
 
 
 def key_of(scope: Scope) -> Key | None:
-    """The key a request came with; None where keys are not required."""
+    """Return the key of a request; None where keys are not required."""
     return cast("Key | None", scope.get("auth"))
 
 
 class GuardedLitestar(Litestar):
-    """The application behind its gate: also what leads to no route passes it."""
+    """The application behind its middleware, which unknown routes pass, too."""
 
     def __init__(self, settings: Settings, **options: Any) -> None:
         super().__init__(**options)
@@ -53,7 +53,7 @@ class GuardedLitestar(Litestar):
         self._guarded = bool(self._keys or self._addresses)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Let the request in, or answer it here."""
+        """Admit the request, or answer it here."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
@@ -68,7 +68,7 @@ class GuardedLitestar(Litestar):
         stamp = (b"x-request-id", this)
 
         began = time.perf_counter()
-        status = 500  # what uvicorn answers where nothing here does
+        status = 500  # uvicorn's answer if the application gives none
 
         def stamped(message: Any) -> Any:
             nonlocal status
@@ -92,17 +92,17 @@ class GuardedLitestar(Litestar):
             count_request(method, route, status, time.perf_counter() - began)
 
     def _route(self, method: str, path: str) -> str:
-        """The template of the route of a request that did not get so far as to be routed."""
+        """Return the route template of a request that was not routed."""
         try:
             return self.asgi_router.handle_routing(path=normalize_path(path), method=cast("Method", method))[4]
         except HTTPException:
             return "unknown"
 
     async def _admit(self, scope: Any, authorization: bytes) -> None:
-        """Put the key into `scope["auth"]`.
+        """Authenticate the request, and put its key into `scope["auth"]`.
 
         Raises:
-            Problem: it may not come in, and why.
+            Problem: it is not admitted; the detail says why.
         """
         method, path = scope["method"], scope["path"]
         if is_public(method, path):

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and Swagger UI at /docs from files on this machine (nothing from a CDN)."""
+"""OpenAPI document, and Swagger UI at /docs from local files (no CDN)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _PROBLEMS = {
 
 
 def problems(*statuses: int, public: bool = False) -> dict[int, ResponseSpec]:
-    """The documentation of the errors a handler answers; with those of its key, unless it needs none."""
+    """Document the errors of a handler, and those of its key, unless it needs none."""
     statuses = statuses if public else (*statuses, 401, 403, 429)
     return {
         status: ResponseSpec(
@@ -57,12 +57,12 @@ def problems(*statuses: int, public: bool = False) -> dict[int, ResponseSpec]:
 
 
 def reads(*bodies: type[msgspec.Struct]) -> type[Operation]:
-    """The documentation of a handler that decodes its body, one of `bodies`, itself."""
+    """Document the body of a handler that decodes one of `bodies` itself."""
     return _reads({"application/json": _one_of(bodies)})
 
 
 def reads_many(*items: type[msgspec.Struct]) -> type[Operation]:
-    """The documentation of a handler that decodes a JSON array of `items`, or one of them a line, itself."""
+    """Document the body of a handler that decodes many `items` itself: a JSON array, or one item a line."""
     item = _one_of(items)
     return _reads(
         {"application/json": Schema(type=OpenAPIType.ARRAY, items=item, min_items=1), "application/x-ndjson": item}
@@ -70,14 +70,14 @@ def reads_many(*items: type[msgspec.Struct]) -> type[Operation]:
 
 
 def answers_also_as(*media_types: str) -> type[Operation]:
-    """The documentation of a handler whose pages come as text of these media types too, one item a line."""
+    """Document pages that are also sent as text of these media types, one item a line."""
 
     @dataclass
     class PagedOperation(Operation):
         def __post_init__(self) -> None:
             page: Any = (self.responses or {})["200"]
             schema = page.content["application/json"].schema
-            schema.one_of, schema.any_of = None, schema.one_of  # an empty page is one of any kind
+            schema.one_of, schema.any_of = None, schema.one_of  # an empty page matches either kind
             for media_type in media_types:
                 page.content[media_type] = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
             page.headers = {
@@ -106,12 +106,12 @@ def _reads(schemas: dict[str, Any]) -> type[Operation]:
 
 
 def _as_problem(answer: Response[Any]) -> Response[Any]:
-    """A page that is not there is a problem, as everywhere else, and not the HTML that Litestar has for it."""
+    """Turn Litestar's HTML page for 404 into a problem."""
     return to_response(Problem("route_unknown", "there is no such page")) if answer.status_code == 404 else answer
 
 
 def openapi_config() -> OpenAPIConfig:
-    """What the document says of the whole, and where its pages are."""
+    """Return the settings of the OpenAPI document and its pages."""
     return OpenAPIConfig(
         title="Energy Ingestion Engine",
         version=__version__,
@@ -144,7 +144,7 @@ def openapi_config() -> OpenAPIConfig:
 
 @get(f"{_ASSETS}/{{name:str}}", include_in_schema=False)
 async def get_docs_asset(name: FromPath[str]) -> File:
-    """One of the files of Swagger UI that the page asks for, from the package that carries them."""
+    """Return a file of Swagger UI."""
     package = importlib.util.find_spec("swagger_ui")
     if name not in _FILES or package is None or package.origin is None:
         raise Problem("route_unknown", "there is no such file")

@@ -1,4 +1,4 @@
-"""What the questions have in common: the id of a device in the path, the query parameters of a window and of a page."""
+"""Shared request parameters: device id, time window, pagination."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_ITEMS = 10_000
 
 
 def schema(type_: str | list[str], **more: Any) -> dict[str, Any]:
-    """What the OpenAPI document says of a query parameter that may be left out: a text is never null."""
+    """Return the OpenAPI schema of an optional query parameter, which is never null."""
     return {"one_of": None, "type": type_, **more}
 
 
@@ -35,7 +35,7 @@ Hours = Annotated[
     float | None,
     QueryParameter(
         description="length of the window, hours (24 if neither start nor hours is given)",
-        schema_extra=schema(["number", "null"], minimum=1 / 60, maximum=731 * 24),  # `null` is none given
+        schema_extra=schema(["number", "null"], minimum=1 / 60, maximum=731 * 24),  # null: not given
     ),
 ]
 Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before", schema_extra=schema("string"))]
@@ -48,7 +48,7 @@ Limit = Annotated[
 
 
 def parse_time(name: str, text: str | None) -> datetime | None:
-    """The query parameter `name` as a time; a `+` that became a space on its way is put right.
+    """Parse the query parameter `name` as a time; a `+` that was decoded to a space is restored.
 
     Raises:
         Problem: it is not an ISO 8601 time with an offset.
@@ -66,7 +66,7 @@ def parse_time(name: str, text: str | None) -> datetime | None:
 
 
 def check_limit(limit: int) -> int:
-    """The most items of a page.
+    """Return the page size, if it is within its limits.
 
     Raises:
         Problem: it is out of range.
@@ -77,12 +77,12 @@ def check_limit(limit: int) -> int:
 
 
 def encode_cursor(*position: Any) -> str:
-    """Where a page ends, as a text that means nothing to whoever gets it."""
+    """Encode the end of a page as an opaque cursor."""
     return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
 
 
 def decode_cursor(text: str, type_: Any) -> Any:
-    """What `encode_cursor` was given, as `type_`.
+    """Decode a cursor of `encode_cursor` as `type_`.
 
     Raises:
         Problem: it is not a cursor of this route.

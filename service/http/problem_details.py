@@ -26,7 +26,7 @@ _HTTP_CODES = {404: "route_unknown", 405: "method_not_allowed", 413: "body_too_l
 
 
 def to_response(problem: Problem) -> Response[bytes]:
-    """The problem as an answer, `application/problem+json`."""
+    """Render a problem as an `application/problem+json` answer."""
     body = ProblemDetails(
         title=problem.code.replace("_", " "),
         status=problem.status,
@@ -40,7 +40,7 @@ def to_response(problem: Problem) -> Response[bytes]:
 
 
 class ProblemDetails(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
-    """RFC 9457 problem details; `code` is stable, `detail` is for people, `requestId` stands in the log too."""
+    """RFC 9457 problem details. `code` is stable, `detail` is for people, `requestId` is in the log, too."""
 
     title: str
     status: int
@@ -50,7 +50,7 @@ class ProblemDetails(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
 
 
 def exception_handlers(max_body_bytes: int) -> ExceptionHandlersMap:
-    """Litestar's exception handlers: every error leaves as problem details."""
+    """Return Litestar's exception handlers: every error leaves as problem details."""
 
     def answer(translate: Callable[[Any], Problem]) -> Callable[[Request[Any, Any, Any], Any], Response[bytes]]:
         return lambda request, error: to_response(translate(error))
@@ -63,7 +63,7 @@ def exception_handlers(max_body_bytes: int) -> ExceptionHandlersMap:
 
 
 def from_http_exception(error: HTTPException, max_body_bytes: int) -> Problem:
-    """The problem behind an error that Litestar raised itself."""
+    """Translate an error that Litestar raised itself."""
     if isinstance(error, ValidationException):
         wrong = error.extra if isinstance(error.extra, list) else []
         detail = "; ".join(f"{item.get('key')}: {item.get('message')}" for item in wrong if isinstance(item, dict))
@@ -81,7 +81,7 @@ def from_http_exception(error: HTTPException, max_body_bytes: int) -> Problem:
 
 
 def from_exception(error: Exception) -> Problem:
-    """The problem behind any other error: what the database said, its absence, or a bug."""
+    """Translate any other error: a domain error of SQL, an absent database, or a bug."""
     if isinstance(error, asyncpg.PostgresError):
         sqlstate = getattr(error, "sqlstate", None) or ""
         if code := SQLSTATES.get(sqlstate):
@@ -89,7 +89,7 @@ def from_exception(error: Exception) -> Problem:
     if is_retryable(error):
         REPEATED.log(logger, logging.WARNING, "the database is away or refuses", error=describe_error(error))
         return Problem("database_unavailable", "the database cannot answer now, please retry")
-    # not exc_info: what the database says of values has the values in it
+    # not exc_info: database errors quote values
     frames = "".join(traceback.format_tb(error.__traceback__))
     logger.error("unexpected error", extra={"error": describe_error(error), "traceback": frames})
     return Problem("internal_error", "an unexpected error; it has been logged")

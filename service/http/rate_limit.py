@@ -1,4 +1,4 @@
-"""Token buckets: how many requests a second a key, or an address, may send. Each worker has its own, in memory."""
+"""Token buckets: requests per second of a key or a network address. Each worker has its own, in memory."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import math
 from service.errors import Problem
 
 BURST_S = 2
-"""A bucket holds what comes in so many seconds."""
+"""A full bucket holds the tokens of this many seconds."""
 MOST_ADDRESSES = 10_000
-"""Remembered at once; whoever is forgotten begins anew."""
+"""Addresses in memory at once. Beyond it the oldest is dropped, and begins with a full bucket again."""
 
 
 class Bucket:
-    """Tokens that come at a steady rate; a request takes one."""
+    """A token bucket: tokens come at a steady rate, and a request takes one."""
 
     __slots__ = ("rate", "tokens", "updated")
 
@@ -23,7 +23,7 @@ class Bucket:
         self.updated = 0.0
 
     def take(self, now: float) -> float:
-        """Take a token; seconds to wait for one where there is none, else 0."""
+        """Take a token: return 0, or the seconds until there is one."""
         if now > self.updated:
             self.tokens = min(self.rate * BURST_S, self.tokens + (now - self.updated) * self.rate)
             self.updated = now
@@ -34,14 +34,14 @@ class Bucket:
 
 
 class Addresses:
-    """A bucket for each address that has sent something lately."""
+    """Token buckets by network address."""
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
         self._buckets: dict[str, Bucket] = {}
 
     def take(self, address: str, now: float) -> float:
-        """As `Bucket.take`, of the address."""
+        """Take a token of an address, as `Bucket.take`."""
         bucket = self._buckets.get(address)
         if bucket is None:
             if len(self._buckets) >= MOST_ADDRESSES:
@@ -51,7 +51,7 @@ class Addresses:
 
 
 def too_many(whose: str, rate: float, variable: str, wait: float) -> Problem:
-    """The problem of a request beyond a rate."""
+    """Return the problem of a request beyond its rate."""
     return Problem(
         "too_many_requests",
         f"this {whose} sends more than {rate:g} requests a second ({variable})",

@@ -1,4 +1,4 @@
-"""Request bodies: read within a limit, and unpacked within the same limit."""
+"""Request bodies: reading and decompression within one size limit."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from litestar.types import Scope
 
 _LONGEST_WINDOW = 23
-"""Of a zstd frame, as a power of two: 8 MiB, what RFC 8878 asks every decoder to accept. A frame that wants more memory
-is refused."""
+"""Largest window of a zstd frame, as a power of two: 8 MiB, as RFC 8878 asks of every decoder. Frames that need more
+memory are rejected."""
 
 
 def header(scope: Scope, name: bytes) -> str:
-    """The value of a header (lower-case name) up to its parameters, lower case; empty where there is none."""
+    """Return the value of a header without its parameters, in lower case; empty if absent.
+
+    `name` is in lower case.
+    """
     for key, value in scope["headers"]:
         if key == name:
             return value.partition(b";")[0].strip().lower().decode("latin-1")
@@ -35,10 +38,10 @@ def header(scope: Scope, name: bytes) -> str:
 
 
 async def read_body(request: Request[Any, Any, Any], limit: int) -> bytes:
-    """The body, of at most `limit` bytes; no more than that is ever held.
+    """Read the body. No more than `limit` bytes are ever held.
 
     Raises:
-        Problem: it is longer, or the client went away.
+        Problem: it is longer, or the client disconnected.
     """
     if (length := header(request.scope, b"content-length")) and int(length) > limit:
         raise too_large(limit)
@@ -61,10 +64,10 @@ T = TypeVar("T")
 
 
 async def read_json(request: Request[Any, Any, Any], type_: type[T], limit: int) -> T:
-    """The body, JSON of at most `limit` bytes, as `type_`.
+    """Read a JSON body of at most `limit` bytes as `type_`.
 
     Raises:
-        Problem: it is something else; the detail names the field.
+        Problem: it does not match; the detail names the field.
     """
     if header(request.scope, b"content-type") != "application/json":
         raise Problem("media_type_unsupported", "send it as Content-Type: application/json")
@@ -77,10 +80,10 @@ async def read_json(request: Request[Any, Any, Any], type_: type[T], limit: int)
 
 
 def unpack(body: bytes, coding: str, limit: int) -> bytes:
-    """The body without its content coding (gzip, zstd, or none); unpacking stops at `limit` bytes.
+    """Decompress a body (gzip, zstd, or none). It stops at `limit` bytes.
 
     Raises:
-        Problem: it is longer, is not what it says, or has another coding.
+        Problem: it is longer, is invalid, or has another coding.
     """
     if coding in {"", "identity"}:
         return body
@@ -103,5 +106,5 @@ def unpack(body: bytes, coding: str, limit: int) -> bytes:
 
 
 def too_large(limit: int) -> Problem:
-    """The problem of a body longer than `limit`, packed or unpacked."""
+    """Return the problem of a body longer than `limit`, compressed or not."""
     return Problem("body_too_large", f"the body is longer than {limit} bytes (ENERGY_MAX_BODY_BYTES)")

@@ -1,7 +1,7 @@
-"""Several processes on one port (`ENERGY_WORKERS`): uvicorn's supervisor starts them and replaces what dies or hangs.
+"""The HTTP server: uvicorn in this process, or in several on one port (`ENERGY_WORKERS`).
 
-They share nothing but the database, which is what keeps them correct together. Each reads the settings from the
-environment it inherits.
+uvicorn's supervisor starts the workers, and replaces those that die or hang. They share nothing but the database,
+which keeps them correct together. Each reads the settings from the environment it inherits.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import uvicorn
@@ -23,13 +23,16 @@ from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from service.database.pool import open_database
+from service.database.pool import Database, open_database
 from service.errors import StartupError
 from service.http.app import create_app, spare_the_collector
+from service.http.connection import GuardedProtocol
 from service.http.routes.metrics import note_load_again_and_again
 from service.observability.logs import REPEATED, configure_logging
 from service.settings import Settings, load_settings
 
+DRAIN_TIMEOUT_S = 20
+"""Longer than the longest request: ACQUIRE_TIMEOUT_S and COMMAND_TIMEOUT_S together."""
 START_TIMEOUT_S = 60.0
 BACKLOG = 2048
 
@@ -57,15 +60,58 @@ def _listen(family: int, address: Any) -> socket.socket:
     return port
 
 
+SERVER_OPTIONS: dict[str, Any] = {
+    "http": GuardedProtocol,
+    "ws": "none",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    # else any client on this machine could name any sender, and have the allowance of each
+    "proxy_headers": False,
+    "timeout_graceful_shutdown": DRAIN_TIMEOUT_S,
+}
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server in this process; it prints its address, and leaves the signals to its caller.
+
+    uvicorn's own handlers would end the process at once.
+    """
+
+    def __init__(self, database: Database, settings: Settings, announcement: str) -> None:
+        super().__init__(uvicorn.Config(create_app(database, settings), lifespan="off", **SERVER_OPTIONS))
+        self._announcement = announcement
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and print the address."""
+        spare_the_collector()
+        await super().startup(sockets)
+        print(self._announcement, flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer the requests under way, and log the summaries that wait."""
+        await super().shutdown(sockets)
+        REPEATED.flush()
+
+    def stop(self) -> None:
+        """Begin to shut down."""
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Install no signal handlers."""
+        yield
+
+
 class _Supervisor(Multiprocess):
-    """Says where the service is once every worker serves, and forgets the gauges of one that is replaced."""
+    """uvicorn's supervisor: it prints the address once every worker serves, and drops the gauges of a replaced one."""
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket, announcement: str) -> None:
         super().__init__(config, sockets=[listener])
         self._announcement = announcement
 
     def keep_subprocess_alive(self) -> None:
-        """Replace what has died; its gauges go with it, what it counted stays."""
+        """Replace dead workers. Their gauges are dropped, their counters are kept."""
         before = [process.pid for process in self.processes]
         super().keep_subprocess_alive()
         for pid in {*before} - {process.pid for process in self.processes}:
@@ -77,11 +123,11 @@ class _Supervisor(Multiprocess):
             print(f"{self._announcement}\nworkers   {len(self.processes)}", flush=True)
 
 
-def run_workers(settings: Settings, listener: socket.socket, announcement: str, options: dict[str, Any]) -> None:
-    """Serve on `listener`'s port in `settings.workers` processes until SIGINT or SIGTERM, with these uvicorn options.
+def run_workers(settings: Settings, listener: socket.socket, announcement: str) -> None:
+    """Serve on `listener`'s port in `settings.workers` processes until SIGINT or SIGTERM.
 
     Raises:
-        StartupError: a worker could not start; it has said why.
+        StartupError: a worker could not start; it has printed the reason.
     """
     config = uvicorn.Config(
         "service.http.server:create_worker",
@@ -89,14 +135,14 @@ def run_workers(settings: Settings, listener: socket.socket, announcement: str, 
         lifespan="on",
         workers=settings.workers,
         loop="uvloop",
-        **options,
+        **SERVER_OPTIONS,
     )
     if sys.platform == "linux":  # elsewhere the kernel gives all connections to one of the sockets
         family, address = listener.family, listener.getsockname()
         listener.close()
         listener = _SharedPort(family, address)
     supervisor = _Supervisor(config, listener, announcement)
-    # what the workers count, in files that whichever of them is asked adds up; what a dead one counted stays
+    # files with the workers' metrics; the worker that is asked sums them, including those of dead workers
     with tempfile.TemporaryDirectory(prefix="energy-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         supervisor.run()
@@ -105,14 +151,14 @@ def run_workers(settings: Settings, listener: socket.socket, announcement: str, 
 
 
 def create_worker() -> Litestar:
-    """The application of one worker."""
+    """Build the application of one worker."""
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         watching = asyncio.create_task(_end_with_parent())
-        # no connection is needed to start: a worker that is replaced while the database is away must come up
+        # without a first connection: a replaced worker has to start while the database is away
         async with open_database(
             settings.database_url or "",
             read_url=settings.database_read_url,
@@ -131,8 +177,8 @@ def create_worker() -> Litestar:
 
 
 async def _end_with_parent() -> None:
-    """Stop when the supervisor is gone (killed, say): nobody would stop or replace this worker any more."""
-    # not os.getppid(): of one killed before this worker has come so far, that is somebody else
+    """Stop when the supervisor is gone (killed, for example): this worker would never be stopped or replaced."""
+    # not os.getppid(): the supervisor may have died before this line, and its pid may be another process now
     parent = multiprocessing.parent_process()
     while parent is not None and parent.is_alive():  # noqa: ASYNC110 - the death of a parent has no event
         await asyncio.sleep(1)

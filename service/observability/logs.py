@@ -1,4 +1,4 @@
-"""What is logged, and how: JSON for programs or lines for people, with the id of the request, and one line for many."""
+"""Logging: JSON for programs or lines for people, with request ids; repeated messages are summarised."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ import structlog
 from service.observability.request_id import REQUEST_ID
 
 EVERY_S = 60.0
-"""Of what happens again and again, the first is told at once, and how many followed once in this time."""
+"""A repeated message is logged at once, then summarised once per this interval."""
 
 
 def configure_logging(level: str, style: str = "auto") -> None:
-    """Log to standard error from `level` on: `json`, one object a line; `pretty`; `auto`: pretty on a terminal."""
+    """Log to standard error from `level` on.
+
+    Styles: `json`, one object a line; `pretty`; `auto`: pretty on a terminal, json elsewhere.
+    """
     pretty = style == "pretty" or (style == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -54,7 +57,7 @@ def _add_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
 
 
 _Kind: TypeAlias = tuple[logging.Logger, int, str, tuple[tuple[str, str], ...]]
-"""Logger, level, message, and the fields that tell its kinds apart."""
+"""Key of a repeated message: logger, level, message, and its fields."""
 
 
 def _later(seconds: float, call: Callable[[], None]) -> None:
@@ -62,14 +65,14 @@ def _later(seconds: float, call: Callable[[], None]) -> None:
 
 
 class Repeated:
-    """Logs what happens again and again: the first of a kind at once, those that follow as one line in `EVERY_S`."""
+    """A logger of repeated messages: the first is logged at once, later ones are summarised every `EVERY_S`."""
 
     def __init__(self, later: Callable[[float, Callable[[], None]], Any] | None = None) -> None:
         self._later = later or _later
         self._counts: dict[_Kind, int] = {}
 
     def log(self, logger: logging.Logger, level: int, message: str, number: int = 1, **fields: str) -> None:
-        """Say, or count, that this happened so many times; `fields` tell its kinds apart."""
+        """Log or count `number` occurrences of a message; `fields` are part of its key."""
         if not logger.isEnabledFor(level):
             return
         kind = (logger, level, message, tuple(fields.items()))
@@ -80,25 +83,25 @@ class Repeated:
         self._count(kind)
 
     def _count(self, kind: _Kind) -> None:
-        with contextlib.suppress(RuntimeError):  # without an event loop there is nobody to tell the number later
+        with contextlib.suppress(RuntimeError):  # without an event loop there is no later summary
             self._later(EVERY_S, lambda: self._tell(kind))
             self._counts[kind] = 0
 
     def _tell(self, kind: _Kind) -> None:
-        """Say how many followed, and go on counting; or forget it, if none did."""
+        """Log the number of later occurrences and count on; forget the message if there are none."""
         number = self._counts.pop(kind, 0)
         if number:
             logger, level, message, fields = kind
-            token = REQUEST_ID.set("")  # of many requests, not of the one that began it
+            token = REQUEST_ID.set("")  # the summary is of many requests
             logger.log(level, message, extra={**dict(fields), "times": number})
             REQUEST_ID.reset(token)
             self._count(kind)
 
     def flush(self) -> None:
-        """Say what has been counted so far: the end is near."""
+        """Log the summaries that are pending, at shutdown."""
         for kind in list(self._counts):
             self._tell(kind)
 
 
 REPEATED = Repeated()
-"""Of this process."""
+"""The one of this process."""

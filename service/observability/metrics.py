@@ -1,7 +1,7 @@
-"""What the service counts of itself, for Prometheus: every metric of a process, and how it is counted cheaply.
+"""Prometheus metrics of the service.
 
-Labels have few values, none of which a client can make up. A child of a metric is looked up once and kept: counting
-a request or a grouped call costs a few microseconds.
+Labels have few values, none of them chosen by clients. Children of a metric are looked up once and kept: counting a
+request or a grouped call costs a few microseconds.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from service.observability.logs import REPEATED
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY = CollectorRegistry()
-"""Of this process; where there are several, `prometheus_client` keeps the values in files that any of them adds up."""
+"""Metrics of this process. With several workers, `prometheus_client` keeps the values in files that each worker can add
+up."""
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _READINGS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 HTTP_REQUESTS = Counter(
     "energy_http_requests",
-    "Requests answered, also those that were not let in. Route is a template, or unknown.",
+    "Requests answered, including refused ones. Route is a template, or unknown.",
     ["method", "route", "status"],
     registry=REGISTRY,
 )
@@ -35,34 +36,34 @@ HTTP_DURATION = Histogram(
 )
 READINGS = Counter(
     "energy_readings",
-    "Readings by what became of them: stored, duplicate, conflict, or why refused. Kind unknown: nobody can tell.",
+    "Readings by outcome: stored, duplicate, conflict, or the reason of a rejection. Kind may be unknown.",
     ["kind", "outcome"],
     registry=REGISTRY,
 )
 CALL_READINGS = Histogram(
     "energy_ingest_call_readings",
-    "Readings that went to the database in one call and one commit.",
+    "Readings stored in one call and one commit.",
     ["kind"],
     buckets=_READINGS,
     registry=REGISTRY,
 )
 CALL_DURATION = Histogram(
     "energy_ingest_call_duration_seconds",
-    "Time of such a call that was committed, with the commit.",
+    "Time of a committed ingest call, with its commit.",
     ["kind"],
     buckets=_SECONDS,
     registry=REGISTRY,
 )
 OVERLOADS = Counter(
     "energy_overloads",
-    "Requests refused because too many readings were waiting, or had been for too long.",
+    "Requests refused because too many readings waited, or waited for too long.",
     ["kind"],
     registry=REGISTRY,
 )
-# gauges of several processes are added up, those of the ones that live
+# gauges of several processes are summed, for the live ones
 QUEUE = Gauge(
     "energy_ingest_queue_readings",
-    "Readings that wait for the database or are on their way to it.",
+    "Readings that wait for the database or are being stored.",
     ["kind"],
     registry=REGISTRY,
     multiprocess_mode="livesum",
@@ -99,7 +100,7 @@ _readings: dict[tuple[str, str], Callable[[float], None]] = {}
 
 
 def count_request(method: str, route: str, status: int, seconds: float) -> None:
-    """Count a request that was answered; one that was refused is logged, too."""
+    """Count an answered request; log it, too, if it was refused."""
     if (level := _REFUSED.get(status)) is not None:
         REPEATED.log(_log, level, "requests refused", route=route, status=str(status))
     try:
@@ -113,7 +114,7 @@ def count_request(method: str, route: str, status: int, seconds: float) -> None:
 
 
 def count_readings(kind: str, outcome: str, number: int = 1) -> None:
-    """Count readings of which this became; those that were refused are logged, too."""
+    """Count readings by outcome; log them, too, if they were rejected."""
     if outcome not in _TAKEN:
         REPEATED.log(_log, logging.INFO, "readings rejected", number, kind=kind, outcome=outcome)
     try:

@@ -1,4 +1,4 @@
-"""The bodies of the batch routes: many readings, each of which stands or falls alone."""
+"""Batch bodies: many readings, each accepted or rejected on its own."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Rejected:
     """An item that is not a reading.
 
     Attributes:
-        index: its place among the items, from 0.
+        index: its index in the batch, from 0.
         kind: the name of its kind, or `unknown`.
-        problem: why.
-        text: the item as it came.
+        problem: the reason.
+        text: the item as received.
     """
 
     index: int
@@ -32,12 +32,12 @@ class Rejected:
 
 
 class Batch:
-    """What a body holds.
+    """A decoded batch.
 
     Attributes:
-        received: how many items.
+        received: number of items.
         readings: the readings of each kind, each with its index.
-        rejected: the items that are none.
+        rejected: the items that are not readings.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Batch:
 
 
 def decode_batch(body: bytes, *, ndjson: bool, kind: Kind | None, most: int) -> Batch:
-    """The readings in `body`, a JSON array or one JSON object a line, of `kind` or (None) of either kind.
+    """Decode a batch: a JSON array or NDJSON, of `kind` or (None) of either kind.
 
     Raises:
         Problem: it is no JSON array, or has no item or more than `most`.
@@ -73,7 +73,7 @@ def decode_batch(body: bytes, *, ndjson: bool, kind: Kind | None, most: int) -> 
 
 
 def _kind(item: bytes) -> str:
-    """The name of the kind of an item, or `unknown`."""
+    """Return the name of an item's kind, or `unknown`."""
     try:
         return kind_of(item).name
     except Problem:
@@ -81,7 +81,7 @@ def _kind(item: bytes) -> str:
 
 
 def _lines(body: bytes) -> Iterator[bytes]:
-    """The lines of `body` that are not empty, one after the other."""
+    """Iterate over the lines of `body` that are not empty."""
     return (text for line in io.BytesIO(body) if (text := line.strip(b" \t\r\n")))
 
 

@@ -1,6 +1,6 @@
-"""Why a body is not a reading: the first thing that is wrong with it, by name.
+"""Decode errors: the first fault of a body, by field name.
 
-The cold half of decoding: nothing here runs for a good reading.
+This is the cold half of decoding: it never runs for a good reading.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from service.errors import Problem
 _Shape = TypeVar("_Shape")
 
 _SPACE = " \t\n\r"
-# where a value ends; numbers stay text, as they may be longer than Python converts
+# finds the end of a value; numbers stay text, as they may be longer than Python converts
 _scan = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode
 
 
 def explain(body: bytes, kind: str, types: Mapping[str, Any]) -> Problem:
-    """Why `body` is not a reading of this kind, whose fields have these types; for a body that did not decode.
+    """Return the problem of a body that did not decode as a reading of this kind.
+
+    `types` maps each wire name to its type.
 
     Raises:
-        Problem: the same, for a body that is no JSON object or says a name twice.
+        Problem: the body is no JSON object, or repeats a name.
     """
     fields = members(body)
     reject_duplicates(body)
@@ -43,7 +45,7 @@ def explain(body: bytes, kind: str, types: Mapping[str, Any]) -> Problem:
 
 
 def members(body: bytes) -> dict[str, Raw]:
-    """The members of the JSON object `body`, undecoded."""
+    """Return the undecoded members of the JSON object `body`."""
     try:
         return _decode(body, dict[str, Raw])
     except msgspec.ValidationError:
@@ -51,10 +53,10 @@ def members(body: bytes) -> dict[str, Raw]:
 
 
 def elements(body: bytes) -> Iterator[bytes]:
-    """The elements of the JSON array `body`, undecoded, one after the other: whoever has enough stops.
+    """Iterate over the undecoded elements of the JSON array `body`; the caller may stop early.
 
     Raises:
-        Problem: it is no JSON array; found out when the fault is reached.
+        Problem: it is no JSON array; raised when the fault is reached.
     """
     if not body.lstrip(_SPACE.encode()).startswith(b"["):
         try:
@@ -93,7 +95,7 @@ def _decode(body: bytes, shape: type[_Shape]) -> _Shape:
         raise Problem("body_malformed", "the body is empty")
     try:
         body.decode()
-        msgspec.json.decode(body, type=Raw)  # is it JSON at all, to its end?
+        msgspec.json.decode(body, type=Raw)  # valid JSON, to its end
         return msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError:
         raise
@@ -106,7 +108,7 @@ def _decode(body: bytes, shape: type[_Shape]) -> _Shape:
 
 
 def reject_duplicates(body: bytes) -> None:
-    """Reject a name that stands twice in the JSON object `body`: which of the two was meant?"""
+    """Reject a repeated name in the JSON object `body`, as its value is ambiguous."""
     # numbers stay text, as they may be longer than Python converts
     try:
         pairs = json.loads(body, object_pairs_hook=list, parse_int=str, parse_float=str)
@@ -120,7 +122,7 @@ def reject_duplicates(body: bytes) -> None:
 
 
 def _explain_value(name: str, type_: Any, raw: Raw) -> Problem | None:
-    """What is wrong with one value, if anything."""
+    """Return the problem of one value, if any."""
     try:
         msgspec.json.decode(raw, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -140,6 +142,6 @@ def _explain_value(name: str, type_: Any, raw: Raw) -> Problem | None:
 
 
 def _json_type(text: bytes) -> str:
-    """What kind of JSON value `text` begins."""
+    """Name the type of the JSON value that begins `text`."""
     names = {b"{": "an object", b"[": "an array", b'"': "a string", b"t": "a boolean", b"f": "a boolean", b"n": "null"}
     return names.get(text.lstrip()[:1], "a number")

@@ -1,7 +1,7 @@
-"""The two kinds of reading on the wire, and how they are decoded.
+"""The two kinds of reading on the wire, and their decoders.
 
-A good reading takes one pass of a prebuilt decoder. Only when that fails does `decode_errors` look at it again.
-The limits of the values are judged in `telemetry.reject_*_reading`; here they are only told to the OpenAPI document.
+A good reading takes one pass of a prebuilt decoder. Only after a failure does `decode_errors` read the body again. SQL
+checks the limits of the values (`telemetry.reject_*_reading`); here they only document the API.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from service.readings.decode_errors import explain, members, reject_duplicates
 from service.readings.storable import storable_text, storable_time
 
 ID_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]*$"}
-"""For the OpenAPI document: there it is said, and in SQL it is judged."""
+"""Limits of an id, for the OpenAPI document; SQL checks them."""
 ID_DESCRIPTION = "1 to 64 characters of A-Z a-z 0-9 . _ : -, the first a letter or digit"
 
 DeviceId = Annotated[str, Meta(description=ID_DESCRIPTION, extra_json_schema=ID_SCHEMA)]
@@ -28,7 +28,7 @@ Timestamp = Annotated[
 
 
 def in_range(description: str, least: float, most: float) -> Meta:
-    """A number's description, and its range for the OpenAPI document: what lies outside is rejected in SQL, by name."""
+    """Document a number with its range. SQL rejects values outside the range, by name."""
     return Meta(description=description, extra_json_schema={"minimum": least, "maximum": most})
 
 
@@ -42,11 +42,11 @@ class MeterReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=Tr
 
     @property
     def device_id(self) -> str:
-        """Whose reading it is."""
+        """Id of the meter."""
         return self.meter_id
 
     def to_row(self, source: str | None) -> tuple[Any, ...]:
-        """The reading as an `api.meter_reading`."""
+        """Return the reading as an `api.meter_reading`."""
         return (storable_text(self.meter_id), storable_time(self.timestamp), self.kwh_consumed_ac, self.voltage, source)
 
 
@@ -63,11 +63,11 @@ class VehicleReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=
 
     @property
     def device_id(self) -> str:
-        """Whose reading it is."""
+        """Id of the vehicle."""
         return self.vehicle_id
 
     def to_row(self, source: str | None) -> tuple[Any, ...]:
-        """The reading as an `api.vehicle_reading`."""
+        """Return the reading as an `api.vehicle_reading`."""
         return (
             storable_text(self.vehicle_id),
             storable_time(self.timestamp),
@@ -82,11 +82,11 @@ AnyReading: TypeAlias = MeterReading | VehicleReading
 
 
 class Kind:
-    """One of the two kinds of reading, and the call that stores it.
+    """A kind of reading, with its decoders and the call that stores it.
 
     Attributes:
         name: as in `telemetry.rejected_reading.kind`.
-        ingest: the call that stores rows and answers outcome and detail of each, in input order.
+        ingest: the call that stores rows and returns the outcome and detail of each, in input order.
         types: wire name of each field -> its annotated type.
     """
 
@@ -98,15 +98,15 @@ class Kind:
         self._decode = msgspec.json.Decoder(reading).decode
         self._decode_array = msgspec.json.Decoder(list[reading]).decode  # type: ignore[valid-type]
         self._decode_lines = msgspec.json.Decoder(reading).decode_lines
-        # Two quotes a name, two more a string: a body that decodes but has other than these says a name twice, or
-        # escapes a quote within a string.
+        # Two quotes a name, two more a string. A decoded body with another number repeats a name, or escapes a quote
+        # within a string.
         self._quotes = sum(2 if get_args(field.type)[0] is float else 4 for field in fields)
 
     def decode(self, body: bytes) -> AnyReading:
-        """The reading in `body`.
+        """Decode the reading in `body`.
 
         Raises:
-            Problem: the body is not JSON, or not this kind of reading; names the first field that is wrong.
+            Problem: the body is not JSON, or not a reading of this kind; the detail names the first wrong field.
         """
         try:
             reading = self._decode(body)
@@ -117,14 +117,14 @@ class Kind:
         return reading
 
     def decode_many(self, body: bytes, *, ndjson: bool) -> list[AnyReading] | None:
-        """The readings in `body`, a JSON array or one JSON object a line; None where one needs a closer look."""
+        """Decode a JSON array or NDJSON; None if a reading needs a closer look."""
         try:
             readings = self._decode_lines(body) if ndjson else self._decode_array(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         if ndjson and body.strip().count(b"\n") + 1 != len(readings) > 0:
-            return None  # more than one on a line, one on several lines, or empty lines
-        # none has fewer quotes than it must, so that the sum tells of each
+            return None  # several on a line, one on several lines, or empty lines
+        # every reading has at least its quotes, so the sum holds only if each has exactly its own
         return readings if body.count(b'"') == self._quotes * len(readings) else None
 
 
@@ -134,7 +134,7 @@ KINDS = {kind.name: kind for kind in (METER, VEHICLE)}
 
 
 class _Ids(Struct, rename="camel"):
-    """Just enough of a reading to tell its kind."""
+    """The ids of a reading, which tell its kind."""
 
     meter_id: Raw | UnsetType = UNSET
     vehicle_id: Raw | UnsetType = UNSET
@@ -144,7 +144,7 @@ _decode_ids = msgspec.json.Decoder(_Ids).decode
 
 
 def claimed_device(body: bytes) -> tuple[str, str] | None:
-    """The kind and the id that a body names, whatever else is wrong with it; None where it names none, or two."""
+    """Return the kind and id that a body claims, however invalid it is; None if it claims none or both."""
     try:
         ids = _decode_ids(body)
         if isinstance(ids.meter_id, Raw):
@@ -158,7 +158,7 @@ def claimed_device(body: bytes) -> tuple[str, str] | None:
 
 
 def decode_either(body: bytes) -> tuple[Kind, AnyReading]:
-    """The reading in `body`, and its kind.
+    """Decode the reading in `body`, and return its kind, too.
 
     Raises:
         Problem: as `kind_of` and `Kind.decode`.
@@ -174,7 +174,7 @@ def decode_either(body: bytes) -> tuple[Kind, AnyReading]:
 
 
 def kind_of(body: bytes) -> Kind:
-    """The kind of the reading in `body`, by which id it has.
+    """Return the kind of the reading in `body`, by its id.
 
     Raises:
         Problem: the body is not a JSON object, or has both ids or neither.
@@ -186,5 +186,5 @@ def kind_of(body: bytes) -> Kind:
         raise Problem("body_malformed", "the body is not valid JSON") from None
     if (ids.meter_id is UNSET) != (ids.vehicle_id is UNSET):
         return VEHICLE if ids.meter_id is UNSET else METER
-    members(body)  # what is rejected by its kind is JSON; so far only the ids were looked at
+    members(body)  # a reading rejected by its kind is valid JSON; so far only the ids were decoded
     raise Problem("kind_unknown", "a reading has either meterId or vehicleId, and not both")

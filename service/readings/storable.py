@@ -1,4 +1,4 @@
-"""Values that PostgreSQL and asyncpg can hold, for the values that they cannot."""
+"""Values limited to the ranges of PostgreSQL and asyncpg."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 def storable_time(time: datetime) -> datetime:
-    """The time within what asyncpg can convert; SQL rejects what lies beyond as it does the nearest it gets."""
+    """Clamp a time to asyncpg's range. SQL rejects the clamped time as it would the real one."""
     return min(max(time, _EARLIEST), _LATEST)
 
 
 def storable_text(text: str) -> str:
-    """The text with NUL, which PostgreSQL cannot hold, as a character that no valid id has either."""
+    """Replace NUL, which PostgreSQL cannot store, by a character that no valid id has either."""
     return text.replace("\x00", "\ufffd")

@@ -1,5 +1,5 @@
--- Where an import begins, or goes on. The lock belongs to the session: it ends with the import or with its connection,
--- and whoever imports the same file meanwhile waits for lock_timeout and is told.
+-- The lock belongs to the session: it ends with the import or with its connection. A second import of the same file
+-- waits for lock_timeout, and then fails.
 
 CREATE OR REPLACE FUNCTION api.begin_import(p_import_id text, p_kind text, p_file_name text, p_resume boolean)
 RETURNS TABLE (
@@ -20,4 +20,4 @@ REVOKE EXECUTE ON FUNCTION api.begin_import (text, text, text, boolean) FROM PUB
 GRANT EXECUTE ON FUNCTION api.begin_import (text, text, text, boolean) TO energy_service;
 
 COMMENT ON FUNCTION api.begin_import (text, text, text, boolean) IS
-'Takes the lock of an import for this session, and answers how far the import had come: nowhere, unless p_resume';
+'Takes the lock of an import for this session, and returns its progress so far; zero unless p_resume';

@@ -1,4 +1,4 @@
--- An import that is complete leaves nothing behind but its readings, which the next refresh of the aggregates takes up.
+-- A complete import leaves nothing behind but its readings; the next refresh brings them into the aggregates.
 
 CREATE OR REPLACE FUNCTION api.finish_import(p_import_id text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
@@ -12,4 +12,4 @@ REVOKE EXECUTE ON FUNCTION api.finish_import (text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.finish_import (text) TO energy_service;
 
 COMMENT ON FUNCTION api.finish_import (text) IS
-'Forgets a complete import, and gives its lock back';
+'Deletes the record of a complete import, and releases its lock';

@@ -1,4 +1,4 @@
--- Asked every few seconds by each worker: as long as it is the same, what the worker remembers of keys holds.
+-- Each worker asks every few seconds: while the number is the same, its cache of keys is valid.
 
 CREATE OR REPLACE FUNCTION api.get_api_key_revision() RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER

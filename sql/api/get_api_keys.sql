@@ -1,5 +1,5 @@
--- An array, so that the look-ups of requests that wait at the same time go down as one call. What the service gets to see
--- is a hash: enough to recognize a token, not to make one.
+-- An array, so that concurrent look-ups share one call. The service sees only a hash, which recognises a token but
+-- cannot make one.
 
 CREATE OR REPLACE FUNCTION api.get_api_keys(p_key_ids text [])
 RETURNS TABLE (
@@ -27,4 +27,4 @@ REVOKE EXECUTE ON FUNCTION api.get_api_keys (text []) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.get_api_keys (text []) TO energy_service;
 
 COMMENT ON FUNCTION api.get_api_keys (text []) IS
-'The live API keys of these ids, a row for each in input order, NULL (but for the revision) where there is none; with the revision of the keys that they are of';
+'The live API keys of these ids, a row for each in input order: NULL (but for the revision) for an id without a live key; with the revision of the keys';

@@ -1,5 +1,5 @@
--- Metrics of the database for Prometheus, in one call. It is asked every few seconds while others ingest, so it reads
--- catalogues and status tables and never a history: sizes of the columnstore are those its compression noted.
+-- Metrics of the database for Prometheus, in one call. It runs every few seconds beside the ingest, so it reads
+-- catalogues and status tables and never a history. Sizes of the columnstore are those recorded at compression.
 
 CREATE OR REPLACE FUNCTION api.get_database_metrics() RETURNS TABLE (name text, labels jsonb, value double precision)
 LANGUAGE sql STABLE SECURITY DEFINER

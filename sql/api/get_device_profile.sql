@@ -1,4 +1,4 @@
--- A device that nobody has said anything of has the profile of most: interval energy, as often as it is seen to send.
+-- A device without a declared profile has the default one: interval energy, at the observed interval.
 
 CREATE OR REPLACE FUNCTION api.get_device_profile(p_kind text, p_device_id text)
 RETURNS TABLE (
@@ -42,4 +42,4 @@ REVOKE EXECUTE ON FUNCTION api.get_device_profile (text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.get_device_profile (text, text) TO energy_service;
 
 COMMENT ON FUNCTION api.get_device_profile (text, text) IS
-'The profile of a device (p_kind: meter or vehicle): energy_kind (interval, register), register_max (kWh), max_kw (kW), expected_interval_s (seconds; NULL: as observed), observed_interval_s (seconds; NULL before the second reading), whether it is retired and has not reported since, and when it was set, NULL where it is the profile of a device of which nothing is said. Raises IE001 (vehicle) or IE002 (meter) for an unknown device';
+'The profile of a device (p_kind: meter or vehicle): energy_kind (interval, register), register_max (kWh), max_kw (kW), expected_interval_s (seconds; NULL: as observed), observed_interval_s (seconds; NULL before the second reading), retired (true until its next reading), and set_at, NULL for an undeclared profile. Raises IE001 (vehicle) or IE002 (meter) for an unknown device';

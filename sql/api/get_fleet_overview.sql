@@ -1,6 +1,7 @@
--- What a page about the whole fleet shows, at a price that allows to ask every minute. Of a small fleet all is exact at this
--- moment. Of a large one it is what the aggregates hold, and says so: energies end at period_end (energy_until today), and
--- readings received after received_until are not in them. Exact windows of any fleet are api.get_fleet_summary's business.
+-- The overview of a fleet, cheap enough for a page to ask every minute. For a small fleet all of it is exact at this
+-- moment. For a large one it shows the state of the aggregates, and says so. Its energies end at period_end
+-- (energy_until today), and readings received after received_until are missing. Exact windows of any fleet:
+-- api.get_fleet_summary.
 
 CREATE OR REPLACE FUNCTION api.get_fleet_overview(
     OUT time_zone text,
@@ -141,4 +142,4 @@ REVOKE EXECUTE ON FUNCTION api.get_fleet_overview () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.get_fleet_overview () TO energy_service;
 
 COMMENT ON FUNCTION api.get_fleet_overview () IS
-'The fleet at a glance: its time zone; energy (kWh) of all meters and of all vehicles since its midnight, up to energy_until; of the last 24 whole or begun hours, up to period_end, how many vehicles have which efficiency, their energy hour by hour, and the 8 vehicles that lose most of what they draw, with their days of two weeks; the 20 devices that have fallen silent last; rejected readings of the last 24 hours by code. Of more than 1,000 meters or vehicles (telemetry.is_small_fleet), energies end where the aggregates do, and hold what was received before received_until';
+'The fleet at a glance: its time zone; energy (kWh) of all meters and of all vehicles since its midnight, up to energy_until; of the last 24 hours (the last one may be incomplete), up to period_end: vehicles by status, the distribution of efficiencies, energy by hour, and the 8 vehicles that lose the largest share, with their days of two weeks; the 20 devices that fell silent last; rejected readings of the last 24 hours by code. Beyond 1,000 meters or vehicles (telemetry.is_small_fleet), energies end where the aggregates end, and include readings received before received_until';

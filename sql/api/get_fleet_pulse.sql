@@ -1,6 +1,6 @@
--- What a page that watches the fleet asks every few seconds: the two tables of current status, and nothing of the history.
--- Readings a minute are those that devices sent whose newest one came within the last minute, each as many as it sends in
--- one: history has no index on the time of arrival, and would be slower with one.
+-- The pulse of a fleet, for pages that ask every few seconds: it reads the two tables of current status, and no
+-- history. Readings per minute are estimated: each device with a reading in the last minute counts with its own rate.
+-- An index of the history on the time of arrival would slow the ingest down.
 
 CREATE OR REPLACE FUNCTION api.get_fleet_pulse(
     OUT time_zone text,
@@ -36,4 +36,4 @@ REVOKE EXECUTE ON FUNCTION api.get_fleet_pulse () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.get_fleet_pulse () TO energy_service;
 
 COMMENT ON FUNCTION api.get_fleet_pulse () IS
-'The fleet at this moment (at), and its time zone: when the newest status came, readings a minute, meters and vehicles and how many of each are silent (telemetry.is_silent), and vehicles that charge';
+'The fleet at this moment (at), and its time zone: arrival of the newest status, readings per minute, meters and vehicles and the number of each that are silent (telemetry.is_silent), and vehicles that are charging';

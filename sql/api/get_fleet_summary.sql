@@ -1,5 +1,5 @@
--- The fleet at a glance. Energies and ratio are those of the vehicles that are judged (normal, low, impossible), as in
--- bi.fleet_efficiency_daily: what parked cars draw would make a fault of a quiet day.
+-- The fleet at a glance. Energies and ratio are those of the judged vehicles (normal, low, impossible), as in
+-- bi.fleet_efficiency_daily. With the standby of parked cars, a quiet day would look like a fault.
 
 CREATE OR REPLACE FUNCTION api.get_fleet_summary(
     p_start timestamptz, p_end timestamptz, p_hours double precision
@@ -100,4 +100,4 @@ GRANT EXECUTE ON FUNCTION api.get_fleet_summary (
 COMMENT ON FUNCTION api.get_fleet_summary (
     timestamptz, timestamptz, double precision
 ) IS
-'The fleet''s energy balance (kWh) in a window (as api.get_vehicle_performance has it), over the vehicles that are judged; how many vehicles there are of each status and each twentieth of efficiency; and the devices that are silent (telemetry.is_silent): how many, and the 100 that have been so for longest. Raises IE003 for an impossible window';
+'The fleet''s energy balance (kWh) in a window (as of api.get_vehicle_performance), over the vehicles that are judged; the number of vehicles of each status and of each twentieth of efficiency; and the silent devices (telemetry.is_silent): their number, and the 100 that have been silent for longest. Raises IE003 for an impossible window';

@@ -1,4 +1,4 @@
--- What a dashboard asks most: one primary-key read, however long the history is.
+-- The most frequent query of dashboards: one primary-key read, whatever the length of the history.
 
 CREATE OR REPLACE FUNCTION api.get_meter_status(p_meter_id text)
 RETURNS TABLE (

@@ -1,4 +1,4 @@
--- The readiness check asks it: a service serves only a schema that it knows.
+-- For the readiness check: a service serves only a schema that it knows.
 
 CREATE OR REPLACE FUNCTION api.get_schema_version() RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -10,4 +10,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION api.get_schema_version () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.get_schema_version () TO energy_service;
 
-COMMENT ON FUNCTION api.get_schema_version () IS 'The newest migration this database has';
+COMMENT ON FUNCTION api.get_schema_version () IS 'The newest migration of this database';

@@ -1,4 +1,4 @@
--- energy doctor shows it, to any login.
+-- For energy doctor, with any login.
 
 CREATE OR REPLACE FUNCTION api.get_time_zone() RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -10,4 +10,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION api.get_time_zone () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.get_time_zone () TO energy_service;
 
-COMMENT ON FUNCTION api.get_time_zone () IS 'The time zone (IANA name) whose days the daily aggregates have';
+COMMENT ON FUNCTION api.get_time_zone () IS 'The time zone (IANA name) of the daily aggregates';

@@ -1,4 +1,4 @@
--- A vehicle's energy balance over a window, exact to the reading at both ends and at every change of its meter.
+-- The energy balance of a vehicle over a window, exact to the reading at both ends and at every change of its meter.
 
 CREATE OR REPLACE FUNCTION api.get_vehicle_performance(
     p_vehicle_id text,
@@ -65,7 +65,7 @@ BEGIN
     efficiency_status := telemetry.efficiency_status(
         total_energy_consumed_ac, total_energy_delivered_dc, period_end - period_start, v_interval, v_standby_kw
     );
-    -- nine decimals (a microwatt-hour) hide the last bits of the sums and nothing that a meter measures
+    -- nine decimals (a microwatt-hour) hide the last bits of the sums, and nothing that a meter measures
     total_energy_consumed_ac := round(total_energy_consumed_ac::numeric, 9)::double precision;
     total_energy_delivered_dc := round(total_energy_delivered_dc::numeric, 9)::double precision;
     RETURN NEXT;
@@ -76,4 +76,4 @@ REVOKE EXECUTE ON FUNCTION api.get_vehicle_performance (text, timestamptz, times
 GRANT EXECUTE ON FUNCTION api.get_vehicle_performance (text, timestamptz, timestamptz, double precision) TO energy_service;
 
 COMMENT ON FUNCTION api.get_vehicle_performance (text, timestamptz, timestamptz, double precision) IS
-'A vehicle''s energy balance over the readings after period_start, up to and including period_end: AC consumed by its meters and DC delivered to it (kWh; NULL without a reading on that side), their ratio to 4 decimals, its status (telemetry.efficiency_status), mean battery temperature (degrees Celsius), the meters that fed it and the readings counted. The window: start and end, or one of them with hours, or the last 24 hours. Raises IE001 for an unknown vehicle, IE003 for an impossible window';
+'The energy balance of a vehicle over the readings after period_start, up to and including period_end: AC consumed by its meters and DC delivered to it (kWh; NULL without a reading on that side), their ratio to 4 decimals, its status (telemetry.efficiency_status), mean battery temperature (degrees Celsius), the meters that fed it and the readings counted. The window: start and end, or one of them with hours, or the last 24 hours. Raises IE001 for an unknown vehicle, IE003 for an impossible window';

@@ -38,4 +38,4 @@ REVOKE EXECUTE ON FUNCTION api.get_vehicle_status (text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.get_vehicle_status (text) TO energy_service;
 
 COMMENT ON FUNCTION api.get_vehicle_status (text) IS
-'The newest reading of a vehicle: its own time and the server''s, state of charge (%), energy of its last interval (kWh), battery temperature (degrees Celsius), whether energy flowed in that interval (charging), and the meter that feeds it now with that meter''s newest time and voltage (V), NULL without one. Raises IE001 for an unknown vehicle';
+'The newest reading of a vehicle: its own time and the server''s, state of charge (%), energy of its last interval (kWh), battery temperature (degrees Celsius), charging (true if energy flowed in that interval), and the meter that feeds it now with that meter''s newest time and voltage (V), NULL without one. Raises IE001 for an unknown vehicle';

@@ -1,9 +1,8 @@
--- The dual write of an import: what the session has copied into its temporary table. What breaks a limit is taken out
--- first; each limit but one is an interval, so that nothing does if the lowest and the highest values and all ids are
--- good, which is cheaper to know than of each row. p_new is the caller's guess that no row was stored before: then a
--- plain INSERT will do, which is cheaper than one with ON CONFLICT. Where it fails, the chunk goes the way of every
--- reading, and has cost the dead rows of one chunk; and so does one with devices whose profile has to be heeded. Both
--- writes go in the order of the key, as in api.ingest_meter_readings.
+-- The dual write of an import, from the session's temporary table. Readings beyond a limit are taken out first. Each
+-- limit but one is an interval. So if the lowest and the highest values and all ids are valid, every reading is, which
+-- is cheaper than a check of each row. p_new is the caller's guess that no row was stored before: a plain INSERT is
+-- then cheaper than one with ON CONFLICT. If it fails, the chunk takes the ordinary path, at the cost of its dead rows;
+-- so does a chunk with profiled devices. Both writes are in the order of the key, as in api.ingest_meter_readings.
 
 CREATE OR REPLACE FUNCTION api.import_meter_readings(p_new boolean)
 RETURNS TABLE (outcome text, readings bigint, place integer, detail text)
@@ -72,7 +71,8 @@ BEGIN
                 (meter_id, recorded_at, kwh_consumed_ac, voltage, observed_interval)
             SELECT
                 meter_id, recorded_at, kwh_consumed_ac, voltage,
-                -- over the whole chunk: the mean gap stands for each, and finding the last gap would sort the chunk again
+                -- over the whole chunk: the mean gap stands for each, as finding the last gap would sort the chunk
+                -- again
                 telemetry.observe_interval(
                     NULL, NULL, (recorded_at - latest.first_at) / nullif(latest.readings - 1, 0)
                 )
@@ -96,7 +96,7 @@ BEGIN
             RETURN QUERY SELECT 'stored', v_stored, NULL::integer, NULL::text;
             RETURN;
         EXCEPTION
-            WHEN unique_violation THEN NULL; -- some were stored before, or stand twice in the chunk
+            WHEN unique_violation THEN NULL; -- some were stored before, or repeat within the chunk
         END;
     END IF;
 
@@ -121,4 +121,4 @@ REVOKE EXECUTE ON FUNCTION api.import_meter_readings (boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.import_meter_readings (boolean) TO energy_service;
 
 COMMENT ON FUNCTION api.import_meter_readings (boolean) IS
-'Stores the rows of this session''s import_meter_reading (api.make_import_table) as api.ingest_meter_readings does in the order of place, keeping none of what it refuses. Answers one row for all that were stored, one for all duplicates (readings: how many), and one per rejected reading with its place and the detail. p_new: whether all are expected to be new, which is faster if so';
+'Stores the rows of this session''s import_meter_reading (api.make_import_table) as api.ingest_meter_readings does in the order of place, but keeps no rejected ones. Returns one row for all stored readings, one for all duplicates (readings: their number), and one per rejected reading with its place and the detail. p_new: true if all are expected to be new, which is faster if so';

@@ -1,5 +1,5 @@
--- For readings that never became typed ones: a missing field, a number where a time belongs. What is rejected by value is
--- kept by the ingest functions themselves.
+-- For readings that have no typed form: with a missing field, or a number for a time. The ingest functions themselves
+-- keep readings rejected by value.
 
 CREATE OR REPLACE FUNCTION api.ingest_rejected_readings(p_rejected api.rejected_reading [])
 RETURNS void

@@ -1,9 +1,8 @@
--- The write path of the vehicles: validates, stores the history and the current status in one statement, and says of
--- each reading what became of it. Bad data never raises, so one bad device cannot fail its neighbours.
--- Both writes go in the order of the key, whatever the order of arrival: concurrent batches lock in one order and
--- cannot deadlock. The status takes a reading only if it was stored and is newer, so a late one changes nothing there.
--- enable_nestloop: a generic plan takes any array for ten elements long, and would compare a thousand candidates with a
--- thousand stored rows one by one.
+-- The write path of vehicles: validates, stores history and current status in one statement, and returns the outcome of
+-- each reading. Bad data never raises, so one bad device cannot fail its neighbours. Both writes are in the order of
+-- the key, whatever the order of arrival: concurrent batches lock in one order and cannot deadlock. The status takes
+-- only stored, newer readings, so a late one changes nothing there. enable_nestloop: a generic plan assumes ten
+-- elements in any array, and would compare a thousand candidates with a thousand stored rows one by one.
 
 CREATE OR REPLACE FUNCTION api.ingest_vehicle_readings(
     p_readings api.vehicle_reading [], p_keep_rejected boolean DEFAULT TRUE
@@ -26,7 +25,7 @@ BEGIN
         FROM telemetry.store_profiled_vehicle_readings(p_readings) AS s;
     ELSE
         WITH candidate AS (
-            -- of two readings with one key in one batch, the first speaks
+            -- for duplicate keys in a batch, the first wins
             SELECT DISTINCT ON (r.vehicle_id, r.recorded_at)
                 r.position, r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp
             FROM unnest(p_readings) WITH ORDINALITY
@@ -82,4 +81,4 @@ REVOKE EXECUTE ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading [], 
 GRANT EXECUTE ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading [], boolean) TO energy_service;
 
 COMMENT ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading [], boolean) IS
-'Stores an array of readings of vehicles in history and current status, in one transaction, and answers one row per reading in input order: outcome (stored, duplicate, conflict, or a reject code) and, unless stored or duplicate, the detail in words. Rejected readings and conflicts go to telemetry.rejected_reading unless p_keep_rejected is false';
+'Stores an array of readings of vehicles in history and current status, in one transaction, and returns one row per reading in input order: outcome (stored, duplicate, conflict, or a reject code) and, unless stored or duplicate, the detail in words. Rejected readings and conflicts go to telemetry.rejected_reading unless p_keep_rejected is false';

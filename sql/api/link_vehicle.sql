@@ -1,5 +1,5 @@
--- Links change rarely and in ways that touch several rows, so one change at a time (readers are not kept waiting); the
--- exclusion constraints of the table keep overlaps out whatever anybody does.
+-- Links change rarely and in several rows at once, so changes are serialized; readers do not wait. The exclusion
+-- constraints of the table prevent overlaps in any case.
 
 CREATE OR REPLACE FUNCTION api.link_vehicle(
     p_vehicle_id text, p_meter_id text, p_from timestamptz DEFAULT NULL
@@ -19,7 +19,7 @@ BEGIN
         telemetry.require_value('from', v_from BETWEEN '1970-01-01Z' AND '9999-01-01Z', 'from 1970 to 9999');
     LOCK TABLE telemetry.vehicle_meter_link IN SHARE ROW EXCLUSIVE MODE;
 
-    -- already so: nothing is to be cut
+    -- the same link exists: nothing to cut
     IF EXISTS (
         SELECT FROM telemetry.vehicle_meter_link AS l
         WHERE
@@ -42,7 +42,7 @@ BEGIN
     END IF;
 
     PERFORM telemetry.end_links(p_vehicle_id, v_from);
-    -- where the meter is the one until then, that link goes on
+    -- the vehicle had this meter until then: that link is extended
     DELETE FROM telemetry.vehicle_meter_link AS l
     WHERE l.vehicle_id = p_vehicle_id AND l.meter_id = p_meter_id AND upper(l.during) = v_from
     RETURNING l.during INTO v_earlier;
@@ -58,4 +58,4 @@ REVOKE EXECUTE ON FUNCTION api.link_vehicle (text, text, timestamptz) FROM PUBLI
 GRANT EXECUTE ON FUNCTION api.link_vehicle (text, text, timestamptz) TO energy_service, energy_dba;
 
 COMMENT ON FUNCTION api.link_vehicle (text, text, timestamptz) IS
-'From p_from (now) on, until further notice, the meter feeds the vehicle, whatever was said of the vehicle for that time before. Raises IE005 where the meter feeds another vehicle then, IE004 for what is no id or time';
+'From p_from (now) on, until further notice, the meter feeds the vehicle; earlier statements about that time are replaced. Raises IE005 if the meter feeds another vehicle then, IE004 for an invalid id or time';

@@ -1,4 +1,4 @@
--- A page of what BI people see of a device, in the same buckets, and exact at this moment.
+-- A page of a device's aggregates, in the same buckets as for BI, and exact at this moment.
 
 CREATE OR REPLACE FUNCTION api.list_meter_buckets(
     p_meter_id text,
@@ -49,4 +49,4 @@ GRANT EXECUTE ON FUNCTION api.list_meter_buckets (
 COMMENT ON FUNCTION api.list_meter_buckets (
     text, text, timestamptz, timestamptz, double precision, timestamptz, integer
 ) IS
-'At most p_limit buckets (p_resolution: 15min, hourly, daily) of a meter whose buckets begin in a window (as api.get_vehicle_performance has it), after p_after, in order of time: energy (kWh), readings, voltage (V), and whether the bucket is not over yet. Raises IE002 for an unknown meter, IE003 for an impossible window, IE004 for another resolution';
+'At most p_limit buckets (p_resolution: 15min, hourly, daily) of a meter that begin in a window (as of api.get_vehicle_performance), after p_after, in order of time: energy (kWh), readings, voltage (V), and is_open (the bucket is not over yet). Raises IE002 for an unknown meter, IE003 for an impossible window, IE004 for another resolution';

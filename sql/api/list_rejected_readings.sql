@@ -1,5 +1,5 @@
--- What was rejected, for people to look at (newest first) and to send again after a fix (oldest first, as it once came: of
--- two readings with one key, the first counts). Pages by number: p_after is the last one of the page before.
+-- Rejected readings, newest first for people, oldest first for a replay: for duplicate keys, the first wins again.
+-- Pages by number: p_after is the last one of the page before.
 
 CREATE OR REPLACE FUNCTION api.list_rejected_readings(
     p_newest_first boolean,

@@ -1,4 +1,4 @@
--- A page of what BI people see of a device, in the same buckets, and exact at this moment.
+-- A page of a device's aggregates, in the same buckets as for BI, and exact at this moment.
 
 CREATE OR REPLACE FUNCTION api.list_vehicle_buckets(
     p_vehicle_id text,
@@ -51,4 +51,4 @@ GRANT EXECUTE ON FUNCTION api.list_vehicle_buckets (
 COMMENT ON FUNCTION api.list_vehicle_buckets (
     text, text, timestamptz, timestamptz, double precision, timestamptz, integer
 ) IS
-'At most p_limit buckets (p_resolution: 15min, hourly, daily) of a vehicle whose buckets begin in a window (as api.get_vehicle_performance has it), after p_after, in order of time: energy (kWh), readings, battery temperature (degrees Celsius), state of charge (%), and whether the bucket is not over yet. Raises IE001 for an unknown vehicle, IE003 for an impossible window, IE004 for another resolution';
+'At most p_limit buckets (p_resolution: 15min, hourly, daily) of a vehicle that begin in a window (as of api.get_vehicle_performance), after p_after, in order of time: energy (kWh), readings, battery temperature (degrees Celsius), state of charge (%), and is_open (the bucket is not over yet). Raises IE001 for an unknown vehicle, IE003 for an impossible window, IE004 for another resolution';

@@ -1,4 +1,5 @@
--- Who is below a threshold, worst first; idle vehicles have no ratio, and are not among them. A page goes on after the last vehicle of the one before, in the same window.
+-- Vehicles below a threshold, worst first. Idle vehicles have no ratio, and are not listed. A page continues after the
+-- last vehicle of the one before, in the same window.
 
 CREATE OR REPLACE FUNCTION api.list_vehicle_efficiency(
     p_start timestamptz,
@@ -59,4 +60,4 @@ GRANT EXECUTE ON FUNCTION api.list_vehicle_efficiency (
 COMMENT ON FUNCTION api.list_vehicle_efficiency (
     timestamptz, timestamptz, double precision, double precision, double precision, text, integer
 ) IS
-'At most p_limit vehicles whose DC delivered / AC consumed (kWh) is below p_below in a window (as api.get_vehicle_performance has it), the lowest first, after the one with p_after_ratio and p_after_vehicle_id. Raises IE003 for an impossible window';
+'At most p_limit vehicles with DC delivered / AC consumed (kWh) below p_below in a window (as of api.get_vehicle_performance), the lowest first, after the one with p_after_ratio and p_after_vehicle_id. Raises IE003 for an impossible window';

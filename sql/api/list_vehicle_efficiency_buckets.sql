@@ -1,6 +1,5 @@
--- AC beside DC of one vehicle, bucket by bucket, with what its battery did: what a page about it draws, in one call, and exact
--- at this moment. A bucket
--- belongs, whole, to the meter that feeds the vehicle at its start, as in bi.vehicle_efficiency_hourly.
+-- AC beside DC of one vehicle by bucket, with its battery: all data of its page in one call, exact at this moment. A
+-- bucket belongs as a whole to the meter that feeds the vehicle at its start, as in bi.vehicle_efficiency_hourly.
 
 CREATE OR REPLACE FUNCTION api.list_vehicle_efficiency_buckets(
     p_vehicle_id text,
@@ -88,4 +87,4 @@ GRANT EXECUTE ON FUNCTION api.list_vehicle_efficiency_buckets (
 COMMENT ON FUNCTION api.list_vehicle_efficiency_buckets (
     text, text, timestamptz, timestamptz, double precision
 ) IS
-'The buckets (p_resolution: 15min, hourly, daily) of a vehicle that begin in a window (as api.get_vehicle_performance has it; of at most 3,000 buckets), in order of time: the meter that feeds it at the start, AC consumed and DC delivered (kWh; NULL without a reading on that side), their ratio and what it says, battery temperature (degrees Celsius), state of charge (%), and whether the bucket is not over yet. Raises IE001 for an unknown vehicle, IE003 for an impossible window or one of more buckets, IE004 for another resolution';
+'The buckets (p_resolution: 15min, hourly, daily) of a vehicle that begin in a window (as of api.get_vehicle_performance; of at most 3,000 buckets), in order of time: the meter that feeds it at the start, AC consumed and DC delivered (kWh; NULL without a reading on that side), their ratio and its status, battery temperature (degrees Celsius), state of charge (%), and is_open (the bucket is not over yet). Raises IE001 for an unknown vehicle, IE003 for an impossible window or one of more buckets, IE004 for another resolution';

@@ -1,4 +1,4 @@
--- The links of a vehicle, and its default meter where there is none, newest first.
+-- The links of a vehicle, and its default meter for the times without one, newest first.
 
 CREATE OR REPLACE FUNCTION api.list_vehicle_meters(p_vehicle_id text)
 RETURNS TABLE (meter_id text, valid_from timestamptz, valid_until timestamptz, origin text, is_current boolean)
@@ -20,4 +20,4 @@ REVOKE EXECUTE ON FUNCTION api.list_vehicle_meters (text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.list_vehicle_meters (text) TO energy_service;
 
 COMMENT ON FUNCTION api.list_vehicle_meters (text) IS
-'The meters that feed a vehicle and when, newest first: bi.vehicle_meter of it, and which holds now. Raises IE001 for a vehicle that has neither sent a reading nor been linked';
+'The meters that feed a vehicle with their times, newest first: the rows of bi.vehicle_meter, and is_current. Raises IE001 for a vehicle that has neither sent a reading nor been linked';

@@ -1,4 +1,5 @@
--- A page of the history as it was sent. Its bounds are constants to the planner, which opens the chunks of that time only.
+-- A page of the history, reading by reading. Its bounds are constants to the planner, so only the chunks of that time
+-- are opened.
 
 CREATE OR REPLACE FUNCTION api.list_vehicle_readings(
     p_vehicle_id text, p_start timestamptz, p_end timestamptz, p_hours double precision, p_after timestamptz, p_limit integer
@@ -40,4 +41,4 @@ GRANT EXECUTE ON FUNCTION api.list_vehicle_readings (
 COMMENT ON FUNCTION api.list_vehicle_readings (
     text, timestamptz, timestamptz, double precision, timestamptz, integer
 ) IS
-'At most p_limit readings of a vehicle in a window (as api.get_vehicle_performance has it), after p_after, in order of time: times, energy of the interval (kWh), battery temperature (degrees Celsius), state of charge (%), and the register (kWh) of a device that sends one. Raises IE001 for an unknown vehicle, IE003 for an impossible window';
+'At most p_limit readings of a vehicle in a window (as of api.get_vehicle_performance), after p_after, in order of time: times, energy of the interval (kWh), battery temperature (degrees Celsius), state of charge (%), and the register (kWh) of a device that sends one. Raises IE001 for an unknown vehicle, IE003 for an impossible window';

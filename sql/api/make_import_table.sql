@@ -1,5 +1,5 @@
--- COPY needs a table, and the service may write none: so the session gets a temporary one, owned by energy_owner, into
--- which it may insert and nothing else. It empties itself at the end of each transaction.
+-- COPY needs a table, and the service may write to none. So the session gets a temporary one of energy_owner, with the
+-- right to insert only. It is emptied at the end of each transaction.
 
 CREATE OR REPLACE FUNCTION api.make_import_table(p_kind text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -36,4 +36,4 @@ REVOKE EXECUTE ON FUNCTION api.make_import_table (text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.make_import_table (text) TO energy_service;
 
 COMMENT ON FUNCTION api.make_import_table (text) IS
-'Gives this session the temporary table import_meter_reading or import_vehicle_reading, into which the service may COPY what an import function then stores';
+'Creates the temporary table import_meter_reading or import_vehicle_reading of this session. The service copies rows into it, and an import function stores them';

@@ -1,5 +1,5 @@
--- Each worker tells once a minute which keys were used, not with every request. In one order, so that two workers do not
--- wait for each other crosswise.
+-- Each worker reports used keys once a minute, not with every request. The updates are in one order, so that two
+-- workers cannot deadlock.
 
 CREATE OR REPLACE FUNCTION api.record_api_key_use(p_key_ids text []) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
@@ -18,4 +18,4 @@ REVOKE EXECUTE ON FUNCTION api.record_api_key_use (text []) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.record_api_key_use (text []) TO energy_service;
 
 COMMENT ON FUNCTION api.record_api_key_use (text []) IS
-'Remembers that these API keys were used just now; ids that are no key are passed over';
+'Records that these API keys were used just now; unknown ids are ignored';

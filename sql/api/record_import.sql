@@ -1,4 +1,4 @@
--- Called in the transaction that stores a chunk, so that neither is there without the other.
+-- Called in the transaction that stores a chunk, so that both commit together.
 
 CREATE OR REPLACE FUNCTION api.record_import(
     p_import_id text,
@@ -28,4 +28,4 @@ REVOKE EXECUTE ON FUNCTION api.record_import (text, bigint, bigint, bigint, bigi
 GRANT EXECUTE ON FUNCTION api.record_import (text, bigint, bigint, bigint, bigint, bigint, bigint) TO energy_service;
 
 COMMENT ON FUNCTION api.record_import (text, bigint, bigint, bigint, bigint, bigint, bigint) IS
-'Notes how far an import is: rows of the file done, counts so far, and the length of its file of rejected rows, bytes';
+'Records the progress of an import: rows of the file done, counts so far, and the length of its file of rejected rows, bytes';

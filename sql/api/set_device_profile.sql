@@ -1,5 +1,5 @@
--- What an operator says of a device, whole: what is not said is as if it never was. It holds for readings that come from
--- now on; what is stored keeps the meaning it was stored with.
+-- The whole profile of a device: omitted settings return to their defaults. It applies to later readings; stored ones
+-- keep their meaning.
 
 CREATE OR REPLACE FUNCTION api.set_device_profile(
     p_kind text,
@@ -58,4 +58,4 @@ GRANT EXECUTE ON FUNCTION api.set_device_profile (
 COMMENT ON FUNCTION api.set_device_profile (
     text, text, text, double precision, double precision, double precision, boolean
 ) IS
-'Sets the profile of a device (p_kind: meter or vehicle): p_energy_kind interval or register; p_register_max (kWh) where its register starts again from 0; p_max_kw (kW), above twice of which a reading is rejected; p_expected_interval_s between two readings, seconds (NULL: as observed); p_retired, out of use until it reports again. Raises IE004 for what is none';
+'Sets the profile of a device (p_kind: meter or vehicle): p_energy_kind interval or register; p_register_max (kWh) at which its register starts again from 0; p_max_kw (kW), above twice of which a reading is rejected; p_expected_interval_s between two readings, seconds (NULL: as observed); p_retired, out of use until it reports again. Raises IE004 for invalid values';

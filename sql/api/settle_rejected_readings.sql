@@ -1,5 +1,4 @@
--- Records what became of rejected readings that were sent again; in one transaction with the sending, so that neither can
--- be lost without the other.
+-- Records the outcomes of a replay, in the same transaction as the replay, so that both commit together.
 
 CREATE OR REPLACE FUNCTION api.settle_rejected_readings(
     p_rejected_ids bigint [], p_received_at timestamptz [], p_outcomes text []
@@ -18,4 +17,4 @@ REVOKE EXECUTE ON FUNCTION api.settle_rejected_readings (bigint [], timestamptz 
 GRANT EXECUTE ON FUNCTION api.settle_rejected_readings (bigint [], timestamptz [], text []) TO energy_service;
 
 COMMENT ON FUNCTION api.settle_rejected_readings (bigint [], timestamptz [], text []) IS
-'Notes when rejected readings (number and received_at of each) were sent again, and the outcome of each: stored and duplicate settle it';
+'Records when rejected readings (number and received_at of each) were sent again, and the outcome of each: stored and duplicate settle it';

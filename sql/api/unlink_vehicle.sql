@@ -17,4 +17,4 @@ REVOKE EXECUTE ON FUNCTION api.unlink_vehicle (text, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.unlink_vehicle (text, timestamptz) TO energy_service, energy_dba;
 
 COMMENT ON FUNCTION api.unlink_vehicle (text, timestamptz) IS
-'From p_from (now) on the vehicle has no link: the one that holds then ends, later ones are removed. Raises IE006 where there are none';
+'From p_from (now) on the vehicle has no link: the one that holds then ends, later ones are removed. Raises IE006 if there are none';

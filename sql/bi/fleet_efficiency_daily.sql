@@ -1,6 +1,5 @@
--- The fleet's day. Energies and ratio are those of the vehicles that are judged (normal, low, impossible): with one side of a
--- vehicle the ratio would say something of the gaps, with what parked cars draw something of the quiet days, and nothing of
--- the chargers.
+-- The fleet's day. Energies and ratio are those of the judged vehicles (normal, low, impossible). Vehicles with one
+-- side would distort the ratio by gaps, parked ones by their standby.
 
 CREATE OR REPLACE VIEW bi.fleet_efficiency_daily AS
 SELECT
@@ -44,6 +43,6 @@ COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles IS 'Vehicles with a reading
 COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles_normal IS 'Vehicles from 0.85 to 1';
 COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles_low IS 'Vehicles below 0.85';
 COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles_impossible IS 'Vehicles above 1';
-COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles_unknown IS 'Vehicles with readings on one side only, or whose interval is longer than the day';
+COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles_unknown IS 'Vehicles with readings on one side only, or with an interval longer than the day';
 COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles_complete IS 'Vehicles with all expected readings on both sides';
 COMMENT ON COLUMN bi.fleet_efficiency_daily.vehicles_idle IS 'Vehicles to which nothing was delivered, and whose meter drew no more than in standby';

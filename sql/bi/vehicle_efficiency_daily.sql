@@ -1,6 +1,6 @@
--- AC beside DC day by day. A bucket belongs, whole, to the meter that feeds the vehicle at its start: a change of meter within
--- it is not split here (api.get_vehicle_performance splits it to the reading). UNION ALL and GROUP BY rather than a FULL
--- JOIN: so a condition on bucket or vehicle_id reaches the aggregates below.
+-- AC beside DC day by day. A bucket belongs as a whole to the meter that feeds the vehicle at its start. A change of
+-- meter within it is not split here (api.get_vehicle_performance splits it to the reading). UNION ALL and GROUP BY
+-- rather than a FULL JOIN: so a condition on bucket or vehicle_id reaches the aggregates below.
 
 CREATE OR REPLACE VIEW bi.vehicle_efficiency_daily AS
 SELECT
@@ -86,14 +86,14 @@ GRANT SELECT ON bi.vehicle_efficiency_daily TO energy_bi;
 COMMENT ON VIEW bi.vehicle_efficiency_daily IS 'AC consumed beside DC delivered, day by day; a bucket belongs to the meter that feeds the vehicle at its start';
 COMMENT ON COLUMN bi.vehicle_efficiency_daily.vehicle_id IS 'The vehicle''s id';
 COMMENT ON COLUMN bi.vehicle_efficiency_daily.bucket IS 'Start of the day: midnight of the fleet''s time zone';
-COMMENT ON COLUMN bi.vehicle_efficiency_daily.meter_id IS 'The meter that feeds the vehicle at the start of the bucket; NULL where it has no reading in it';
+COMMENT ON COLUMN bi.vehicle_efficiency_daily.meter_id IS 'The meter that feeds the vehicle at the start of the bucket; NULL if that meter has no reading in it';
 COMMENT ON COLUMN bi.vehicle_efficiency_daily.kwh_consumed_ac IS 'AC energy drawn by that meter, kWh; NULL without a reading';
 COMMENT ON COLUMN bi.vehicle_efficiency_daily.kwh_delivered_dc IS 'DC energy that reached the battery, kWh; NULL without a reading';
-COMMENT ON COLUMN bi.vehicle_efficiency_daily.efficiency_ratio IS 'DC delivered / AC consumed, 4 decimals; NULL where it is unknown or the vehicle was idle, or no AC was consumed. Do not average it: divide sums';
+COMMENT ON COLUMN bi.vehicle_efficiency_daily.efficiency_ratio IS 'DC delivered / AC consumed, 4 decimals; NULL if it is unknown or the vehicle was idle, or no AC was consumed. Do not average it: divide sums';
 COMMENT ON COLUMN bi.vehicle_efficiency_daily.efficiency_status IS 'low (below 0.85: a fault or leakage), normal (to 1), impossible (above 1), idle (nothing delivered, and no more drawn than in standby), unknown (one side without readings, or a bucket shorter than the interval of either device)';
 COMMENT ON COLUMN bi.vehicle_efficiency_daily.meter_readings IS 'Readings of the meter in the bucket';
 COMMENT ON COLUMN bi.vehicle_efficiency_daily.vehicle_readings IS 'Readings of the vehicle in the bucket';
-COMMENT ON COLUMN bi.vehicle_efficiency_daily.meter_readings_expected IS 'As many as the meter''s interval has one expect: what its profile says, else as observed, else a minute';
-COMMENT ON COLUMN bi.vehicle_efficiency_daily.vehicle_readings_expected IS 'As many as the vehicle''s interval has one expect: what its profile says, else as observed, else a minute';
-COMMENT ON COLUMN bi.vehicle_efficiency_daily.readings_share IS 'Readings / expected readings, of the side that has the smaller share, 0 to 1';
-COMMENT ON COLUMN bi.vehicle_efficiency_daily.is_complete IS 'Whether each side has readings, and at most one of them is missing';
+COMMENT ON COLUMN bi.vehicle_efficiency_daily.meter_readings_expected IS 'Readings expected by the meter''s interval: from its profile, else as observed, else a minute';
+COMMENT ON COLUMN bi.vehicle_efficiency_daily.vehicle_readings_expected IS 'Readings expected by the vehicle''s interval: from its profile, else as observed, else a minute';
+COMMENT ON COLUMN bi.vehicle_efficiency_daily.readings_share IS 'Readings / expected readings, of the side with the smaller share, 0 to 1';
+COMMENT ON COLUMN bi.vehicle_efficiency_daily.is_complete IS 'True if each side has readings, and at most one of them is missing';

@@ -1,5 +1,5 @@
--- Which meter feeds which vehicle, and when: the links, and the default meter where there is none. The default does not
--- count while that meter is linked to another vehicle, or its energy would be counted twice.
+-- The meters that feed vehicles with their times: the links, and the default meter for times without one. The default
+-- does not count while that meter is linked to another vehicle, or its energy would be counted twice.
 
 CREATE OR REPLACE VIEW bi.vehicle_meter AS
 SELECT
@@ -35,9 +35,9 @@ WHERE m.meter_id IS NOT NULL;
 
 GRANT SELECT ON bi.vehicle_meter TO energy_bi;
 
-COMMENT ON VIEW bi.vehicle_meter IS 'Which meter feeds which vehicle, and when';
+COMMENT ON VIEW bi.vehicle_meter IS 'The meters that feed vehicles, with their times';
 COMMENT ON COLUMN bi.vehicle_meter.vehicle_id IS 'The vehicle''s id';
 COMMENT ON COLUMN bi.vehicle_meter.meter_id IS 'The id of the meter that feeds it';
-COMMENT ON COLUMN bi.vehicle_meter.valid_from IS 'From when: readings stamped after it count for the meter; NULL: always before';
-COMMENT ON COLUMN bi.vehicle_meter.valid_until IS 'Until when: readings stamped up to and including it count for the meter; NULL: until further notice';
-COMMENT ON COLUMN bi.vehicle_meter.origin IS 'link: somebody said so; default: nobody has, and the ids say so';
+COMMENT ON COLUMN bi.vehicle_meter.valid_from IS 'Start: readings stamped after it count for the meter; NULL: always before';
+COMMENT ON COLUMN bi.vehicle_meter.valid_until IS 'End: readings stamped up to and including it count for the meter; NULL: until further notice';
+COMMENT ON COLUMN bi.vehicle_meter.origin IS 'link: declared; default: by the standard rule, without a declared link';

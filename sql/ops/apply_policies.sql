@@ -1,5 +1,5 @@
--- Makes jobs and dimensions what ops.policy says, and touches nothing that is so already. What changes its age
--- or its pace gets a new job, which starts with a clean account.
+-- Makes jobs and dimensions follow ops.policy, and leaves unchanged ones alone. A change of age or schedule replaces
+-- the job, and its history begins anew.
 
 CREATE OR REPLACE FUNCTION ops.apply_policies(p_dry_run boolean DEFAULT FALSE)
 RETURNS TABLE (object text, setting text, was text, becomes text)
@@ -34,4 +34,4 @@ REVOKE EXECUTE ON FUNCTION ops.apply_policies (boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.apply_policies (boolean) TO energy_dba;
 
 COMMENT ON FUNCTION ops.apply_policies (boolean) IS
-'Makes the database follow ops.policy, and returns what changes (nothing, where it follows already); with p_dry_run it only returns that. Raises invalid_parameter_value, and changes nothing, where a setting would lose data';
+'Makes the database follow ops.policy, and returns the changes (none if it follows already); with p_dry_run it only returns them. Raises invalid_parameter_value, and changes nothing, if a setting would lose data';

@@ -1,4 +1,4 @@
--- Jobs are replaced rather than altered: their configuration is checked where they are made.
+-- Jobs are replaced rather than altered: their configuration is checked at their creation.
 
 CREATE OR REPLACE FUNCTION ops.apply_policy(p_policy ops.policy, p_changed text []) RETURNS void
 LANGUAGE plpgsql VOLATILE

@@ -1,4 +1,4 @@
--- What is left of the disk as ops.set_disk_bound has it.
+-- The rest of the disk, within the bound of ops.set_disk_bound.
 
 CREATE OR REPLACE FUNCTION ops.bytes_left() RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -10,4 +10,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.bytes_left () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.bytes_left () TO energy_dba;
 
-COMMENT ON FUNCTION ops.bytes_left () IS 'Bytes that this database may still take; NULL where no bound is set';
+COMMENT ON FUNCTION ops.bytes_left () IS 'Bytes that this database may still take; NULL without a bound';

@@ -1,4 +1,4 @@
--- At the end of the transaction, when all rows are as they are to be.
+-- Checked at the end of the transaction, after all its changes.
 
 CREATE OR REPLACE FUNCTION ops.check_policies() RETURNS trigger
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -13,4 +13,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.check_policies () FROM PUBLIC;
 
 COMMENT ON FUNCTION ops.check_policies () IS
-'Trigger of ops.policy: refuses a transaction that leaves a setting there which would lose data, as ops.require_policies does';
+'Trigger of ops.policy: refuses a transaction that leaves a setting which would lose data, as ops.require_policies does';

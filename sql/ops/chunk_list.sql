@@ -1,4 +1,4 @@
--- For the eye: every chunk, what it takes, and what is to become of it.
+-- The chunks for people: their sizes and their future.
 
 CREATE OR REPLACE VIEW ops.chunk_list AS
 SELECT
@@ -13,9 +13,9 @@ COMMENT ON COLUMN ops.chunk_list.object IS 'The table or aggregate';
 COMMENT ON COLUMN ops.chunk_list.chunk IS 'The chunk''s own table';
 COMMENT ON COLUMN ops.chunk_list.range_start IS 'Start of the time it covers';
 COMMENT ON COLUMN ops.chunk_list.range_end IS 'End of the time it covers, itself not included';
-COMMENT ON COLUMN ops.chunk_list.is_compressed IS 'Whether it is in the columnstore';
-COMMENT ON COLUMN ops.chunk_list.rows_estimated IS 'Rows: as it was compressed, or as the last ANALYZE found';
-COMMENT ON COLUMN ops.chunk_list.bytes IS 'What it takes, with its indexes, bytes';
-COMMENT ON COLUMN ops.chunk_list.raw_bytes IS 'What it took before it was compressed, bytes';
-COMMENT ON COLUMN ops.chunk_list.is_due IS 'Whether it is older than drop_after';
-COMMENT ON COLUMN ops.chunk_list.archived_at IS 'When energy archive had a verified copy; NULL without';
+COMMENT ON COLUMN ops.chunk_list.is_compressed IS 'True if it is in the columnstore';
+COMMENT ON COLUMN ops.chunk_list.rows_estimated IS 'Rows, as of its compression or the last ANALYZE';
+COMMENT ON COLUMN ops.chunk_list.bytes IS 'Its size, with its indexes, bytes';
+COMMENT ON COLUMN ops.chunk_list.raw_bytes IS 'Its size before compression, bytes';
+COMMENT ON COLUMN ops.chunk_list.is_due IS 'True if it is older than drop_after';
+COMMENT ON COLUMN ops.chunk_list.archived_at IS 'Time of the verified copy by energy archive; NULL without';

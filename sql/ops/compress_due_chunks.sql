@@ -1,5 +1,5 @@
--- For the aggregates: TimescaleDB makes a columnstore policy of one only beside a refresh policy of its own.
--- No search_path is set, as a procedure that sets one may not commit: every name is qualified.
+-- For the aggregates: TimescaleDB makes a columnstore policy of one only beside a refresh policy of its own. No
+-- search_path is set, as a procedure that sets one may not commit: every name is qualified.
 
 CREATE OR REPLACE PROCEDURE ops.compress_due_chunks(p_job_id integer, p_config jsonb)
 LANGUAGE plpgsql

@@ -1,4 +1,4 @@
--- The token is in the answer, and nowhere else: only its hash is stored.
+-- The token is in the answer only; the database stores its hash.
 
 CREATE OR REPLACE FUNCTION ops.create_api_key(
     p_scope text,
@@ -55,4 +55,4 @@ REVOKE EXECUTE ON FUNCTION ops.create_api_key (text, text, text [], text, timest
 GRANT EXECUTE ON FUNCTION ops.create_api_key (text, text, text [], text, timestamptz, text) TO energy_dba;
 
 COMMENT ON FUNCTION ops.create_api_key (text, text, text [], text, timestamptz, text) IS
-'Makes an API key and returns its token, which is shown this once. Scope device takes a kind and one id; gateway ids, a prefix ('''' for every id) or both, and a kind unless both kinds are meant; read and admin take none of them. Raises IE004 for anything else, and where the device has two live keys';
+'Makes an API key and returns its token, which is shown only once. Scope device takes a kind and one id; gateway ids, a prefix ('''' for every id) or both, and a kind unless both kinds are meant; read and admin take none of them. Raises IE004 for anything else, and if the device has two live keys';

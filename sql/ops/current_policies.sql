@@ -1,4 +1,4 @@
--- What the database does now, in the shape of what it should do: the two are compared column by column.
+-- The present state of the database, in the shape of ops.policy: the two are compared column by column.
 
 CREATE OR REPLACE FUNCTION ops.current_policies() RETURNS SETOF ops.policy
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -25,4 +25,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.current_policies () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.current_policies () TO energy_dba;
 
-COMMENT ON FUNCTION ops.current_policies () IS 'What the database does for each object of ops.policy, as its jobs and dimensions and ops.applied_policy say';
+COMMENT ON FUNCTION ops.current_policies () IS 'The present settings of each object of ops.policy, by its jobs and dimensions and ops.applied_policy';

@@ -1,4 +1,4 @@
--- The policies of a new installation, and what ops.reset_policy gives back.
+-- The policies of a new installation, restored by ops.reset_policy.
 
 CREATE OR REPLACE FUNCTION ops.default_policies() RETURNS SETOF ops.policy
 LANGUAGE sql STABLE
@@ -24,4 +24,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.default_policies () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.default_policies () TO energy_dba;
 
-COMMENT ON FUNCTION ops.default_policies () IS 'The rows that ops.policy has on a new installation';
+COMMENT ON FUNCTION ops.default_policies () IS 'The rows of ops.policy on a new installation';

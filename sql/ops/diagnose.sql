@@ -1,4 +1,4 @@
--- What the views say, in sentences: `energy doctor` prints it.
+-- The findings of the views as sentences, for `energy doctor`.
 
 CREATE OR REPLACE FUNCTION ops.diagnose() RETURNS TABLE (topic text, finding text, is_fault boolean)
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -100,4 +100,4 @@ REVOKE EXECUTE ON FUNCTION ops.diagnose () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.diagnose () TO energy_dba;
 
 COMMENT ON FUNCTION ops.diagnose () IS
-'What the views of schema ops find, a sentence a row, and whether it needs somebody: jobs that are late or failing, aggregates that do not show what they should, jobs of others that drop or refresh, policies that are not applied or would lose data, less than 30 days of disk, chunks that wait for the archive for over 2 days';
+'The findings of the views of schema ops, a sentence a row, and is_fault for those that need a person: jobs that are late or failing, aggregates that are stale for too long, foreign jobs that drop or refresh, policies that are not applied or would lose data, less than 30 days of disk, chunks that wait for the archive for over 2 days';

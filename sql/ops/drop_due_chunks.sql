@@ -1,7 +1,7 @@
--- Retention: drops what is due, if the aggregates made of it have taken up all of it and, where it is to be archived, a verified
--- copy is as it is now. Nobody can write to the chunk from when it is looked at until it is gone. A chunk that has changed since
--- it was archived is forgotten, and archived again.
--- No search_path is set, as a procedure that sets one may not commit: every name is qualified.
+-- Retention: drops due chunks, if their aggregates include all of their readings. With archiving, it also needs a
+-- verified copy of the present contents. Nobody can write to a chunk between its check and its drop. The archive of a
+-- chunk that has changed since is forgotten, and made again. No search_path is set, as a procedure that sets one may
+-- not commit: every name is qualified.
 
 CREATE OR REPLACE PROCEDURE ops.drop_due_chunks(p_job_id integer, p_config jsonb)
 LANGUAGE plpgsql
@@ -13,7 +13,7 @@ DECLARE
     v_chunk record;
     v_archived ops.archived_chunk;
 BEGIN
-    -- a chunk that no refresh by our job has seen, too, is known as dropped afterwards
+    -- so that a chunk that no refresh has seen, too, is recorded as dropped afterwards
     PERFORM telemetry.note_dropped_chunks(d.source) FROM telemetry.dropped_time AS d WHERE d.source = v_object;
     IF v_is_archived THEN
         PERFORM ops.guard_chunks();
@@ -33,7 +33,7 @@ BEGIN
             SELECT a.* INTO v_archived
             FROM ops.archived_chunk AS a
             WHERE a.kind = v_kind AND a.range_start = v_chunk.range_start AND a.range_end = v_chunk.range_end
-                AND a.dropped_at IS NULL; -- a chunk that came again is not the one that was archived
+                AND a.dropped_at IS NULL; -- a new chunk of these times is not the archived one
             IF NOT v_is_archived THEN
                 PERFORM public.drop_chunks(
                     v_object::pg_catalog.regclass, older_than => v_chunk.range_end, newer_than => v_chunk.range_start
@@ -62,4 +62,4 @@ $$;
 REVOKE EXECUTE ON PROCEDURE ops.drop_due_chunks (integer, jsonb) FROM PUBLIC;
 
 COMMENT ON PROCEDURE ops.drop_due_chunks (integer, jsonb) IS
-'Drops the chunks of the object of p_config that are older than its drop_after, if every aggregate made of them has taken them up and, with archive, energy archive has a verified copy of them as they are; runs as a job, and p_job_id is ignored';
+'Drops the chunks of the object of p_config that are older than its drop_after, if every aggregate of them includes all of their readings and, with archive, energy archive has a verified copy of their present contents; runs as a job, and p_job_id is ignored';

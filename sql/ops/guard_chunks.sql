@@ -1,6 +1,6 @@
--- What retention must not drop is held by a view: PostgreSQL refuses to drop a table that a view stands on, so that no call
--- of drop_chunks, and no TRUNCATE, takes a chunk before energy archive has it, whoever calls. Only
--- ops.drop_due_chunks lets go of one, in the transaction that drops it.
+-- A view guards the chunks that retention must not drop: PostgreSQL refuses to drop a table below a view. So no
+-- drop_chunks and no TRUNCATE, whoever calls it, removes a chunk before energy archive has it. Only ops.drop_due_chunks
+-- releases one, in the transaction that drops it.
 
 CREATE OR REPLACE FUNCTION ops.guard_chunks(p_except regclass DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -23,9 +23,9 @@ BEGIN
         DROP VIEW IF EXISTS ops.archive_guard;
     ELSE
         EXECUTE 'CREATE OR REPLACE VIEW ops.archive_guard (chunk, has_rows) AS VALUES ' || v_chunks;
-        COMMENT ON VIEW ops.archive_guard IS 'Chunks that retention must not drop yet, as energy archive has no verified copy: this view holds them';
+        COMMENT ON VIEW ops.archive_guard IS 'Chunks that retention must not drop yet, as energy archive has no verified copy: this view guards them';
         COMMENT ON COLUMN ops.archive_guard.chunk IS 'The chunk';
-        COMMENT ON COLUMN ops.archive_guard.has_rows IS 'Whether there is anything in it';
+        COMMENT ON COLUMN ops.archive_guard.has_rows IS 'True if it has rows';
     END IF;
 END;
 $$;
@@ -33,4 +33,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.guard_chunks (regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION ops.guard_chunks (regclass) IS
-'Makes ops.archive_guard hold every chunk of the histories that are archived, but p_except; nothing where none is';
+'Makes ops.archive_guard cover every chunk of the archived histories, but p_except; nothing without archiving';

@@ -1,5 +1,5 @@
--- A restored chunk is as old as when it was dropped: without this it would go with the next run of the job. It is whole, so
--- the aggregates follow it again.
+-- A restored chunk is as old as at its drop: without this record the next run of the job would drop it again. It is
+-- complete, so the aggregates follow it again.
 
 CREATE OR REPLACE FUNCTION ops.keep_restored(p_kind text, p_range_start timestamptz, p_until timestamptz) RETURNS void
 LANGUAGE sql VOLATILE
@@ -15,4 +15,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.keep_restored (text, timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION ops.keep_restored (text, timestamptz, timestamptz) IS
-'Notes that an archived chunk has been restored, and is to stay until p_until';
+'Records that an archived chunk has been restored, and must stay until p_until';

@@ -41,7 +41,7 @@ AS $$
     LEFT JOIN ops.archived_chunk AS a
         ON p.object = 'telemetry.' || a.kind || '_telemetry_history'
         AND a.range_start = i.range_start AND a.range_end = i.range_end
-        AND a.dropped_at IS NULL; -- a chunk that came again is another one
+        AND a.dropped_at IS NULL; -- a new chunk of these times is another one
 $$;
 
 REVOKE EXECUTE ON FUNCTION ops.list_chunks () FROM PUBLIC;

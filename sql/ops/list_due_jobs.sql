@@ -1,4 +1,4 @@
--- For where TimescaleDB has no background workers. First what retention waits for.
+-- For TimescaleDB without background workers. Retention comes last, as it waits for the others.
 
 CREATE OR REPLACE FUNCTION ops.list_due_jobs() RETURNS SETOF integer
 LANGUAGE sql STABLE
@@ -15,4 +15,4 @@ $$;
 
 REVOKE EXECUTE ON FUNCTION ops.list_due_jobs () FROM PUBLIC;
 
-COMMENT ON FUNCTION ops.list_due_jobs () IS 'The jobs whose turn it is by ops.job_run, in the order in which to run them';
+COMMENT ON FUNCTION ops.list_due_jobs () IS 'The due jobs by ops.job_run, in the order in which to run them';

@@ -1,5 +1,5 @@
--- TimescaleDB shows errors of jobs to members of their owner's role only, hence SECURITY DEFINER. Where the service runs
--- the jobs (the embedded database), ops.job_run has the account.
+-- TimescaleDB shows errors of jobs only to members of their owner's role, hence SECURITY DEFINER. If the service runs
+-- the jobs (the embedded database), ops.job_run has the records.
 
 CREATE OR REPLACE FUNCTION ops.list_job_health() RETURNS TABLE (
     job_id integer, purpose text, object text, duty text, schedule_interval interval, last_started_at timestamptz,

@@ -1,4 +1,4 @@
--- Ids and times, and nothing that was measured.
+-- Ids and times only, no measurements.
 
 CREATE OR REPLACE FUNCTION ops.list_silent_devices()
 RETURNS TABLE (kind text, device_id text, recorded_at timestamptz, expected_interval interval)

@@ -1,5 +1,6 @@
--- An aggregate is late where what BI people read of it has been stale for too long: below its watermark, while no run of the
--- refresh that began after the readings came has ended. What lies above the watermark is read in real time and is never stale.
+-- An aggregate is late if its part below the watermark has been stale for too long. That is while no run of the refresh
+-- that began after the readings arrived has ended. The part above the watermark is read in real time and is never
+-- stale.
 
 CREATE OR REPLACE FUNCTION ops.measure_aggregate_lag() RETURNS TABLE (
     aggregate text, materialized_until timestamptz, stale_ranges tstzmultirange, received_until timestamptz, health text
@@ -9,7 +10,7 @@ SET search_path = pg_catalog, ops, telemetry, pg_temp
 AS $$
     SELECT
         p.object,
-        -- the first moment there is stands for nothing, before anything is materialized
+        -- the earliest possible time means that nothing is materialized
         CASE WHEN h.held_until > '0001-01-01Z' THEN h.held_until END,
         coalesce(s.ranges, '{}'),
         r.received_until,

@@ -1,5 +1,5 @@
--- Column by column, what ops.policy says and the database does not do. Intervals differ where they are written differently,
--- as a year is not 360 days; but TimescaleDB keeps a chunk interval as a length, of which a day is 24 hours.
+-- The differences of the database from ops.policy, column by column. Intervals differ if they are written differently,
+-- as a year is not 360 days. But TimescaleDB keeps a chunk interval as a length, with days of 24 hours.
 
 CREATE OR REPLACE FUNCTION ops.pending_changes() RETURNS TABLE (object text, setting text, was text, becomes text)
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -20,4 +20,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.pending_changes () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.pending_changes () TO energy_dba;
 
-COMMENT ON FUNCTION ops.pending_changes () IS 'What ops.apply_policies would change: the object, the setting, its value now and then';
+COMMENT ON FUNCTION ops.pending_changes () IS 'The changes of ops.apply_policies: the object, the setting, its present and its new value';

@@ -1,4 +1,4 @@
--- Settings that would lose data, or that work against each other. Intervals are compared as times ago, since a month has
+-- Settings that would lose data, or that contradict each other. Intervals are compared as times ago, since a month has
 -- no length of its own.
 
 CREATE OR REPLACE FUNCTION ops.policy_faults() RETURNS TABLE (object text, setting text, reason text, remedy text)
@@ -129,4 +129,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.policy_faults () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.policy_faults () TO energy_dba;
 
-COMMENT ON FUNCTION ops.policy_faults () IS 'What is refused of ops.policy: the object, the setting, why, and what to set instead';
+COMMENT ON FUNCTION ops.policy_faults () IS 'The refused settings of ops.policy: the object, the setting, the reason, and the remedy';

@@ -1,4 +1,4 @@
--- TimescaleDB's own account of the engine's jobs, by the object and the duty that ops.policy has a row and a column for.
+-- TimescaleDB's records of the engine's jobs, by the object (row) and the duty (column) of ops.policy.
 
 CREATE OR REPLACE VIEW ops.policy_job AS
 SELECT
@@ -27,10 +27,10 @@ GRANT SELECT ON ops.policy_job TO energy_dba;
 
 COMMENT ON VIEW ops.policy_job IS 'The jobs of the engine';
 COMMENT ON COLUMN ops.policy_job.job_id IS 'TimescaleDB''s number of the job, for run_job and alter_job';
-COMMENT ON COLUMN ops.policy_job.object IS 'The object of ops.policy it works on; a refresh begins with it and goes on to the hours and days made of it';
+COMMENT ON COLUMN ops.policy_job.object IS 'Its object of ops.policy; a refresh begins with it and continues with its hours and days';
 COMMENT ON COLUMN ops.policy_job.duty IS 'compress, drop or refresh';
-COMMENT ON COLUMN ops.policy_job.procedure IS 'What it calls';
-COMMENT ON COLUMN ops.policy_job.schedule_interval IS 'How often it runs';
-COMMENT ON COLUMN ops.policy_job.config IS 'What it is told';
-COMMENT ON COLUMN ops.policy_job.is_scheduled IS 'Whether it runs by itself';
-COMMENT ON COLUMN ops.policy_job.next_start IS 'When TimescaleDB means to run it next';
+COMMENT ON COLUMN ops.policy_job.procedure IS 'The procedure that it calls';
+COMMENT ON COLUMN ops.policy_job.schedule_interval IS 'Its interval';
+COMMENT ON COLUMN ops.policy_job.config IS 'Its configuration';
+COMMENT ON COLUMN ops.policy_job.is_scheduled IS 'True if it is scheduled';
+COMMENT ON COLUMN ops.policy_job.next_start IS 'Time of the next run by TimescaleDB';

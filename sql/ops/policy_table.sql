@@ -1,4 +1,4 @@
--- An aggregate's chunks are those of the hypertable it is materialized in.
+-- An aggregate's chunks are those of its materialized hypertable.
 
 CREATE OR REPLACE FUNCTION ops.policy_table(p_object text) RETURNS regclass
 LANGUAGE sql STABLE
@@ -12,4 +12,4 @@ $$;
 
 REVOKE EXECUTE ON FUNCTION ops.policy_table (text) FROM PUBLIC;
 
-COMMENT ON FUNCTION ops.policy_table (text) IS 'The hypertable that holds an object of ops.policy';
+COMMENT ON FUNCTION ops.policy_table (text) IS 'The hypertable of an object of ops.policy';

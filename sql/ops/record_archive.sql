@@ -1,4 +1,4 @@
--- Called by energy archive once the file has been read back and compared.
+-- Called by energy archive after the file has been read back and compared.
 
 CREATE OR REPLACE FUNCTION ops.record_archive(
     p_kind text, p_range_start timestamptz, p_range_end timestamptz, p_readings bigint, p_fingerprint numeric,
@@ -24,4 +24,4 @@ REVOKE EXECUTE ON FUNCTION ops.record_archive (
 ) FROM PUBLIC;
 
 COMMENT ON FUNCTION ops.record_archive (text, timestamptz, timestamptz, bigint, numeric, text, text) IS
-'Notes that a chunk has a verified copy at p_location, of p_readings rows, taken when ops.summarize_readings gave p_fingerprint';
+'Records that a chunk has a verified copy at p_location, of p_readings rows, taken when ops.summarize_readings gave p_fingerprint';

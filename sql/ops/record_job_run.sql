@@ -1,4 +1,4 @@
--- The account that TimescaleDB keeps where it runs the jobs itself.
+-- The records that TimescaleDB keeps itself if it runs the jobs.
 
 CREATE OR REPLACE FUNCTION ops.record_job_run(p_job_id integer, p_started_at timestamptz, p_error text) RETURNS void
 LANGUAGE sql VOLATILE
@@ -19,4 +19,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.record_job_run (integer, timestamptz, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION ops.record_job_run (integer, timestamptz, text) IS
-'Notes in ops.job_run that a job ran from p_started_at until now, and why it failed (NULL where it did not)';
+'Records in ops.job_run that a job ran from p_started_at until now, and its error (NULL without)';

@@ -1,9 +1,9 @@
--- The refresh of the aggregates of one kind of device: a quarter hour comes before its hour and its day, by construction. It
--- follows TimescaleDB's own account of what is stale (telemetry.unrefreshed_times), so it costs what has changed, and catches
--- up with whatever was missed: late readings, imports, a killed run, a restore. After a minute of one resolution it goes on
--- to the next, and leaves the rest to its next run.
--- Days that TimescaleDB's account may miss (telemetry.note_changed_midnight) are refreshed by force as well.
--- No search_path is set, as a procedure that sets one may not commit: every name is qualified.
+-- The refresh of the aggregates of one kind of device: a quarter hour comes before its hour and its day, by
+-- construction. It follows TimescaleDB's own records of stale times (telemetry.unrefreshed_times). So it costs as much
+-- as has changed, and catches up after late readings, imports, a killed run or a restore. After a minute of one
+-- resolution it continues with the next, and leaves the rest to its next run. Days that TimescaleDB's records may miss
+-- (telemetry.note_changed_midnight) are refreshed by force as well. No search_path is set, as a procedure that sets one
+-- may not commit: every name is qualified.
 
 CREATE OR REPLACE PROCEDURE ops.refresh_aggregates(p_job_id integer, p_config jsonb)
 LANGUAGE plpgsql
@@ -12,7 +12,8 @@ DECLARE
     v_kind CONSTANT text := p_config ->> 'kind';
     -- a transaction that the service began before may still commit: it lasts at most 10 seconds
     v_received_until CONSTANT timestamptz := pg_catalog.clock_timestamp() - INTERVAL '10 seconds';
-    -- TimescaleDB refreshes in batches that each commit: newest first, its watermark passes what is not materialized yet
+    -- TimescaleDB refreshes in batches that each commit: newest first, its watermark passes times that are not
+    -- materialized yet
     c_oldest_first CONSTANT jsonb := '{"refresh_newest_first": false}';
     v_resolution text;
     v_aggregate text;
@@ -24,7 +25,7 @@ BEGIN
     PERFORM telemetry.note_dropped_chunks('telemetry.' || v_kind || '_telemetry_history');
     PERFORM telemetry.note_dropped_chunks('bi.' || v_kind || '_15min');
     COMMIT;
-    -- days twice: TimescaleDB 2.23 takes the midnight after a refresh by force for changed
+    -- days twice: TimescaleDB 2.23 takes the midnight after a forced refresh for changed
     FOREACH v_resolution IN ARRAY ARRAY['15min', 'hourly', 'daily', 'daily'] LOOP
         v_aggregate := v_kind || '_' || v_resolution;
         v_began := pg_catalog.clock_timestamp();
@@ -63,4 +64,4 @@ $$;
 REVOKE EXECUTE ON PROCEDURE ops.refresh_aggregates (integer, jsonb) FROM PUBLIC;
 
 COMMENT ON PROCEDURE ops.refresh_aggregates (integer, jsonb) IS
-'Refreshes what is stale in the aggregates of one kind of device (kind of p_config: meter or vehicle), quarter hours first; runs as a job, and p_job_id is ignored';
+'Refreshes the stale parts of the aggregates of one kind of device (kind of p_config: meter or vehicle), quarter hours first; runs as a job, and p_job_id is ignored';

@@ -1,4 +1,4 @@
--- The first fault is the error, and its remedy the hint; further ones stand in the detail.
+-- The first fault is the error, and its remedy the hint; further ones are in the detail.
 
 CREATE OR REPLACE FUNCTION ops.require_policies() RETURNS void
 LANGUAGE plpgsql STABLE
@@ -24,4 +24,4 @@ $$;
 
 REVOKE EXECUTE ON FUNCTION ops.require_policies () FROM PUBLIC;
 
-COMMENT ON FUNCTION ops.require_policies () IS 'Raises invalid_parameter_value where ops.policy has a setting that would lose data: the fault, what to change in the same transaction (hint), and all further faults (detail)';
+COMMENT ON FUNCTION ops.require_policies () IS 'Raises invalid_parameter_value if ops.policy has a setting that would lose data: the fault, its remedy within the same transaction (hint), and all further faults (detail)';

@@ -1,4 +1,4 @@
--- Whoever mistypes a name sees the right ones.
+-- A mistyped name is answered with the valid ones.
 
 CREATE OR REPLACE FUNCTION ops.require_policy_object(p_object text) RETURNS void
 LANGUAGE plpgsql STABLE
@@ -15,4 +15,4 @@ $$;
 
 REVOKE EXECUTE ON FUNCTION ops.require_policy_object (text) FROM PUBLIC;
 
-COMMENT ON FUNCTION ops.require_policy_object (text) IS 'Raises invalid_parameter_value, and names the objects there are, for one that ops.policy has not';
+COMMENT ON FUNCTION ops.require_policy_object (text) IS 'Raises invalid_parameter_value for an object that ops.policy does not have, and names the valid ones';

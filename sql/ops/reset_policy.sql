@@ -1,4 +1,4 @@
--- The way back from an experiment. Settings of other objects may stand against the defaults: these are named as ever.
+-- The way back from an experiment. Settings of other objects may contradict the defaults: these are named as usual.
 
 CREATE OR REPLACE FUNCTION ops.reset_policy(p_object text) RETURNS ops.policy
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -27,4 +27,4 @@ REVOKE EXECUTE ON FUNCTION ops.reset_policy (text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.reset_policy (text) TO energy_dba;
 
 COMMENT ON FUNCTION ops.reset_policy (text) IS
-'Gives an object''s row in ops.policy its defaults back, and returns it; ops.apply_policies makes the database follow. Raises invalid_parameter_value for an unknown object, and at the end of the transaction where a default would lose data beside other settings';
+'Resets an object''s row in ops.policy to its defaults, and returns it; ops.apply_policies makes the database follow. Raises invalid_parameter_value for an unknown object, and at the end of the transaction if a default would lose data beside other settings';

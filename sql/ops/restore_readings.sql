@@ -1,5 +1,5 @@
--- Rows come back as they were, the server's time and the registers with them: a restored history is the one that was
--- archived. The current status is not touched: what is archived is long past. Twice is as good as once.
+-- Rows are restored unchanged, with the server's time and the registers: the history becomes the archived one. The
+-- current status is not touched, as archived readings are old. Safe to repeat.
 
 CREATE OR REPLACE FUNCTION ops.restore_readings(p_kind text, p_rows regclass) RETURNS bigint
 LANGUAGE plpgsql VOLATILE
@@ -33,4 +33,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.restore_readings (text, regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION ops.restore_readings (text, regclass) IS
-'Stores the rows of p_rows, a table with the columns of the kind''s history but recorded_at, the device''s own time, for counted_at, in that history, and answers how many were not there';
+'Stores the rows of p_rows in the history of a kind, and returns the number of rows that were absent. p_rows is a table with the columns of that history, but with recorded_at, the device''s own time, for counted_at';

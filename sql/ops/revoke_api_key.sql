@@ -1,4 +1,4 @@
--- The row stays: it says what the key was, and when it ended.
+-- The row stays, as a record of the key's rights and its end.
 
 CREATE OR REPLACE FUNCTION ops.revoke_api_key(p_key_id text) RETURNS timestamptz
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -22,4 +22,4 @@ REVOKE EXECUTE ON FUNCTION ops.revoke_api_key (text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.revoke_api_key (text) TO energy_dba;
 
 COMMENT ON FUNCTION ops.revoke_api_key (text) IS
-'Ends an API key for good, and says when it ended; every worker refuses it within 5 seconds. Safe to repeat. Raises IE004 where there is no such key';
+'Ends an API key for good, and returns the time of its end; every worker refuses it within 5 seconds. Safe to repeat. Raises IE004 if there is no such key';

@@ -1,4 +1,4 @@
--- The old key goes on for a while, so that the new one can be brought to where it is used.
+-- The old key stays valid for a while, so that the new one can be distributed.
 
 CREATE OR REPLACE FUNCTION ops.rotate_api_key(p_key_id text, p_keep_for interval DEFAULT INTERVAL '1 day')
 RETURNS TABLE (key_id text, token text, expires_at timestamptz)
@@ -39,4 +39,4 @@ REVOKE EXECUTE ON FUNCTION ops.rotate_api_key (text, interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.rotate_api_key (text, interval) TO energy_dba;
 
 COMMENT ON FUNCTION ops.rotate_api_key (text, interval) IS
-'Makes a key like this live one, for as long as that was made for, and returns its token, which is shown this once; the old one ends after p_keep_for, at once for 0. Raises IE004 where there is no such live key, and where its device has two';
+'Makes a key like this live one, with the same lifetime, and returns its token, which is shown only once; the old one ends after p_keep_for, at once for 0. Raises IE004 if there is no such live key, and if its device has two';

@@ -1,4 +1,4 @@
--- PostgreSQL cannot see how large its disk is.
+-- PostgreSQL cannot see the size of its disk.
 
 CREATE OR REPLACE FUNCTION ops.set_disk_bound(p_size text) RETURNS bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER
@@ -11,4 +11,4 @@ REVOKE EXECUTE ON FUNCTION ops.set_disk_bound (text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.set_disk_bound (text) TO energy_dba;
 
 COMMENT ON FUNCTION ops.set_disk_bound (text) IS
-'Says what the database may take on its disk, as 500 GB (NULL for unknown), and returns it in bytes; ops.storage says how long that lasts';
+'Sets the disk space of the database, as 500 GB (NULL for unknown), and returns it in bytes; ops.storage shows the days until it is full';

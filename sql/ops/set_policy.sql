@@ -1,4 +1,5 @@
--- One setting at a time, refused before it is stored. Several that depend on each other: UPDATE ops.policy in one transaction.
+-- One setting at a time, checked before it is stored. For several that depend on each other: UPDATE ops.policy in one
+-- transaction.
 
 CREATE OR REPLACE FUNCTION ops.set_policy(p_object text, p_setting text, p_value text) RETURNS ops.policy
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

@@ -1,4 +1,4 @@
--- A parked car is no fault: what its charger draws then is the DBA's to say.
+-- A parked car is no fault: the DBA sets the standby power of its charger.
 
 CREATE OR REPLACE FUNCTION ops.set_standby_kw(p_standby_kw double precision) RETURNS double precision
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -18,4 +18,4 @@ REVOKE EXECUTE ON FUNCTION ops.set_standby_kw (double precision) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.set_standby_kw (double precision) TO energy_dba;
 
 COMMENT ON FUNCTION ops.set_standby_kw (double precision) IS
-'Sets the standby threshold (kW), and returns it: a vehicle to which nothing was delivered is idle, not low, where its meter drew no more than that on the average of the time asked for. It holds at once, for all times. Raises invalid_parameter_value outside 0 to 1000';
+'Sets the standby threshold (kW), and returns it: a vehicle to which nothing was delivered is idle, not low, if its meter drew no more than that on average. It takes effect at once, for all times. Raises invalid_parameter_value outside 0 to 1000';

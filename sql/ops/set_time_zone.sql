@@ -1,15 +1,16 @@
--- A day of another zone is made of other quarter hours, so the daily aggregates begin anew. The views on top of them go
--- with them, and come back when the code is applied: `energy time-zone` does all of it.
+-- A day of another zone has other quarter hours, so the daily aggregates begin anew. The views on top of them are
+-- dropped with them, and return when the code is applied: `energy time-zone` does all of it.
 
 CREATE OR REPLACE FUNCTION ops.set_time_zone(p_time_zone text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 BEGIN
-    PERFORM now() AT TIME ZONE p_time_zone; -- raises for what is no zone
+    PERFORM now() AT TIME ZONE p_time_zone; -- raises for an unknown zone
     DROP VIEW IF EXISTS bi.fleet_efficiency_daily;
     DROP VIEW IF EXISTS bi.vehicle_efficiency_daily;
-    -- jobs of our own, unlike TimescaleDB's policies, would stay, and ops.apply_policies take them for those of the new ones
+    -- own jobs, unlike TimescaleDB's policies, would stay, and ops.apply_policies would take them for those of the new
+    -- aggregates
     PERFORM public.delete_job(j.job_id) FROM ops.policy_job AS j WHERE j.object LIKE 'bi.%\_daily';
     DROP MATERIALIZED VIEW bi.meter_daily;
     DROP MATERIALIZED VIEW bi.vehicle_daily;
@@ -21,4 +22,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.set_time_zone (text) FROM PUBLIC;
 
 COMMENT ON FUNCTION ops.set_time_zone (text) IS
-'Makes the daily aggregates anew, empty, for the days of a time zone (IANA name); `energy time-zone` calls it, brings the views on top of them and the jobs back, and fills them';
+'Recreates the daily aggregates, empty, for the days of a time zone (IANA name); `energy time-zone` calls it, restores the views on top of them and the jobs, and fills them';

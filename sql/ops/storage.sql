@@ -1,4 +1,4 @@
--- Growth is what the last complete chunks took for the time they cover: after compression, which is how they stay.
+-- Growth is the size of the last complete chunks by the time they cover: after compression, their lasting state.
 
 CREATE OR REPLACE VIEW ops.storage AS
 WITH object AS (
@@ -35,13 +35,13 @@ CROSS JOIN (SELECT ops.bytes_left() AS bytes_left) AS d;
 
 GRANT SELECT ON ops.storage TO energy_dba;
 
-COMMENT ON VIEW ops.storage IS 'What each object of ops.policy takes, and how long the disk lasts';
+COMMENT ON VIEW ops.storage IS 'Size of each object of ops.policy, and the days until the disk is full';
 COMMENT ON COLUMN ops.storage.object IS 'The table or aggregate';
 COMMENT ON COLUMN ops.storage.chunks IS 'Chunks';
-COMMENT ON COLUMN ops.storage.compressed_chunks IS 'Those of them that are in the columnstore';
-COMMENT ON COLUMN ops.storage.rows_estimated IS 'Rows: as they were compressed, or as the last ANALYZE found';
-COMMENT ON COLUMN ops.storage.raw_bytes IS 'What it would take without compression, bytes';
-COMMENT ON COLUMN ops.storage.bytes IS 'What it takes, with its indexes, bytes';
-COMMENT ON COLUMN ops.storage.compression_ratio IS 'Raw by compressed bytes of what is compressed; NULL where nothing is';
-COMMENT ON COLUMN ops.storage.bytes_a_day IS 'What a day takes of it, bytes: of the chunks that ended in the last 30 days; 0 where none has';
-COMMENT ON COLUMN ops.storage.days_left IS 'Days until the database takes what ops.set_disk_bound says, all objects together and nothing dropped; NULL where that or the growth is unknown';
+COMMENT ON COLUMN ops.storage.compressed_chunks IS 'Chunks in the columnstore';
+COMMENT ON COLUMN ops.storage.rows_estimated IS 'Rows, as of compression or the last ANALYZE';
+COMMENT ON COLUMN ops.storage.raw_bytes IS 'Its size without compression, bytes';
+COMMENT ON COLUMN ops.storage.bytes IS 'Its size, with its indexes, bytes';
+COMMENT ON COLUMN ops.storage.compression_ratio IS 'Raw by compressed bytes of its compressed part; NULL without one';
+COMMENT ON COLUMN ops.storage.bytes_a_day IS 'Growth per day, bytes: of the chunks that ended in the last 30 days; 0 without any';
+COMMENT ON COLUMN ops.storage.days_left IS 'Days until the database reaches the bound of ops.set_disk_bound, all objects together and nothing dropped; NULL without a bound or a known growth';

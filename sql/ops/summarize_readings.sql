@@ -1,5 +1,5 @@
--- Two accounts of a chunk: sums, which a reader of its copy can work out too, and a fingerprint, by which the database
--- itself sees any change.
+-- Two summaries of a chunk. A reader of its copy can compute the sums, too; by the fingerprint the database itself sees
+-- any change.
 
 CREATE OR REPLACE FUNCTION ops.summarize_readings(
     p_kind text, p_start timestamptz, p_end timestamptz,
@@ -32,4 +32,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.summarize_readings (text, timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION ops.summarize_readings (text, timestamptz, timestamptz) IS
-'Of a kind''s readings in [p_start, p_end): how many, the sum of the hashes of the rows, how many devices, and the sum of each column of numbers (in its unit; null without any)';
+'Of a kind''s readings in [p_start, p_end): their number, the sum of the hashes of the rows, the number of devices, and the sum of each column of numbers (in its unit; null without any)';

@@ -1,4 +1,4 @@
--- What was dropped and is stored again, from an archive or a file: the aggregates are to follow it as they follow all else.
+-- Dropped readings that are stored again, from an archive or a file: the aggregates are to follow them again.
 
 CREATE OR REPLACE FUNCTION ops.take_up_again(p_object text, p_start timestamptz, p_end timestamptz) RETURNS void
 LANGUAGE sql VOLATILE
@@ -11,4 +11,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION ops.take_up_again (text, timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION ops.take_up_again (text, timestamptz, timestamptz) IS
-'Says that p_object, a history or aggregate with its schema of which [p_start, p_end) was dropped, holds it whole again: the next refresh makes the aggregates of what is there now. Whatever is missing is lost to them';
+'Declares that p_object, a history or aggregate with its schema of which [p_start, p_end) was dropped, is complete there again: the next refresh rebuilds the aggregates from it. Whatever is missing is lost to them';

@@ -1,4 +1,4 @@
--- How far back a reading may lie is what was last applied of ops.policy: a row there that nobody has applied rejects nothing.
+-- The limit is the setting of ops.policy that was last applied: a row that was not applied rejects nothing.
 
 CREATE OR REPLACE FUNCTION telemetry.accepted_age(p_kind text) RETURNS interval
 LANGUAGE sql STABLE

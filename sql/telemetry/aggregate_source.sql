@@ -10,4 +10,4 @@ END;
 REVOKE EXECUTE ON FUNCTION telemetry.aggregate_source (text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.aggregate_source (text) IS
-'The history or aggregate, with its schema, that the aggregate bi.<p_aggregate> is made of';
+'The history or aggregate, with its schema, that is the source of the aggregate bi.<p_aggregate>';

@@ -1,4 +1,4 @@
--- What is materialized of an aggregate, and only that: the view of it adds what is not, and costs the planner far more.
+-- Only the materialized part of an aggregate. Its view adds the rest in real time, and costs the planner far more.
 
 CREATE OR REPLACE FUNCTION telemetry.aggregate_table(p_aggregate text) RETURNS regclass
 LANGUAGE sql STABLE
@@ -13,4 +13,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.aggregate_table (text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.aggregate_table (text) IS
-'The hypertable in which the aggregate bi.<p_aggregate> is materialized; its columns are those of the view';
+'The hypertable of the materialized aggregate bi.<p_aggregate>; its columns are those of the view';

@@ -1,4 +1,4 @@
--- Days have 23 or 25 hours where the clocks change.
+-- Days with a change of the clocks have 23 or 25 hours.
 
 CREATE OR REPLACE FUNCTION telemetry.bucket_length(p_resolution text, p_bucket timestamptz) RETURNS interval
 LANGUAGE sql STABLE
@@ -13,4 +13,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.bucket_length (text, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.bucket_length (text, timestamptz) IS
-'How long the bucket of a resolution (15min, hourly, daily in the fleet''s time zone) is that begins at p_bucket';
+'Length of the bucket of a resolution (15min, hourly, daily in the fleet''s time zone) that begins at p_bucket';

@@ -1,4 +1,4 @@
--- The one place that knows the resolutions of the aggregates, for whoever asks for one by its name.
+-- The resolutions of the aggregates by name, in one place.
 
 CREATE OR REPLACE FUNCTION telemetry.bucket_width(p_resolution text) RETURNS interval
 LANGUAGE plpgsql STABLE
@@ -19,4 +19,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.bucket_width (text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.bucket_width (text) IS
-'How long the buckets of a resolution (15min, hourly, daily) are; a day has a length of its own where the clocks change. Raises IE004 for another resolution';
+'Width of the buckets of a resolution (15min, hourly, daily); a day with a change of the clocks differs. Raises IE004 for another resolution';

@@ -1,6 +1,6 @@
--- A body of one expression, bound when it is created (RETURN): the planner inlines it into the ingest functions,
--- where it runs once per reading, and it depends on no search_path. The length stands apart, as a count in a regular
--- expression ({0,63}) makes it seven times as slow.
+-- One expression, bound when it is created (RETURN): the planner inlines it into the ingest functions, and it depends
+-- on no search_path. The length is checked separately, as a count in a regular expression ({0,63}) is seven times as
+-- slow.
 
 CREATE OR REPLACE FUNCTION telemetry.check_device_id(p_field text, p_id text) RETURNS telemetry.rejection
 LANGUAGE sql STABLE PARALLEL SAFE

@@ -1,4 +1,5 @@
--- check_value, for what is averaged and not added up. One expression, inlined by the planner, as check_device_id.
+-- As check_value, for values that are averaged and not summed. One expression, inlined by the planner, as
+-- check_device_id.
 
 CREATE OR REPLACE FUNCTION telemetry.check_measure(
     p_field text, p_value double precision, p_min double precision, p_max double precision, p_unit text
@@ -17,4 +18,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.check_measure (
 ) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.check_measure (text, double precision, double precision, double precision, text) IS
-'As telemetry.check_value, and value_out_of_range for what is negligible (telemetry.is_negligible) too';
+'As telemetry.check_value, and value_out_of_range for negligible values (telemetry.is_negligible), too';

@@ -1,5 +1,5 @@
--- A clock that is years ahead would move "latest" and every watermark with it; one that is older than the retention
--- would be dropped again at once. One expression, inlined by the planner, as check_device_id.
+-- A clock that is years ahead would move "latest" and every watermark with it; a reading older than the retention would
+-- be dropped at once. One expression, inlined by the planner, as check_device_id.
 
 CREATE OR REPLACE FUNCTION telemetry.check_recorded_at(
     p_recorded_at timestamptz, p_now timestamptz, p_retention interval
@@ -23,4 +23,4 @@ END;
 REVOKE EXECUTE ON FUNCTION telemetry.check_recorded_at (timestamptz, timestamptz, interval) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.check_recorded_at (timestamptz, timestamptz, interval) IS
-'NULL where p_recorded_at lies between p_now - p_retention and p_now + 5 minutes, else the rejection timestamp_in_future, timestamp_too_old or field_missing';
+'NULL if p_recorded_at is between p_now - p_retention and p_now + 5 minutes, else the rejection timestamp_in_future, timestamp_too_old or field_missing';

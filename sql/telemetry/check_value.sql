@@ -21,4 +21,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.check_value (
 ) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.check_value (text, double precision, double precision, double precision, text) IS
-'NULL where p_value lies in p_min to p_max (both included, in p_unit), else the rejection value_out_of_range, value_not_finite or field_missing; p_field is the wire name for the text';
+'NULL if p_value is in p_min to p_max (both included, in p_unit), else the rejection value_out_of_range, value_not_finite or field_missing; p_field is the wire name for the text';

@@ -1,4 +1,4 @@
--- What a hypertable can have rows of: its chunks, and all that is newer than they are.
+-- A hypertable can have rows in its chunks, and later than all of them.
 
 CREATE OR REPLACE FUNCTION telemetry.chunk_times(p_hypertable_id integer) RETURNS tstzmultirange
 LANGUAGE sql STABLE
@@ -19,4 +19,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.chunk_times (integer) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.chunk_times (integer) IS
-'The times of the chunks of a hypertable (TimescaleDB''s number of it), and all times after the newest; empty without chunks';
+'The times of the chunks of a hypertable (given by TimescaleDB''s number), and all times after the newest; empty without chunks';

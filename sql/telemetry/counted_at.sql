@@ -1,6 +1,6 @@
--- The time rule, stated once: energy is that of the interval (start, end] whose end the device stamps. One microsecond before
--- its end lies inside it, so that half-open buckets, windows, links and chunks put it where it belongs. One expression,
--- inlined by the planner; the earliest times that PostgreSQL has stay as they are, as nothing lies before them.
+-- The time rule, stated once: energy is that of the interval (start, end], and the device stamps the end. One
+-- microsecond before the end lies inside the interval, so half-open buckets, windows, links and chunks count it there.
+-- One expression, inlined by the planner. PostgreSQL's earliest times stay as they are, as nothing is before them.
 
 CREATE OR REPLACE FUNCTION telemetry.counted_at(p_recorded_at timestamptz) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -12,4 +12,4 @@ END;
 REVOKE EXECUTE ON FUNCTION telemetry.counted_at (timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.counted_at (timestamptz) IS
-'The time under which the histories keep a reading that its device stamped p_recorded_at: one microsecond earlier';
+'The time under which the histories keep a reading stamped p_recorded_at by its device: one microsecond earlier';

@@ -1,4 +1,4 @@
--- 23 or 25 hours where the clocks change. In hours: to add a day depends on the session's time zone.
+-- 23 or 25 hours where the clocks change. Added in hours: adding a day depends on the session's time zone.
 
 CREATE OR REPLACE FUNCTION telemetry.day_length(p_midnight timestamptz) RETURNS interval
 LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
@@ -13,4 +13,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.day_length (timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION telemetry.day_length (timestamptz) TO energy_bi;
 
 COMMENT ON FUNCTION telemetry.day_length (timestamptz) IS
-'The length of the day (of the fleet''s time zone) that begins at p_midnight';
+'Length of the day (of the fleet''s time zone) that begins at p_midnight';

@@ -1,4 +1,4 @@
--- For questions about one device; views of many join what this reads.
+-- For queries about one device; views over many devices join its sources instead.
 
 CREATE OR REPLACE FUNCTION telemetry.device_interval(p_kind text, p_device_id text) RETURNS interval
 LANGUAGE sql STABLE
@@ -16,4 +16,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.device_interval (text, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.device_interval (text, text) IS
-'Time to expect between two readings of a device of a kind (meter or vehicle): what its profile says, else as observed, else a minute';
+'Expected time between two readings of a device of a kind (meter or vehicle): from its profile, else as observed, else a minute';

@@ -1,4 +1,4 @@
--- Nothing but telemetry.dropped_time, empty where it has no row.
+-- The rows of telemetry.dropped_time as one value, empty without a row.
 
 CREATE OR REPLACE FUNCTION telemetry.dropped_times(p_source text) RETURNS tstzmultirange
 LANGUAGE sql STABLE
@@ -10,4 +10,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.dropped_times (text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.dropped_times (text) IS
-'The times of which p_source, a history or aggregate with its schema, was dropped';
+'The dropped times of p_source, a history or aggregate with its schema';

@@ -1,9 +1,8 @@
--- What a refresh has to do, in pieces that each commit, and in an order in which a view never loses what it showed: a refresh
--- moves the watermark to the end of what it did, and older buckets that are not materialized by then vanish from the view.
--- So what lies above the watermark goes oldest first, and without a gap. What lies below is mended newest first. The two
--- take turns, so that neither a first load nor an import keeps a late reading waiting. Hours and days do not wait until their
--- quarter hours are mended: where late readings come all the time, one is always stale, and they would never be refreshed.
--- When it is mended, they are stale again.
+-- The plan of a refresh, in pieces that each commit. A refresh moves the watermark to its end, and older buckets that
+-- are not materialized then vanish from the view. So pieces above the watermark are done oldest first, without a gap;
+-- pieces below it newest first. The two take turns, so that neither a first load nor an import delays a late reading.
+-- Hours and days do not wait for their quarter hours. Where late readings arrive all the time, one quarter hour is
+-- always stale, and they would never be refreshed. Once a quarter hour is refreshed, its hour and day are stale again.
 
 CREATE OR REPLACE FUNCTION telemetry.due_times(p_aggregate text) RETURNS TABLE (due_start timestamptz, due_end timestamptz)
 LANGUAGE plpgsql STABLE

@@ -1,4 +1,4 @@
--- The ratio that every answer and view shows: only where there is an efficiency to judge. That of a parked car would be 0,
+-- The ratio of every answer and view: only if there is an efficiency to judge. The ratio of a parked car would be 0,
 -- and lead every list that begins with the worst. Inlined, as plain_ratio.
 
 CREATE OR REPLACE FUNCTION telemetry.efficiency_ratio(
@@ -20,4 +20,4 @@ GRANT EXECUTE ON FUNCTION telemetry.efficiency_ratio (
 COMMENT ON FUNCTION telemetry.efficiency_ratio (
     double precision, double precision, interval, interval, double precision
 ) IS
-'DC delivered / AC consumed (both kWh) in p_time, rounded to 4 decimals; NULL where telemetry.efficiency_status of the same says unknown or idle, no AC was consumed, or it is above 1e6';
+'DC delivered / AC consumed (both kWh) in p_time, rounded to 4 decimals; NULL if telemetry.efficiency_status of the same is unknown or idle, no AC was consumed, or it is above 1e6';

@@ -1,7 +1,7 @@
--- The statuses, stated once. A ratio is judged as it is shown, rounded to 4 decimals, so that the last bits of a
--- floating-point sum cannot make 1.0 impossible or 0.85 low. A time that is shorter than the interval of either device
--- cannot be judged: one reading's energy belongs to more than that time. A quarter more is granted, as intervals jitter.
--- Inlined, as efficiency_ratio.
+-- The statuses, stated once. A ratio is judged as displayed, with 4 decimals: the last bits of a floating-point sum
+-- cannot make 1.0 impossible or 0.85 low. A time shorter than the interval of either device cannot be judged: one
+-- reading's energy belongs to more than that time. A quarter more is allowed, as intervals jitter. Inlined, as
+-- efficiency_ratio.
 
 CREATE OR REPLACE FUNCTION telemetry.efficiency_status(
     p_kwh_ac double precision, p_kwh_dc double precision, p_time interval, p_interval interval, p_standby_kw double precision
@@ -25,4 +25,4 @@ GRANT EXECUTE ON FUNCTION telemetry.efficiency_status (
 COMMENT ON FUNCTION telemetry.efficiency_status (
     double precision, double precision, interval, interval, double precision
 ) IS
-'What DC delivered / AC consumed (both kWh) in p_time says: low below 0.85 (a fault or leakage), normal to 1, impossible above 1 or where energy was delivered and none consumed, idle where nothing was delivered and no more than p_standby_kw (kW) was drawn, unknown where either is NULL or p_time is shorter than p_interval, the longer of the intervals of both devices';
+'Status of DC delivered / AC consumed (both kWh) in p_time: low below 0.85 (a fault or leakage), normal to 1, impossible above 1 or if energy was delivered and none consumed, idle if nothing was delivered and no more than p_standby_kw (kW) was drawn, unknown if either is NULL or p_time is shorter than p_interval, the longer of the intervals of both devices';

@@ -26,4 +26,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.enclosing_buckets (tstzmultirange, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.enclosing_buckets (tstzmultirange, text) IS
-'The buckets of a resolution (15min, hourly, daily in the fleet''s time zone) that have a part in p_times, as times; p_times have lower bounds';
+'The buckets of a resolution (15min, hourly, daily in the fleet''s time zone) with a part in p_times, as times; p_times have lower bounds';

@@ -1,4 +1,4 @@
--- What it means that nothing said so far holds any more from a time on; the caller holds the lock of the table.
+-- Ends all links of a vehicle from a time on; the caller holds the lock of the table.
 
 CREATE OR REPLACE FUNCTION telemetry.end_links(p_vehicle_id text, p_from timestamptz) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
@@ -21,4 +21,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.end_links (text, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.end_links (text, timestamptz) IS
-'Ends the link of a vehicle at p_from and removes those that begin then or later; says whether there were any';
+'Ends the link of a vehicle at p_from and removes those that begin then or later; true if there were any';

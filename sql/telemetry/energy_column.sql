@@ -1,4 +1,4 @@
--- The one difference in name between the two kinds that functions over both have to know.
+-- The energy column is the one difference in name that functions over both kinds have to know.
 
 CREATE OR REPLACE FUNCTION telemetry.energy_column(p_kind text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

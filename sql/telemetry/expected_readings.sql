@@ -1,4 +1,4 @@
--- Inlined into the views of bi, whose readers therefore may execute it.
+-- Inlined into the views of bi, so their readers may execute it.
 
 CREATE OR REPLACE FUNCTION telemetry.expected_readings(p_time interval, p_expected_interval interval) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -10,4 +10,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.expected_readings (interval, interval) FROM
 GRANT EXECUTE ON FUNCTION telemetry.expected_readings (interval, interval) TO energy_bi;
 
 COMMENT ON FUNCTION telemetry.expected_readings (interval, interval) IS
-'How many readings to expect in p_time of a device that sends one every p_expected_interval (NULL: every minute), at least 1';
+'Number of readings expected in p_time of a device that sends one every p_expected_interval (NULL: every minute), at least 1';

@@ -1,7 +1,7 @@
--- The balance of every vehicle over a window, as exact as that of one, and judged as that of one. A vehicle that one meter
--- feeds throughout takes its share of one sum over the fleet; of the others the pieces of the window are summed.
--- enable_nestloop: what the planner cannot know of times (a whole window, or a piece) it takes for one vehicle in all, and
--- would compare every vehicle with every meter.
+-- The balance of every vehicle over a window, as exact as for one vehicle, and judged alike. A vehicle with one meter
+-- throughout takes its share of one sum over the fleet; for the others the pieces of the window are summed.
+-- enable_nestloop: the planner assumes one vehicle for each unknown time (a whole window, or a piece), and would
+-- compare every vehicle with every meter.
 
 CREATE OR REPLACE FUNCTION telemetry.fleet_balance(p_start timestamptz, p_end timestamptz)
 RETURNS TABLE (
@@ -82,4 +82,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.fleet_balance (timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.fleet_balance (timestamptz, timestamptz) IS
-'AC consumed and DC delivered (kWh; NULL without a reading on that side) of the readings after p_start, up to and including p_end, the readings counted, the ratio of both and what it says (telemetry.efficiency_status), of every vehicle with a reading on either side';
+'AC consumed and DC delivered (kWh; NULL without a reading on that side) of the readings after p_start, up to and including p_end, the readings counted, the ratio of both and its status (telemetry.efficiency_status), of every vehicle with a reading on either side';

@@ -1,6 +1,6 @@
--- bi.vehicle_meter of a window, for a whole fleet in one go. That view asks telemetry.default_meter_id once for each vehicle,
--- which takes a second of 10,000: here only where a link says something of a part of the window, or where a DBA has replaced
--- the rule. The rule as migration 0004 has it is a join, and known by its sum.
+-- bi.vehicle_meter of a window, for a whole fleet at once. That view calls telemetry.default_meter_id once for each
+-- vehicle, a second for 10,000. Here it is called only for vehicles with a link in a part of the window, or after a DBA
+-- has replaced the rule. The rule of migration 0004 is a join, and is recognised by its sum.
 
 CREATE OR REPLACE FUNCTION telemetry.fleet_meters(p_start timestamptz, p_end timestamptz)
 RETURNS TABLE (vehicle_id text, meter_id text, valid_from timestamptz, valid_until timestamptz)
@@ -40,7 +40,7 @@ BEGIN
             );
     END IF;
 
-    -- of whom a link says something, but not of all the window; or whose default meter may be linked to another
+    -- with links for a part of the window, or with a default meter that may be linked to another vehicle
     v_vehicle_ids := ARRAY(
         SELECT v.vehicle_id
         FROM (
@@ -72,7 +72,7 @@ BEGIN
         m.vehicle_id = ANY (v_vehicle_ids)
         AND m.origin = 'default'
         AND tstzrange(m.valid_from, m.valid_until) && v_window
-        -- not those that the join gave
+        -- not those of the join
         AND (
             NOT v_is_join
             OR EXISTS (
@@ -89,4 +89,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.fleet_meters (timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.fleet_meters (timestamptz, timestamptz) IS
-'Which meter feeds which vehicle at times of [p_start, p_end), as bi.vehicle_meter has it';
+'The meters that feed vehicles at times of [p_start, p_end), as in bi.vehicle_meter';

@@ -1,4 +1,5 @@
--- A fleet is judged by the vehicles that are: their sums are neither idle nor of too short a time. One expression, inlined.
+-- A fleet is judged by its judged vehicles: their sums are neither idle nor of too short a time. One expression,
+-- inlined.
 
 CREATE OR REPLACE FUNCTION telemetry.fleet_status(
     p_kwh_ac double precision, p_kwh_dc double precision, p_vehicles_idle bigint
@@ -13,4 +14,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.fleet_status (double precision, double prec
 GRANT EXECUTE ON FUNCTION telemetry.fleet_status (double precision, double precision, bigint) TO energy_bi;
 
 COMMENT ON FUNCTION telemetry.fleet_status (double precision, double precision, bigint) IS
-'What the sums (kWh) of the vehicles that are judged say of a fleet, as telemetry.efficiency_status; without any: idle where p_vehicles_idle are, else unknown';
+'Status of a fleet by the sums (kWh) of its judged vehicles, as telemetry.efficiency_status; without any: idle if p_vehicles_idle are, else unknown';

@@ -1,6 +1,6 @@
--- What a fleet's overview is made of: each vehicle, each hour, and today. An hour belongs, whole, to the meter that feeds the
--- vehicle at its start, as in bi.vehicle_efficiency_hourly. Most vehicles have one meter all through, which feeds no other: of
--- those one scan of the fleet gives the sums. Only of the others is each hour looked at.
+-- The sums of a fleet's overview: each vehicle, each hour, and today. An hour belongs as a whole to the meter that
+-- feeds the vehicle at its start, as in bi.vehicle_efficiency_hourly. Most vehicles have one meter throughout, which
+-- feeds no other: one scan of the fleet gives their sums. Only for the others is each hour summed separately.
 -- enable_nestloop: as in telemetry.fleet_balance.
 
 CREATE OR REPLACE FUNCTION telemetry.fleet_sums(

@@ -1,4 +1,4 @@
--- The one way in which a time appears in a text that a device or a person reads, whatever the session's time zone is.
+-- The format of times in texts for devices and people, whatever the session's time zone is.
 
 CREATE OR REPLACE FUNCTION telemetry.format_utc(p_time timestamptz) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE

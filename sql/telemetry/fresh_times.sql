@@ -1,6 +1,6 @@
--- Which part of a window the aggregates of a kind hold as the history has it: whole days or hours, and whole quarter hours.
--- A short window need not ask. Where a glance at a large fleet must be cheap (p_exact is false), all that is materialized
--- passes, late readings or not.
+-- The parts of a window for which the aggregates of a kind equal the history: whole days or hours, and whole quarter
+-- hours. A short window needs none. For a cheap view of a large fleet (p_exact is false), all materialized times pass,
+-- even with late readings.
 
 CREATE OR REPLACE FUNCTION telemetry.fresh_times(
     p_kind text, p_start timestamptz, p_end timestamptz, p_coarse text, p_exact boolean,
@@ -30,4 +30,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.fresh_times (text, timestamptz, timestamptz, text, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.fresh_times (text, timestamptz, timestamptz, text, boolean) IS
-'The whole quarter hours, and of these the whole buckets of p_coarse (hourly, daily; 15min for none), in [p_start, p_end) that the aggregates of a kind (meter or vehicle) hold as its history does, as times; with p_exact false, all that are materialized';
+'The whole quarter hours, and of these the whole buckets of p_coarse (hourly, daily; 15min for none), in [p_start, p_end) for which the aggregates of a kind (meter or vehicle) equal its history, as times; with p_exact false, all that are materialized';

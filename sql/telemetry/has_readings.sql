@@ -1,4 +1,4 @@
--- One look, planned with the bounds as constants, so that only the chunks of that time are opened.
+-- A single probe, planned with the bounds as constants, so that only the chunks of that time are opened.
 
 CREATE OR REPLACE FUNCTION telemetry.has_readings(p_kind text, p_start timestamptz, p_end timestamptz) RETURNS boolean
 LANGUAGE plpgsql STABLE
@@ -21,4 +21,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.has_readings (text, timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.has_readings (text, timestamptz, timestamptz) IS
-'Whether any device of a kind (meter or vehicle) has a reading that counts in [p_start, p_end)';
+'True if any device of a kind (meter or vehicle) has a reading that counts in [p_start, p_end)';

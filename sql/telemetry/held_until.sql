@@ -1,5 +1,5 @@
--- Up to when an aggregate is materialized: TimescaleDB's watermark. What changed before it since then is not looked at, as in
--- telemetry.unrefreshed_times: for a glance at a large fleet, what is nearly right and cheap is better than what is exact.
+-- The end of the materialized part of an aggregate: TimescaleDB's watermark. Later changes before it are ignored here,
+-- unlike in telemetry.unrefreshed_times. For the overview of a large fleet, a cheap figure is better than an exact one.
 
 CREATE OR REPLACE FUNCTION telemetry.held_until(p_aggregate text) RETURNS timestamptz
 LANGUAGE sql STABLE

@@ -1,4 +1,5 @@
--- Silence, stated once: for the API, the page, metrics, views and alerts. A device is retired until it reports again. Inlined.
+-- Silence, stated once: for the API, the page, metrics, views and alerts. A device is retired until it reports again.
+-- Inlined.
 
 CREATE OR REPLACE FUNCTION telemetry.is_silent(p_recorded_at timestamptz, p_interval interval, p_now timestamptz)
 RETURNS boolean
@@ -8,4 +9,4 @@ RETURN p_recorded_at < p_now - 5 * p_interval;
 REVOKE EXECUTE ON FUNCTION telemetry.is_silent (timestamptz, interval, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.is_silent (timestamptz, interval, timestamptz) IS
-'Whether a device whose newest reading is of p_recorded_at, with p_interval to expect between two, has sent none for more than 5 of them';
+'True if a device with its newest reading at p_recorded_at and an expected interval of p_interval has sent none for more than 5 of them';

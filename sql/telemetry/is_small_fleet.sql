@@ -1,5 +1,6 @@
--- Of a small fleet an overview is read up to this moment, what is not materialized with it. Of a large one that would be a
--- walk through a good part of the day's history, which has no index on the time: there it ends where the aggregates do.
+-- For a small fleet an overview is exact up to this moment, with readings that are not yet materialized. For a large
+-- one this would read much of the day's history, which has no index on the time. There it ends where the aggregates
+-- end.
 
 CREATE OR REPLACE FUNCTION telemetry.is_small_fleet() RETURNS boolean
 LANGUAGE sql STABLE
@@ -12,4 +13,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.is_small_fleet () FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.is_small_fleet () IS
-'Whether the fleet has at most 1,000 meters and at most 1,000 vehicles';
+'True if the fleet has at most 1,000 meters and at most 1,000 vehicles';

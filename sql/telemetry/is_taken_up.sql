@@ -1,5 +1,5 @@
--- Whether a chunk can go without loss to what is made of it. Above the watermark of an aggregate only rows count: a fleet that
--- has fallen silent leaves the end of its last chunk unmaterialized, with nothing in it.
+-- The condition for dropping a chunk without loss to its aggregates. Above the watermark of an aggregate only rows
+-- count: a silent fleet leaves the end of its last chunk unmaterialized, and empty.
 
 CREATE OR REPLACE FUNCTION telemetry.is_taken_up(p_object text, p_start timestamptz, p_end timestamptz) RETURNS boolean
 LANGUAGE plpgsql STABLE
@@ -38,4 +38,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.is_taken_up (text, timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.is_taken_up (text, timestamptz, timestamptz) IS
-'Whether every aggregate made of p_object (a history or aggregate with its schema) holds all that it has in [p_start, p_end)';
+'True if every aggregate of p_object (a history or aggregate with its schema) includes all of its readings in [p_start, p_end)';

@@ -1,7 +1,7 @@
--- The rarer half of api.ingest_meter_readings: says what became of a batch that was not stored whole, and keeps what was
--- rejected. It is a function of its own for two reasons: a statement that runs after the insert sees what a concurrent
--- batch has committed meanwhile, which the inserting statement does not; and it is planned with the batch's own time
--- bounds, so that it looks into the chunks of these times only.
+-- The rarer half of api.ingest_meter_readings: judges a batch that was not stored completely, and keeps its rejected
+-- readings. It is a function of its own for two reasons. A statement after the insert sees the commits of concurrent
+-- batches, which the inserting statement does not. And it is planned with the batch's own time bounds, so that it opens
+-- only the chunks of these times.
 
 CREATE OR REPLACE FUNCTION telemetry.judge_meter_readings(
     p_readings api.meter_reading [], p_stored bigint [], p_implausible bigint [], p_keep_rejected boolean
@@ -19,7 +19,7 @@ DECLARE
     v_outcomes text[];
     v_details text[];
 BEGIN
-    -- each within both bounds: TimescaleDB cannot compare its chunks with the last times that PostgreSQL has
+    -- each within both bounds: TimescaleDB cannot compare its chunks with the last times of PostgreSQL
     SELECT
         least(greatest(min(r.recorded_at), now() - v_retention), now() + INTERVAL '5 minutes'),
         greatest(least(max(r.recorded_at), now() + INTERVAL '5 minutes'), now() - v_retention)
@@ -41,18 +41,21 @@ BEGIN
             CASE
                 WHEN r.position = ANY (p_stored) THEN 'stored'
                 WHEN (r.rejection).code IS NOT NULL THEN (r.rejection).code
-                WHEN (coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage) = (r.kwh_consumed_ac, r.voltage) THEN 'duplicate'
+                WHEN (coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage)
+                    = (r.kwh_consumed_ac, r.voltage) THEN 'duplicate'
                 WHEN h.meter_id IS NOT NULL THEN 'conflict'
                 WHEN r.position = ANY (p_implausible) THEN 'implausible_energy'
-                ELSE 'timestamp_too_old' -- it was there, and retention has just dropped it
+                ELSE 'timestamp_too_old' -- it existed, and retention has just dropped it
             END AS outcome,
             CASE
                 WHEN r.position = ANY (p_stored) THEN NULL
                 WHEN (r.rejection).code IS NOT NULL THEN (r.rejection).detail
-                WHEN (coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage) = (r.kwh_consumed_ac, r.voltage) THEN NULL
+                WHEN (coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage)
+                    = (r.kwh_consumed_ac, r.voltage) THEN NULL
                 WHEN h.meter_id IS NOT NULL
                     THEN format(
-                        'meterId %s has a reading of %s with other values, which is kept: kwhConsumedAc %s, voltage %s',
+                        'meterId %s has a reading of %s with other values, which is kept: '
+                        'kwhConsumedAc %s, voltage %s',
                         h.meter_id, telemetry.format_utc(r.recorded_at), coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage
                     )
                 WHEN r.position = ANY (p_implausible)
@@ -66,7 +69,8 @@ BEGIN
             END AS detail
         FROM reading AS r
         LEFT JOIN LATERAL (
-            -- LIMIT keeps this a query of its own, whose bounds open only the chunks of these times, one probe a reading
+            -- LIMIT keeps this a query of its own, whose bounds open only the chunks of these times, one probe a
+            -- reading
             SELECT k.*
             FROM telemetry.meter_telemetry_history AS k
             WHERE k.meter_id = r.meter_id AND k.counted_at = telemetry.counted_at(r.recorded_at)
@@ -104,4 +108,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.judge_meter_readings (api.meter_reading [], bigint [], bigint [], boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.judge_meter_readings (api.meter_reading [], bigint [], bigint [], boolean) IS
-'Outcome and detail of every reading of a batch, in input order, after p_stored (positions from 1) were stored and p_implausible were not for their energy; with p_keep_rejected, rejected readings and conflicts are kept in telemetry.rejected_reading';
+'Outcome and detail of every reading of a batch, in input order, after p_stored (positions from 1) were stored and p_implausible were rejected for their energy; with p_keep_rejected, rejected readings and conflicts are kept in telemetry.rejected_reading';

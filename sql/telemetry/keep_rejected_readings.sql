@@ -1,6 +1,6 @@
--- The one way into telemetry.rejected_reading. Each sender has its own allowance, so that one broken device fills neither
--- the disk nor the place of the others. Senders are counted in the order of their names, after everything else a
--- transaction locks: concurrent batches cannot deadlock.
+-- The only way into telemetry.rejected_reading. Each sender has its own allowance, so that one broken device fills
+-- neither the disk nor the allowance of others. Senders are counted in the order of their names, after all other locks
+-- of a transaction: concurrent batches cannot deadlock.
 
 CREATE OR REPLACE FUNCTION telemetry.keep_rejected_readings(p_rejected api.rejected_reading []) RETURNS void
 LANGUAGE sql VOLATILE

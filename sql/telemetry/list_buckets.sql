@@ -1,4 +1,4 @@
--- telemetry.sum_buckets added up.
+-- The parts of telemetry.sum_buckets, added up.
 
 CREATE OR REPLACE FUNCTION telemetry.list_buckets(
     p_kind text, p_resolution text, p_start timestamptz, p_end timestamptz, p_device_ids text [],
@@ -37,4 +37,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.list_buckets (
 COMMENT ON FUNCTION telemetry.list_buckets (
     text, text, timestamptz, timestamptz, text [], integer
 ) IS
-'The buckets (p_resolution: 15min, hourly, daily) that some devices of a kind (meter or vehicle) have readings in, from p_start to p_end, which are bounds of buckets, in order of time: energy (kWh), readings, voltage (V) or battery temperature (degrees Celsius), first and last state of charge (%), and whether the bucket is not over yet; at most p_limit (of one device)';
+'The buckets (p_resolution: 15min, hourly, daily) with readings of some devices of a kind (meter or vehicle), from p_start to p_end, which are bounds of buckets, in order of time: energy (kWh), readings, voltage (V) or battery temperature (degrees Celsius), first and last state of charge (%), and is_open (the bucket is not over yet); at most p_limit (of one device)';

@@ -1,5 +1,4 @@
--- Every device in use as it stands now, which counts and lists of devices are made of: a retired one is not among them until
--- it reports again.
+-- Every device in use in its present state, for counts and lists: a retired one is missing until it reports again.
 
 CREATE OR REPLACE FUNCTION telemetry.list_devices() RETURNS TABLE (
     kind text,
@@ -33,4 +32,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.list_devices () FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.list_devices () IS
-'The meters and vehicles in use: their own time and the server''s of the newest reading, the interval to expect between two, whether they are silent (telemetry.is_silent), and whether a vehicle is being charged';
+'The meters and vehicles in use: their own time and the server''s of the newest reading, the expected interval, is_silent (telemetry.is_silent), and is_charging of a vehicle';

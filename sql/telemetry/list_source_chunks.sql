@@ -1,4 +1,4 @@
--- Chunks by the name of their table, which no other chunk ever gets: a refresh tells by it which are gone.
+-- Chunks are listed by the name of their table, which no other chunk ever gets: a refresh finds the dropped ones by it.
 
 CREATE OR REPLACE FUNCTION telemetry.list_source_chunks(p_source text) RETURNS TABLE (chunk text, during tstzrange)
 LANGUAGE sql STABLE
@@ -12,4 +12,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.list_source_chunks (text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.list_source_chunks (text) IS
-'The chunks of p_source, a history or aggregate with its schema: the table of each, and the time it covers';
+'The chunks of p_source, a history or aggregate with its schema: the table of each, and its range of time';

@@ -1,4 +1,4 @@
--- A register's energies follow from one another, so the readings of one such device are stored one transaction after the
+-- A register's energies follow from one another, so the readings of such a device are stored one transaction after the
 -- other. The lock comes before any other of the transaction, in the order of the ids: no deadlock.
 
 CREATE OR REPLACE FUNCTION telemetry.lock_device_profiles(p_kind text, p_device_ids text []) RETURNS boolean
@@ -18,4 +18,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.lock_device_profiles (text, text []) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.lock_device_profiles (text, text []) IS
-'Locks the profiles of those devices whose readings need more than the plain write path, and says whether there are any';
+'Locks the profiles of the devices whose readings need more than the plain write path; true if there are any';

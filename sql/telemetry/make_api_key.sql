@@ -1,5 +1,5 @@
--- The random bits are those of gen_random_uuid, which PostgreSQL draws from the operating system's generator (122 in
--- each): three of them hashed are a secret of 256 bits. One key at a time, so that no two calls both find room.
+-- The random bits are those of gen_random_uuid, from the operating system's generator (122 in each): three of them
+-- hashed are a secret of 256 bits. Calls are serialized, so that the limit of keys holds.
 
 CREATE OR REPLACE FUNCTION telemetry.make_api_key(
     p_scope text, p_kind text, p_device_ids text [], p_id_prefix text, p_expires_at timestamptz, p_note text
@@ -37,4 +37,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.make_api_key (text, text, text [], text, timestamptz, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.make_api_key (text, text, text [], text, timestamptz, text) IS
-'Stores a new API key with a new secret, and returns its token, which is nowhere else. Raises IE004 where the device has two live keys';
+'Stores a new API key with a new secret, and returns its token, which is stored nowhere. Raises IE004 if the device has two live keys';

@@ -1,4 +1,4 @@
--- Above the watermark nothing is materialized, so that nothing can be lost there.
+-- Nothing is materialized above the watermark, so nothing can be lost there.
 
 CREATE OR REPLACE FUNCTION telemetry.materialized_until(p_source text) RETURNS timestamptz
 LANGUAGE sql STABLE
@@ -12,4 +12,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.materialized_until (text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.materialized_until (text) IS
-'The time before which an aggregate that is made of p_source (a history or aggregate with its schema) is materialized';
+'The time before which an aggregate of p_source (a history or aggregate with its schema) is materialized';

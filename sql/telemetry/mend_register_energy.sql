@@ -1,5 +1,5 @@
--- A late register takes its share of the energy of the reading after it. From there on nothing changes, unless dips are
--- about: those have no baseline of their own, so it goes on until a reading has one before and after.
+-- A late register takes its share of the energy of the reading after it. Later readings do not change, unless there are
+-- dips. These have no baseline of their own, so the chain is followed until a reading has one before and after.
 
 CREATE OR REPLACE FUNCTION telemetry.mend_register_energy(
     p_kind text, p_device_id text, p_after timestamptz, p_state telemetry.register_state,
@@ -25,7 +25,7 @@ BEGIN
         $query$, v_history, v_id
     ) USING p_device_id, telemetry.counted_at(p_after)
     LOOP
-        EXIT WHEN v_next.register_kwh IS NULL; -- an interval reading: what follows it begins anew
+        EXIT WHEN v_next.register_kwh IS NULL; -- an interval reading: a register after it begins anew
         v_state := telemetry.register_step(
             v_state, v_next.register_kwh, v_next.recorded_at, NULL, p_register_max_kwh, NULL, NULL
         );
@@ -50,4 +50,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.mend_register_energy (
 COMMENT ON FUNCTION telemetry.mend_register_energy (
     text, text, timestamptz, telemetry.register_state, double precision
 ) IS
-'Derives the energies (kWh) of the readings after p_after anew, where p_state is what the register stands at by then, as far as they change; current status with them';
+'Recomputes the energies (kWh) of the readings after p_after from the register state p_state, as far as they change; current status with them';

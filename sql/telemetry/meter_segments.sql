@@ -1,4 +1,4 @@
--- Which meter fed a vehicle in a window, piece by piece.
+-- The meters of a vehicle in a window, piece by piece.
 
 CREATE OR REPLACE FUNCTION telemetry.meter_segments(
     p_vehicle_id text, p_start timestamptz, p_end timestamptz

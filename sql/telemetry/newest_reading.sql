@@ -1,4 +1,4 @@
--- The current status has one row a device, where the history of a day may have millions without an index on the time.
+-- The current status has one row a device; the history of a day may have millions without an index on the time.
 
 CREATE OR REPLACE FUNCTION telemetry.newest_reading(p_kind text) RETURNS timestamptz
 LANGUAGE sql STABLE

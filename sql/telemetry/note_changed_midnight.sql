@@ -1,6 +1,6 @@
--- A trigger on the tables of the quarter hours, which fires for the first one of each day. TimescaleDB (2.23 to 2.29, its issue
--- 10296) forgets a bucket of a named time zone where the changes of its source end exactly at its start, so of such days
--- we keep account ourselves, in the transaction of each change, whoever refreshes what.
+-- A trigger on the tables of the quarter hours, for the first one of each day. TimescaleDB (2.23 to 2.29, its issue
+-- 10296) can forget a bucket of a named time zone. It does so if the changes of its source end exactly at its start. So
+-- such days are recorded here, in the transaction of each change.
 
 CREATE OR REPLACE FUNCTION telemetry.note_changed_midnight() RETURNS trigger
 LANGUAGE plpgsql
@@ -15,4 +15,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.note_changed_midnight () FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.note_changed_midnight () IS
-'Adds the day that a quarter hour (of the kind given to the trigger: meter or vehicle) begins to telemetry.changed_midnight';
+'Adds the day that begins with a quarter hour (of the kind given to the trigger: meter or vehicle) to telemetry.changed_midnight';

@@ -1,6 +1,6 @@
--- Tells what was dropped from what was never there, whoever dropped it: a chunk that was there at the last run, and is not
--- now. A reading that comes late makes a new chunk, with another name. Chunks that were merged are in one that stays. What no
--- aggregate has taken up of a chunk cannot be lost, and is as if it was never there.
+-- Records dropped times, whoever dropped them: the chunk existed at the last run, and does not now. A late reading
+-- makes a new chunk, with another name. Merged chunks are in one that stays. Parts of a chunk that no aggregate
+-- includes cannot be lost, and are not recorded.
 
 CREATE OR REPLACE FUNCTION telemetry.note_dropped_chunks(p_source text) RETURNS void
 LANGUAGE sql VOLATILE
@@ -30,4 +30,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.note_dropped_chunks (text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.note_dropped_chunks (text) IS
-'Adds the times of chunks of p_source (a history or aggregate with its schema) that are gone since the last call, as far as they were materialized, to telemetry.dropped_time, and remembers those that are there';
+'Adds the times of dropped chunks of p_source (a history or aggregate with its schema), as far as they were materialized, to telemetry.dropped_time, and records the present chunks for the next call';

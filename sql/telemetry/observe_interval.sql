@@ -1,6 +1,6 @@
--- What a new reading says of a device's interval. A gap is an outage more often than a new interval, so it lengthens what was
--- observed by a quarter at most; a shorter gap is believed at once. Never under a minute: two readings in quick succession
--- say nothing. One expression, inlined by the planner.
+-- The effect of a new reading on a device's observed interval. A longer gap is more often an outage than a new
+-- interval. So it lengthens the observed one by a quarter at most; a shorter gap is taken at once. Never under a
+-- minute: two readings in quick succession tell nothing. One expression, inlined by the planner.
 
 CREATE OR REPLACE FUNCTION telemetry.observe_interval(p_observed interval, p_gap interval, p_gap_in_batch interval)
 RETURNS interval
@@ -13,4 +13,4 @@ END;
 REVOKE EXECUTE ON FUNCTION telemetry.observe_interval (interval, interval, interval) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.observe_interval (interval, interval, interval) IS
-'The observed interval of a device after a reading that came p_gap after its newest one (p_gap_in_batch after the one before it in its batch; NULL for the first), where p_observed was observed before (NULL: nothing); NULL where no gap is known yet';
+'The observed interval of a device after a reading with a gap of p_gap to its newest one (p_gap_in_batch to the one before it in its batch; NULL for the first), with p_observed observed before (NULL: nothing); NULL while no gap is known';

@@ -1,6 +1,6 @@
--- DC by AC, and nothing else: whether it may be shown is telemetry.efficiency_ratio's business. Divided as numeric, which
--- neither overflows nor underflows; past a million times the energy that went in, it says nothing more. One expression,
--- inlined by the planner, into views whose readers therefore may execute it.
+-- DC by AC, and nothing else: telemetry.efficiency_ratio decides if it is shown. Divided as numeric, which neither
+-- overflows nor underflows; a ratio above a million has no meaning. One expression, inlined by the planner into views,
+-- so their readers may execute it.
 
 CREATE OR REPLACE FUNCTION telemetry.plain_ratio(p_kwh_ac double precision, p_kwh_dc double precision)
 RETURNS double precision
@@ -14,4 +14,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.plain_ratio (double precision, double preci
 GRANT EXECUTE ON FUNCTION telemetry.plain_ratio (double precision, double precision) TO energy_bi;
 
 COMMENT ON FUNCTION telemetry.plain_ratio (double precision, double precision) IS
-'DC delivered / AC consumed (both kWh), rounded to 4 decimals; NULL where either is NULL, no AC was consumed, or it is above 1e6';
+'DC delivered / AC consumed (both kWh), rounded to 4 decimals; NULL if either is NULL, no AC was consumed, or it is above 1e6';

@@ -1,6 +1,6 @@
--- From what a sum over a window is read: whole days or hours and whole quarter hours from the aggregates, where those hold
--- what the history holds, and the rest (the edges, what is newest, what has just changed) from the history. So an answer is
--- exact whenever it is asked, and a year costs little more than a day.
+-- The sources of a sum over a window. Whole days or hours and whole quarter hours are read from the aggregates, as far
+-- as these equal the history. The rest (the edges, the newest, recent changes) is read from the history. So an answer
+-- is always exact, and a year costs little more than a day.
 
 CREATE OR REPLACE FUNCTION telemetry.reading_sources(
     p_kind text, p_start timestamptz, p_end timestamptz, p_coarse text DEFAULT 'daily', p_exact boolean DEFAULT TRUE
@@ -16,4 +16,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.reading_sources (text, timestamptz, timestamptz, text, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.reading_sources (text, timestamptz, timestamptz, text, boolean) IS
-'The pieces [piece_start, piece_end) of a window, and from what the readings of a kind (meter or vehicle) in each are summed: p_coarse (daily or hourly) or 15min (the aggregates), or history';
+'The pieces [piece_start, piece_end) of a window, and the source of the sums of a kind (meter or vehicle) in each: p_coarse (daily or hourly) or 15min (the aggregates), or history';

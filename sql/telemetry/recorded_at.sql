@@ -1,4 +1,4 @@
--- The inverse of telemetry.counted_at, for wherever a reading's time is shown. One expression, inlined by the planner.
+-- The inverse of telemetry.counted_at, for displayed times of readings. One expression, inlined by the planner.
 
 CREATE OR REPLACE FUNCTION telemetry.recorded_at(p_counted_at timestamptz) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -7,4 +7,4 @@ RETURN p_counted_at + INTERVAL '1 microsecond';
 REVOKE EXECUTE ON FUNCTION telemetry.recorded_at (timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.recorded_at (timestamptz) IS
-'The device''s own time of a reading that the histories keep under p_counted_at';
+'The device''s own time of a reading kept under p_counted_at in the histories';

@@ -1,5 +1,5 @@
--- A bucket that still fills is better read in real time. Hours and days end where their quarter hours do, as further on they
--- would be stale at once; unless the fleet is silent, and nothing lies further on.
+-- A bucket that is still filling is better read in real time. Hours and days end where their quarter hours end, as they
+-- would be stale at once beyond; but for a silent fleet nothing is beyond.
 
 CREATE OR REPLACE FUNCTION telemetry.refresh_limit(p_aggregate text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE
@@ -14,7 +14,7 @@ DECLARE
     );
 BEGIN
     IF v_resolution <> '15min' AND NOT v_of_quarters > '0001-01-01 00:00:00Z' THEN
-        RETURN v_of_quarters; -- the first moment there is, which lies in no bucket: nothing is materialized
+        RETURN v_of_quarters; -- the earliest possible time, in no bucket: nothing is materialized
     ELSIF v_resolution <> '15min' AND telemetry.newest_reading(v_kind) > v_of_quarters THEN
         v_limit := least(v_limit, v_of_quarters);
     END IF;
@@ -28,4 +28,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.refresh_limit (text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.refresh_limit (text) IS
-'The end of the newest bucket that the aggregate bi.<p_aggregate> is to be materialized up to now';
+'The end of the newest bucket up to which the aggregate bi.<p_aggregate> is to be materialized now';

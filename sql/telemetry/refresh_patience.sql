@@ -1,4 +1,4 @@
--- Two runs that did not make it, and five minutes, which a run may take.
+-- Two missed runs, and five minutes for the length of a run.
 
 CREATE OR REPLACE FUNCTION telemetry.refresh_patience(p_kind text) RETURNS interval
 LANGUAGE sql STABLE
@@ -10,4 +10,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.refresh_patience (text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.refresh_patience (text) IS
-'How long what is stale in the aggregates of a kind (meter or vehicle) may stay so before it is called late';
+'The time after which stale buckets in the aggregates of a kind (meter or vehicle) are reported as late';

@@ -1,4 +1,4 @@
--- Where a register stood before a time. EXECUTE plans with the time as a constant, so that only its chunks are opened.
+-- The state of a register before a time. EXECUTE plans with the time as a constant, so that only its chunks are opened.
 
 CREATE OR REPLACE FUNCTION telemetry.register_state_before(
     p_kind text, p_device_id text, p_time timestamptz
@@ -27,4 +27,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.register_state_before (text, text, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.register_state_before (text, text, timestamptz) IS
-'The baseline (kWh) that a register of p_time is compared with; without one where the device has no earlier reading, or its last one was not a register';
+'The baseline (kWh) for a register reading at p_time; none if the device has no earlier reading, or its last one was not a register';

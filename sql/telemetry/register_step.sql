@@ -1,5 +1,5 @@
--- What one register after another means, stated once: the write path folds it over new readings (register_chain), and
--- mend_register_energy over those that follow a late one. p_base stands in for p_state before the first reading.
+-- The meaning of one register after another, stated once. The write path folds it over new readings (register_chain),
+-- and mend_register_energy over the readings after a late one. p_base replaces p_state before the first reading.
 
 CREATE OR REPLACE FUNCTION telemetry.register_step(
     p_state telemetry.register_state,
@@ -49,4 +49,4 @@ COMMENT ON FUNCTION telemetry.register_step (
     telemetry.register_state, double precision, timestamptz, telemetry.register_state,
     double precision, double precision, interval
 ) IS
-'The state after a register (kWh): the first is a baseline (energy 0); a rise is the energy; a fall below 90 % is a rollover where p_register_max_kwh says so, else a reset (energy = register); a smaller fall is a dip (energy 0, same baseline); more than p_max_kw allows is implausible (same baseline)';
+'The state after a register (kWh): the first is a baseline (energy 0); a rise is the energy; a fall below 90 % is a rollover if p_register_max_kwh allows it, else a reset (energy = register); a smaller fall is a dip (energy 0, same baseline); more than p_max_kw allows is implausible (same baseline)';

@@ -1,4 +1,5 @@
--- The limits of a meter reading, stated once: the ingest function and the judgement of what it did not store share them.
+-- The limits of a meter reading, stated once: for the ingest function, and for the judgement of readings that it did
+-- not store.
 
 CREATE OR REPLACE FUNCTION telemetry.reject_meter_reading(
     p_meter_id text,
@@ -22,4 +23,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.reject_meter_reading (
 
 COMMENT ON FUNCTION telemetry.reject_meter_reading (
     text, timestamptz, double precision, double precision, timestamptz, interval
-) IS 'Why a meter reading is rejected (the first reason), or NULL: id, time, energy 0 to 1e7 kWh, voltage 0 to 1500 V, not negligible';
+) IS 'The first reason to reject a meter reading, or NULL: id, time, energy 0 to 1e7 kWh, voltage 0 to 1500 V, not negligible';

@@ -1,4 +1,5 @@
--- The limits of a vehicle reading, stated once: the ingest function and the judgement of what it did not store share them.
+-- The limits of a vehicle reading, stated once: for the ingest function, and for the judgement of readings that it did
+-- not store.
 
 CREATE OR REPLACE FUNCTION telemetry.reject_vehicle_reading(
     p_vehicle_id text,
@@ -24,4 +25,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.reject_vehicle_reading (
 
 COMMENT ON FUNCTION telemetry.reject_vehicle_reading (
     text, timestamptz, double precision, double precision, double precision, timestamptz, interval
-) IS 'Why a vehicle reading is rejected (the first reason), or NULL: id, time, soc 0 to 100 %, energy 0 to 1e7 kWh, battery -60 to 120 degrees Celsius, not negligible';
+) IS 'The first reason to reject a vehicle reading, or NULL: id, time, soc 0 to 100 %, energy 0 to 1e7 kWh, battery -60 to 120 degrees Celsius, not negligible';

@@ -1,4 +1,4 @@
--- One place for how much disk a broken device may take: at most 8,192 characters a reading, 30 days.
+-- The limit of the disk space of a broken device, with at most 8,192 characters a reading and 30 days.
 
 CREATE OR REPLACE FUNCTION telemetry.rejected_readings_kept_a_day() RETURNS bigint
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -10,4 +10,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.rejected_readings_kept_a_day () FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.rejected_readings_kept_a_day () IS
-'How many rejected readings of one sender telemetry.rejected_reading takes on one day (UTC); the others are only counted';
+'Number of rejected readings of one sender kept in telemetry.rejected_reading per day (UTC); further ones are only counted';

@@ -1,4 +1,4 @@
--- What every question about the readings of one device begins with.
+-- The first check of every query about the readings of one device.
 
 CREATE OR REPLACE FUNCTION telemetry.require_device(p_kind text, p_device_id text) RETURNS void
 LANGUAGE plpgsql STABLE

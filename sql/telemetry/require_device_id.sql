@@ -1,4 +1,4 @@
--- What people set is rejected with an error, where a reading is rejected with an outcome; the rule is the same.
+-- Settings by people are rejected with an error, readings with an outcome; the rule is the same.
 
 CREATE OR REPLACE FUNCTION telemetry.require_device_id(p_field text, p_id text) RETURNS void
 LANGUAGE plpgsql STABLE

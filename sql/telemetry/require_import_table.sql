@@ -1,5 +1,5 @@
--- An import function works with the rights of energy_owner on a temporary table that it finds by name. One that the caller
--- made could be a view, whose functions would run with those rights.
+-- An import function has the rights of energy_owner on a temporary table that it finds by name. A table made by the
+-- caller could be a view, whose functions would run with those rights.
 
 CREATE OR REPLACE FUNCTION telemetry.require_import_table(p_name text) RETURNS void
 LANGUAGE plpgsql STABLE

@@ -1,4 +1,4 @@
--- As require_device_id, for the numbers and times that people set. NULL passes: what may be left out is the caller's to say.
+-- As require_device_id, for numbers and times set by people. NULL passes: the caller decides on omitted values.
 
 CREATE OR REPLACE FUNCTION telemetry.require_value(p_field text, p_is_right boolean, p_rule text) RETURNS void
 LANGUAGE plpgsql STABLE

@@ -1,4 +1,4 @@
--- What every question about one vehicle begins with.
+-- The first check of every query about one vehicle.
 
 CREATE OR REPLACE FUNCTION telemetry.require_vehicle(p_vehicle_id text) RETURNS void
 LANGUAGE plpgsql STABLE

@@ -1,4 +1,4 @@
--- The buckets that begin in a window, whole: the last one ends after it.
+-- The buckets that begin in a window, as a whole: the last one ends after it.
 
 CREATE OR REPLACE FUNCTION telemetry.resolve_buckets(
     p_resolution text, p_start timestamptz, p_end timestamptz, OUT first_start timestamptz, OUT last_end timestamptz

@@ -1,5 +1,5 @@
--- A page goes on after a time rather than after a number of rows, so a reading that comes meanwhile moves no other. A window is
--- (start, end], and so is the rest of it after p_after; in the time that the histories keep that is [p_after, end).
+-- A page continues after a time rather than after a number of rows, so a new reading moves no other. A window is
+-- (start, end], and so is its rest after p_after; in the time of the histories that is [p_after, end).
 
 CREATE OR REPLACE FUNCTION telemetry.resolve_page(
     p_kind text,
@@ -29,4 +29,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.resolve_page (
 COMMENT ON FUNCTION telemetry.resolve_page (
     text, text, timestamptz, timestamptz, double precision, timestamptz
 ) IS
-'In counted time, what is left after p_after (NULL for all) of the window that telemetry.resolve_window makes of the rest, for a device of a kind (meter or vehicle). Raises as that and as telemetry.require_device do';
+'The rest after p_after (NULL for all) of the window of telemetry.resolve_window, in counted time, for a device of a kind (meter or vehicle). Raises as that and as telemetry.require_device';

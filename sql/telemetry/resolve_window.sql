@@ -1,5 +1,5 @@
--- The one reading of start, end and hours for everything that asks about a time: at most two of them are given, and the
--- third follows; without any it is the last 24 hours.
+-- The interpretation of start, end and hours, for all queries. At most two of them are given, and the third follows;
+-- without any it is the last 24 hours.
 
 CREATE OR REPLACE FUNCTION telemetry.resolve_window(
     p_start timestamptz, p_end timestamptz, p_hours double precision,
@@ -46,4 +46,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.resolve_window (timestamptz, timestamptz, double precision) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.resolve_window (timestamptz, timestamptz, double precision) IS
-'The window [window_start, window_end) meant by start, end and hours, any of which may be NULL; raises IE003 where they contradict, are out of order or span more than 731 days';
+'The window [window_start, window_end) of start, end and hours, any of which may be NULL; raises IE003 if they contradict each other, are out of order or span more than 731 days';

@@ -1,4 +1,4 @@
--- The coarsest source that holds a time is the cheapest to sum: days or hours, then quarter hours, then the readings.
+-- The coarsest source of a time is the cheapest to sum: days or hours, then quarter hours, then the readings.
 
 CREATE OR REPLACE FUNCTION telemetry.split_times(
     p_start timestamptz, p_end timestamptz, p_coarse text, p_fresh_quarters tstzmultirange, p_fresh_coarse tstzmultirange
@@ -33,4 +33,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.split_times (
 COMMENT ON FUNCTION telemetry.split_times (
     timestamptz, timestamptz, text, tstzmultirange, tstzmultirange
 ) IS
-'The pieces [piece_start, piece_end) of a window, and from what readings in each are summed: p_coarse (daily, hourly) or 15min (the aggregates, as far as telemetry.fresh_times says), or history';
+'The pieces [piece_start, piece_end) of a window, and the source of the sums in each: p_coarse (daily, hourly) or 15min (the aggregates, within telemetry.fresh_times), or history';

@@ -1,6 +1,6 @@
--- Staleness as a view shows it. From its watermark on a view reads in real time, and is never stale there. Hours and days read
--- quarter hours, of which those below their own watermark may be stale. Where somebody has refreshed hours or days past the
--- quarter hours, they do not show what comes after that.
+-- Staleness as seen in a view. From its watermark on a view reads in real time, and is never stale there. Hours and
+-- days read quarter hours, which may be stale below their own watermark. If somebody has refreshed hours or days past
+-- the quarter hours, they miss the readings after those.
 
 CREATE OR REPLACE FUNCTION telemetry.stale_times(p_aggregate text) RETURNS tstzmultirange
 LANGUAGE plpgsql STABLE
@@ -30,4 +30,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.stale_times (text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.stale_times (text) IS
-'The buckets, as times, in which the view bi.<p_aggregate> may not show what the history holds in this transaction';
+'The buckets, as times, in which the view bi.<p_aggregate> may differ from the history in this transaction';

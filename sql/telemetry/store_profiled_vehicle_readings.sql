@@ -1,7 +1,7 @@
--- The write path of a batch with devices that have a profile to heed: registers, and a limit of power. What a register is
--- compared with stands in the current status, so readings that are newer than that cost no look into the history. Late
--- registers go first and one by one: each changes what follows it, the current status included. The caller holds
--- telemetry.lock_device_profiles, so that nobody else stores readings of these devices meanwhile.
+-- The write path of a batch with profiled devices: registers, and limits of power. The baseline of a register is in the
+-- current status, so newer readings need no look into the history. Late registers go first and one by one: each changes
+-- its successors, the current status included. The caller holds telemetry.lock_device_profiles, so readings of these
+-- devices are stored one batch after the other.
 
 CREATE OR REPLACE FUNCTION telemetry.store_profiled_vehicle_readings(
     p_readings api.vehicle_reading [], OUT stored bigint [], OUT implausible bigint []
@@ -75,7 +75,7 @@ BEGIN
         ) IS NULL
     ),
     candidate AS (
-        -- of two readings with one key in one batch, the first speaks
+        -- for duplicate keys in a batch, the first wins
         SELECT DISTINCT ON (r.vehicle_id, r.recorded_at) r.*
         FROM reading AS r
         WHERE r.is_implausible IS NOT TRUE
@@ -149,7 +149,7 @@ BEGIN
 
     stored := stored || v_late_stored;
     implausible := implausible || v_late_implausible;
-    IF implausible IS NOT NULL THEN -- and so is what shares a key with one of them
+    IF implausible IS NOT NULL THEN -- as are later ones with the key of one of them
         SELECT array_agg(r.position) INTO implausible
         FROM unnest(p_readings) WITH ORDINALITY AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
         WHERE (r.vehicle_id, r.recorded_at) IN (
@@ -163,4 +163,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.store_profiled_vehicle_readings (api.vehicle_reading []) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.store_profiled_vehicle_readings (api.vehicle_reading []) IS
-'Stores the readings of a batch as api.ingest_vehicle_readings does, heeding telemetry.device_profile: registers become energies (kWh). Answers the positions (from 1) of what was stored, and of what was rejected as more energy than the device can carry';
+'Stores the readings of a batch as api.ingest_vehicle_readings does, by telemetry.device_profile: registers become energies (kWh). Returns the positions (from 1) of the stored readings, and of those rejected for more energy than the device can carry';

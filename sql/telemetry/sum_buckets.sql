@@ -1,6 +1,6 @@
--- The buckets of a window as the history has them at this moment: from the aggregate of their resolution where it is fresh,
--- from quarter hours or readings where it is not. So a route that shows buckets agrees with one that adds them up.
--- Each piece is planned with its bounds as constants, as in telemetry.sum_readings.
+-- The buckets of a window as in the history at this moment. The source is the aggregate of their resolution if it is
+-- fresh, else quarter hours or readings. So routes with buckets agree with routes with sums. Each piece is planned with
+-- its bounds as constants, as in telemetry.sum_readings.
 
 CREATE OR REPLACE FUNCTION telemetry.sum_buckets(
     p_kind text, p_resolution text, p_start timestamptz, p_end timestamptz,
@@ -85,4 +85,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.sum_buckets (
 COMMENT ON FUNCTION telemetry.sum_buckets (
     text, text, timestamptz, timestamptz, text [], boolean, integer
 ) IS
-'Parts of the buckets (p_resolution: 15min, hourly, daily) of a kind''s devices (p_device_ids; NULL for all) from p_start to p_end, which are bounds of buckets: energy (kWh), readings, lowest, highest, sum and number of what was measured of voltage (V) or battery temperature (degrees Celsius), first and last state of charge (%). A bucket of a device may have several rows, to be added up, in the order of piece_start. At most the first p_limit buckets are whole (NULL for all). p_exact: as in telemetry.fresh_times';
+'Parts of the buckets (p_resolution: 15min, hourly, daily) of a kind''s devices (p_device_ids; NULL for all) from p_start to p_end, which are bounds of buckets: energy (kWh), readings, lowest, highest, sum and number of measured voltages (V) or battery temperatures (degrees Celsius), first and last state of charge (%). A bucket of a device may have several rows, to be added up, in the order of piece_start. At most the first p_limit buckets are complete (NULL for all). p_exact: as in telemetry.fresh_times';

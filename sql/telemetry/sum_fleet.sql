@@ -1,6 +1,6 @@
--- The energy of a whole fleet, of each device, in each hour, and of today, in one scan of each piece of time. A row for each
--- device and hour, as telemetry.sum_buckets has it, would be half a million of them for a day of 20,000 devices. EXECUTE: as in
--- telemetry.sum_readings.
+-- The energy of a whole fleet, of each device, in each hour, and of today, in one scan of each piece of time. A row for
+-- each device and hour, as in telemetry.sum_buckets, would be half a million for a day of 20,000 devices. EXECUTE: as
+-- in telemetry.sum_readings.
 
 CREATE OR REPLACE FUNCTION telemetry.sum_fleet(
     p_kind text, p_start timestamptz, p_end timestamptz, p_today_start timestamptz, p_exact boolean,

@@ -1,8 +1,8 @@
--- The one place where energies are added up for an answer. EXECUTE plans each piece with its bounds and its device as
--- constants, so that only the chunks of that time are opened: the cost follows the window, not the history. For a whole fleet,
--- hours stand in for quarter hours where they can: one statement more, and a fourth of the rows.
--- max_parallel_workers_per_gather: the key serves the newest minutes of a whole fleet well (it skips from device to device), but
--- the planner takes that for a walk through all of the key, and would rather have all processors walk through the day.
+-- The one place that sums energies for an answer. EXECUTE plans each piece with its bounds and its device as constants,
+-- so only the chunks of that time are opened. The cost follows the window, not the history. For a whole fleet, hours
+-- replace quarter hours if possible: one statement more, and a fourth of the rows. max_parallel_workers_per_gather: the
+-- key serves the newest minutes of a whole fleet well, as it skips from device to device. But the planner takes that
+-- for a scan of the whole key, and would let all processors scan the day.
 
 CREATE OR REPLACE FUNCTION telemetry.sum_readings(
     p_kind text, p_start timestamptz, p_end timestamptz, p_device_id text DEFAULT NULL
@@ -55,4 +55,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.sum_readings (text, timestamptz, timestamptz, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.sum_readings (text, timestamptz, timestamptz, text) IS
-'Energy (kWh), readings, and sum and number of what was measured of voltage (V) or battery temperature (degrees Celsius) in a kind''s readings in [p_start, p_end), of one device or (NULL) of each that has any; one row per device and piece of telemetry.reading_sources, to be added up';
+'Energy (kWh), readings, and sum and number of measured voltages (V) or battery temperatures (degrees Celsius) in a kind''s readings in [p_start, p_end), of one device or (NULL) of each that has any; one row per device and piece of telemetry.reading_sources, to be added up';

@@ -1,5 +1,6 @@
--- Many devices, each over times of its own, in a few statements: a fleet that was linked today has two pieces a vehicle. What
--- is not in the aggregates is read day by day, so that each statement is planned with the bounds of its chunks.
+-- Sums of many devices, each over its own times, in a few statements: a fleet that was linked today has two pieces a
+-- vehicle. Times outside the aggregates are read day by day, so that each statement is planned with the bounds of its
+-- chunks.
 
 CREATE OR REPLACE FUNCTION telemetry.sum_segments(
     p_kind text, p_device_ids text [], p_starts timestamptz [], p_ends timestamptz []

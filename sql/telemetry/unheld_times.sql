@@ -1,4 +1,4 @@
--- Own times only: callers ask for the quarter hours first, of which hours and days are made.
+-- Own times only: callers ask first for the quarter hours, the source of hours and days.
 
 CREATE OR REPLACE FUNCTION telemetry.unheld_times(p_aggregate text, p_exact boolean) RETURNS tstzmultirange
 LANGUAGE sql STABLE
@@ -13,4 +13,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.unheld_times (text, boolean) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.unheld_times (text, boolean) IS
-'The times of which the table of the aggregate bi.<p_aggregate> holds nothing, or (p_exact) may hold something else than what it is made of';
+'The times for which the table of the aggregate bi.<p_aggregate> is empty, or (p_exact) may differ from its source';

@@ -1,7 +1,8 @@
--- What an aggregate does not hold as its source now has it: what is not materialized yet, and what has changed since.
--- TimescaleDB keeps account of both, in the transaction of each change, in the logs that its refresh works off (and we of days
--- that it may miss); the names of those catalogs stand here, in aggregate_table, and nowhere else. Times without a chunk in the source are not among
--- them: of what was dropped only the aggregate is left, also where a reading came later and made a new chunk.
+-- The differences of an aggregate from its present source: times that are not materialized yet, and later changes.
+-- TimescaleDB records both in the transaction of each change, in the logs of its refresh; days that it may miss are
+-- recorded by this project. The names of those catalogs are here and in aggregate_table, and nowhere else. Times
+-- without a chunk in the source are excluded. Only the aggregate is left of dropped ones, even if a late reading has
+-- made a new chunk.
 
 CREATE OR REPLACE FUNCTION telemetry.unrefreshed_times(p_aggregate text) RETURNS tstzmultirange
 LANGUAGE plpgsql STABLE
@@ -50,7 +51,7 @@ BEGIN
     ) AS s;
 
     v_times := v_times * telemetry.chunk_times(v_source_id) - telemetry.dropped_times(v_source);
-    -- what was dropped since the last refresh noted it
+    -- dropped since the last refresh recorded it
     RETURN v_times - (
         SELECT
             coalesce(range_agg(k.during) FILTER (WHERE to_regclass(k.chunk) IS NULL), '{}')
@@ -64,4 +65,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.unrefreshed_times (text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.unrefreshed_times (text) IS
-'The times of which the aggregate bi.<p_aggregate> does not hold what it is made of (the history, or another aggregate''s table) holds in this transaction';
+'The times for which the aggregate bi.<p_aggregate> differs from its source (the history, or another aggregate''s table) in this transaction';

@@ -1,4 +1,5 @@
--- A bucket counts only if all of it lies in the times given: what is cut at an edge has to be read from a finer source.
+-- A bucket counts only if all of it is in the times given. One that is cut at an edge has to be read from a finer
+-- source.
 
 CREATE OR REPLACE FUNCTION telemetry.whole_buckets(
     p_times tstzmultirange, p_width interval, p_time_zone text
@@ -27,4 +28,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.whole_buckets (tstzmultirange, interval, text) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.whole_buckets (tstzmultirange, interval, text) IS
-'The buckets of p_width, in the time zone given (IANA name), that lie wholly in p_times (bounded), as times';
+'The buckets of p_width, in the time zone given (IANA name), that are wholly in p_times (bounded), as times';

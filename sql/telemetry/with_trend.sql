@@ -1,5 +1,5 @@
--- Adds to a few vehicles what became of them day by day. A day belongs to the meter that feeds the vehicle at its start, as
--- in bi.vehicle_efficiency_daily; that view would walk through the days of all meters for these few.
+-- Adds the efficiency of each day to a few vehicles. A day belongs to the meter that feeds the vehicle at its start, as
+-- in bi.vehicle_efficiency_daily. That view would read the days of all meters for these few.
 
 CREATE OR REPLACE FUNCTION telemetry.with_trend(p_vehicles jsonb, p_start timestamptz) RETURNS jsonb
 LANGUAGE plpgsql STABLE
@@ -54,4 +54,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.with_trend (jsonb, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.with_trend (jsonb, timestamptz) IS
-'The JSON array p_vehicles, each of its objects (which has a vehicleId) with its efficiency in each day from p_start, a midnight, on as trend';
+'The JSON array p_vehicles; each of its objects (with a vehicleId) gets the efficiency of each day from p_start, a midnight, on as trend';

@@ -19,7 +19,16 @@ import pytest
 
 from service.cli import COMMANDS
 from tests.support import TestDatabase, run_another_database
-from tests.support.processes import ELSEWHERE, ENERGY, PLAIN, assert_one_plain_line, free_port, run, running, wait_until_gone
+from tests.support.processes import (
+    ELSEWHERE,
+    ENERGY,
+    PLAIN,
+    assert_one_plain_line,
+    free_port,
+    run,
+    running,
+    wait_until_gone,
+)
 
 
 def test_it_starts_says_where_it_is_and_stops_cleanly_keeping_the_data(untouched: dict[str, str]) -> None:

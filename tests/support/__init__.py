@@ -21,11 +21,11 @@ import psycopg
 import uvicorn
 from litestar import Litestar
 
-from service.commands.serve import SERVER_OPTIONS
 from service.database.migrate import migrate
 from service.database.pool import Database, open_database
 from service.embedded import run_embedded
 from service.http.app import create_app
+from service.http.server import SERVER_OPTIONS
 from service.settings import Settings
 from tests.support.templates import copy_migrated, copy_new
 

@@ -1,4 +1,4 @@
-"""What the database says of its chunks, and what is done with them there, as energy_owner."""
+"""Chunks of the histories in the database: listed, read, restored and dropped, as energy_owner."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from service.startup import Prepared
 
 _LOCK_KEY = 0x61726368697665  # "archive"
 _PAGE = 5_000
-"""Rows at a time from and to a database that knows no COPY."""
+"""Rows per page, for a database without COPY."""
 _BLOCK_BYTES = 1 << 22
 _DUE = """
     SELECT substring(c.object FROM '[.](meter|vehicle)_'), c.range_start, c.range_end
@@ -56,7 +56,7 @@ _DROP = """
     FROM ops.policy AS p WHERE p.archive ORDER BY p.object
 """
 _RECORDED_AT = sql.SQL("telemetry.recorded_at(counted_at) AS recorded_at")
-"""The device's own time, which files have; the histories keep the time that is counted."""
+"""The device's own time, as in the files; the histories keep `counted_at`."""
 _RECORD = "SELECT ops.record_archive(%s, %s, %s, %s, %s::numeric, %s, %s)"
 
 
@@ -76,12 +76,12 @@ class Record(NamedTuple):
 
     @property
     def chunk(self) -> Chunk:
-        """What it is of."""
+        """The chunk of the record."""
         return Chunk(self.kind, self.range_start, self.range_end)
 
 
 class Summary(NamedTuple):
-    """What is in a chunk, and the fingerprint by which the database knows it."""
+    """Contents of a chunk, and the fingerprint by which the database recognises them."""
 
     contents: Contents
     fingerprint: str
@@ -95,31 +95,31 @@ class Chunks:
         self._copy = copy
 
     def archived_kinds(self) -> set[str]:
-        """The kinds of which chunks are archived before they are dropped."""
+        """Return the kinds with archiving before retention."""
         query = "SELECT substring(p.object FROM '[.](meter|vehicle)_') FROM ops.policy AS p WHERE p.archive"
         return {row[0] for row in self._connection.execute(query)}
 
     def due(self) -> list[Chunk]:
-        """What is to be dropped and has no verified copy, oldest first."""
+        """List the chunks that are due to be dropped and have no verified copy, oldest first."""
         return [Chunk(*row) for row in self._connection.execute(_DUE).fetchall()]
 
     def records(self) -> list[Record]:
-        """What has a verified copy, oldest first."""
+        """List the chunks with a verified copy, oldest first."""
         return [Record(*row) for row in self._connection.execute(_RECORDS).fetchall()]
 
     def guard(self) -> None:
-        """Have the database hold every chunk that is there, those that are new too."""
+        """Protect all present chunks, new ones included, from being dropped without a copy."""
         self._connection.execute("SELECT ops.guard_chunks()")
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
-        """A block in which every question is answered as of the same moment."""
+        """Open a transaction with one snapshot for all of its queries."""
         with self._connection.transaction():
             self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield
 
     def summarize(self, chunk: Chunk) -> Summary:
-        """What is in a chunk."""
+        """Sum up the contents of a chunk."""
         found = self._connection.cursor(row_factory=namedtuple_row).execute(
             "SELECT readings, fingerprint::text, devices, sums FROM ops.summarize_readings(%s, %s, %s)", chunk
         )
@@ -132,11 +132,11 @@ class Chunks:
         return Summary(Contents(row.readings, row.devices, row.sums, first, last), row.fingerprint)
 
     def columns(self, kind: str) -> list[Column]:
-        """The columns of a history."""
+        """Return the columns of a history."""
         return [Column(*row) for row in self._connection.execute(_COLUMNS, [_table(kind).as_string()]).fetchall()]
 
     def rows(self, chunk: Chunk, schema: pa.Schema) -> Generator[pa.RecordBatch, None, None]:
-        """The rows of a chunk, in order of device and time; within a snapshot."""
+        """Read the rows of a chunk, in order of device and time; within a snapshot."""
         query = sql.SQL("SELECT {} FROM {} WHERE counted_at >= {} AND counted_at < {} ORDER BY {}, counted_at").format(
             sql.SQL(", ").join(
                 _RECORDED_AT if name == "recorded_at" else sql.Identifier(name) for name in schema.names
@@ -168,7 +168,7 @@ class Chunks:
                     quoted_strings_can_be_null=False,
                 ),
             )
-            for batch in found:  # which knows nothing of comments
+            for batch in found:  # which have no comments
                 yield pa.record_batch(batch.columns, schema)
 
     def _fetched_rows(self, query: sql.Composed, schema: pa.Schema) -> Generator[pa.RecordBatch, None, None]:
@@ -180,12 +180,12 @@ class Chunks:
                 yield pa.record_batch(arrays, schema)
 
     def record(self, manifest: Manifest, location: str) -> None:
-        """Note that a chunk has a verified copy."""
+        """Record that a chunk has a verified copy."""
         chunk, taken = manifest.chunk, (manifest.readings, manifest.fingerprint)
         self._connection.execute(_RECORD, (*chunk, *taken, location, manifest.sha256))
 
     def drop(self) -> None:
-        """Drop what retention may, now that it has a verified copy. It waits for the aggregates: they come first."""
+        """Drop the chunks that retention may drop now. The aggregates are refreshed first."""
         for refresh in REFRESH_AGGREGATES:
             with contextlib.suppress(psycopg.errors.LockNotAvailable):  # the job refreshes at this moment
                 self._connection.execute(refresh)
@@ -194,18 +194,18 @@ class Chunks:
 
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
-        """A block of which everything is committed or nothing."""
+        """Open a transaction: all of it is committed or nothing."""
         with self._connection.transaction():
             yield
 
     def store(self, chunk: Chunk, batches: Iterator[pa.RecordBatch]) -> int:
-        """Bring rows back into the history, within a change.
+        """Restore rows into the history, within a change.
 
         Returns:
-            How many of them were not there.
+            The number of rows that were absent.
 
         Raises:
-            StartupError: they have a column that the history does not have, or has otherwise.
+            StartupError: a column is absent in the history, or has another type there.
         """
         columns = self.columns(chunk.kind)
         known = {field.name: field.type for field in schema_of(columns, {})}
@@ -236,7 +236,7 @@ class Chunks:
     def _copy_in(self, batch: pa.RecordBatch) -> None:
         statement = sql.SQL("COPY pg_temp.archive_rows ({}) FROM STDIN (FORMAT csv)").format(_names(batch))
         buffer = io.BytesIO()
-        # without their zone, which is the session's: with it, writing a time takes thirteen times as long
+        # without the session's zone: with it, writing a time takes thirteen times as long
         columns = [
             column.cast(pa.timestamp("us")) if pa.types.is_timestamp(column.type) else column
             for column in batch.columns
@@ -255,17 +255,17 @@ class Chunks:
             self._connection.execute(statement, [column.to_pylist() for column in batch.slice(start, _PAGE).columns])
 
     def take_up_again(self, chunk: Chunk) -> None:
-        """Have the aggregates follow a chunk that was dropped and is whole again."""
+        """Let the aggregates follow a dropped chunk that is complete again."""
         history = f"telemetry.{chunk.kind}_telemetry_history"
         self._connection.execute("SELECT ops.take_up_again(%s, %s, %s)", (history, chunk.start, chunk.end))
 
     def keep(self, chunk: Chunk, until: datetime) -> None:
-        """Note that a chunk has been restored, and is not to be dropped before."""
+        """Record that a chunk was restored, and must not be dropped before `until`."""
         self._connection.execute("SELECT ops.keep_restored(%s, %s, %s)", (chunk.kind, chunk.start, until))
 
 
 class _CopySource(io.RawIOBase):
-    """What COPY sends, as a file: it comes row by row, and is asked for in blocks."""
+    """The output of COPY as a file: COPY sends rows, the reader asks for blocks."""
 
     def __init__(self, copy: psycopg.Copy) -> None:
         self._copy = copy
@@ -275,7 +275,7 @@ class _CopySource(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes, fewer only at the end."""
+        """Return up to `size` bytes; fewer only at the end."""
         parts, length = [self._rest], len(self._rest)
         while length < size and (part := bytes(self._copy.read())):
             parts.append(part)
@@ -291,7 +291,7 @@ class _CopySource(io.RawIOBase):
 
 @contextlib.contextmanager
 def open_chunks(prepared: Prepared, *, alone: bool) -> Iterator[Chunks]:
-    """The chunks of a database; `alone` if nobody else may archive or restore meanwhile.
+    """Open the chunks of a database; `alone` excludes concurrent archivers and restores.
 
     Raises:
         StartupError: the login may not act as energy_owner, or another archiver is at work.
@@ -308,7 +308,7 @@ def open_chunks(prepared: Prepared, *, alone: bool) -> Iterator[Chunks]:
                 f"{first_line(error)}: the login of DATABASE_URL must be one that may act as energy_owner, "
                 "as that of `energy migrate`"
             ) from error
-        # what COPY writes depends on the first three; a chunk takes as long as it takes
+        # the first three settings fix the output of COPY; a chunk may take any time
         connection.execute(
             "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET extra_float_digits = 1; SET jit = off; "
             "SET statement_timeout = 0; SET lock_timeout = '30s'; SET client_min_messages = warning"

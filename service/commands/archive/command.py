@@ -29,7 +29,7 @@ from service.startup import prepared_database
 
 
 def _span(required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The options that say which chunks are meant."""
+    """Add the options that select chunks."""
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
         for option in (
@@ -47,29 +47,31 @@ _archive_option = click.option(
     "--archive",
     "archive_",
     metavar="PLACE",
-    help="Where archives lie, a folder or s3://bucket/prefix; ENERGY_ARCHIVE unless given.",
+    help="Destination of archives: a folder or s3://bucket/prefix; by default ENERGY_ARCHIVE.",
 )
 
 
 @click.group("archive")
 def archive() -> None:
-    """Old readings as Parquet, in a folder or in S3, before retention drops them; and back again.
+    """Old readings as Parquet, in a folder or in S3, before retention drops them; and their restoration.
 
-    Which histories are archived, ops.policy says: SELECT ops.set_policy('telemetry.meter_telemetry_history', 'archive',
-    'true'), then SELECT * FROM ops.apply_policies(). The login of DATABASE_URL must be one that may act as
-    energy_owner, as that of `energy migrate`.
+    ops.policy selects the histories: SELECT ops.set_policy('telemetry.meter_telemetry_history', 'archive', 'true'),
+    then SELECT * FROM ops.apply_policies(). The login of DATABASE_URL must be one that may act as energy_owner, as that
+    of `energy migrate`.
     """
 
 
 @archive.command("run")
 @_archive_option
-@click.option("--drop", is_flag=True, help="Then drop at once what retention's job would within the hour.")
-@click.option("--every", type=click.IntRange(1, 720), metavar="HOURS", help="Do so again and again, until stopped.")
+@click.option("--drop", is_flag=True, help="Then drop at once the chunks that retention would drop within the hour.")
+@click.option(
+    "--every", type=click.IntRange(1, 720), metavar="HOURS", help="Repeat after so many hours, until stopped."
+)
 def run_command(archive_: str | None, drop: bool, every: int | None) -> None:
-    """Archive every chunk that is due to be dropped: write it, read it back, compare, and only then let it go.
+    """Archive every chunk that is due to be dropped: write it, read it back, compare, and only then release it.
 
-    Whole chunks, oldest first. Interrupted or killed, the same command goes on with the chunk it was at. Exit status 1
-    where a chunk could not be archived; it stays, and the others are.
+    Whole chunks, oldest first. After an interruption, the same command continues with the chunk it was at. Exit status
+    1: a chunk could not be archived; it stays, and the others are archived.
     """
     settings, place = _destination(archive_)
     if every is None:
@@ -85,7 +87,7 @@ def run_command(archive_: str | None, drop: bool, every: int | None) -> None:
 
 
 def _run(settings: Settings, place: Place, drop: bool) -> bool:
-    """One round; whether every chunk that is due is archived."""
+    """Run one round; return true if every due chunk is archived."""
     with _opened(settings, alone=True) as chunks:
         chunks.guard()
         if not chunks.archived_kinds():
@@ -113,7 +115,7 @@ def _run(settings: Settings, place: Place, drop: bool) -> bool:
 @_span(required=False)
 @json_option
 def list_command(as_json: bool, **span: Any) -> None:
-    """Print the chunks of which the database knows a verified copy, oldest first."""
+    """Print the chunks with a verified copy, oldest first."""
     with _opened(load_settings(), alone=False) as chunks:
         meant = Span(**span)
         records = [record for record in chunks.records() if meant.has(record.chunk)]
@@ -133,9 +135,9 @@ def list_command(as_json: bool, **span: Any) -> None:
 @_archive_option
 @_span(required=False)
 def verify_command(archive_: str | None, **span: Any) -> None:
-    """Read archives again, and compare them with their manifests and with what the database has recorded.
+    """Read archives again, and compare them with their manifests and with the records of the database.
 
-    Exit status 1 where anything is wrong or missing; each file is named.
+    Exit status 1: a file is wrong or missing; each one is named.
     """
     settings, place = _destination(archive_)
     faults: list[str] = []
@@ -166,12 +168,12 @@ def verify_command(archive_: str | None, **span: Any) -> None:
     type=click.IntRange(1, 36_500),
     default=30,
     show_default=True,
-    help="Retention leaves them alone for so long.",
+    help="Days for which retention keeps them.",
 )
 def restore_command(archive_: str | None, keep_days: int, **span: Any) -> None:
-    """Bring archived readings back into their history exactly as they were, whole chunks; safe to repeat.
+    """Restore archived readings into their history exactly as they were, in whole chunks; safe to repeat.
 
-    What is in the history already stays as it is. Works on a database that knows nothing of the archive, too.
+    Readings that are in the history stay as they are. It also works on a database that has no record of the archive.
     """
     settings, place = _destination(archive_)
     faults = stored = there = 0
@@ -203,7 +205,7 @@ def restore_command(archive_: str | None, keep_days: int, **span: Any) -> None:
 
 
 def _destination(given: str | None) -> tuple[Settings, Callable[[], Place]]:
-    """The settings, and the place they or the option name; it is looked at when it is called for."""
+    """Return the settings, and a function that opens the place named by them or by the option."""
     settings = load_settings()
     text = check_archive("--archive", given) or settings.archive
     if text is None:
@@ -213,7 +215,7 @@ def _destination(given: str | None) -> tuple[Settings, Callable[[], Place]]:
 
 @contextlib.contextmanager
 def _opened(settings: Settings, *, alone: bool) -> Iterator[Chunks]:
-    """The chunks of the database that the settings name, and a plain word where it or the archive fails."""
+    """Open the chunks of the configured database; failures of it or of the archive become one line."""
     with prepared_database(settings) as prepared, open_chunks(prepared, alone=alone) as chunks, _plain_faults():
         yield chunks
 

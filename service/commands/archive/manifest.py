@@ -1,4 +1,4 @@
-"""What is written beside each file of an archive, and what makes the two agree."""
+"""Manifests of archive files: written, read, and compared with the files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = ("meter", "vehicle")
 _NAME = "%Y%m%dT%H%M%SZ"
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _TOLERANCE = 1e-9
-"""Of sums: the order in which floats are added differs."""
+"""Relative tolerance of sums: the order of addition differs."""
 
 
 class Chunk(NamedTuple):
@@ -32,12 +32,12 @@ class Chunk(NamedTuple):
 
     @property
     def data_path(self) -> str:
-        """Of its file."""
+        """Path of its file."""
         return f"{self.kind}/day={self.start:%Y-%m-%d}/{self.start.strftime(_NAME)}.parquet"
 
     @property
     def manifest_path(self) -> str:
-        """Of its manifest."""
+        """Path of its manifest."""
         return manifest_path(self.kind, self.start)
 
     def __str__(self) -> str:
@@ -47,10 +47,10 @@ class Chunk(NamedTuple):
 
 
 class Manifest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """What a file of an archive holds; written once the file has been read back."""
+    """Contents of an archive file, written once the file has been read back."""
 
     format: int
-    kind: str = msgspec.field(name="stream")  # the word of format 1, which archives that exist have
+    kind: str = msgspec.field(name="stream")  # the word of format 1, which existing archives have
     range_start: _Moment
     range_end: _Moment
     file: str
@@ -67,37 +67,37 @@ class Manifest(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
     @property
     def chunk(self) -> Chunk:
-        """What it is of."""
+        """The chunk of the file."""
         return Chunk(self.kind, self.range_start, self.range_end)
 
     @property
     def contents(self) -> Contents:
-        """What is in the file."""
+        """The contents of the file."""
         return Contents(self.readings, self.devices, self.sums, self.first_recorded_at, self.last_recorded_at)
 
 
 def manifest_path(kind: str, start: datetime) -> str:
-    """Where the manifest of the chunk that begins at `start` lies."""
+    """Return the path of the manifest of the chunk that begins at `start`."""
     return f"manifest/{kind}/{start.astimezone(UTC).strftime(_NAME)}.json"
 
 
 def list_manifests(place: Place, kind: str) -> list[datetime]:
-    """The starts of the chunks of which a place has a manifest, in order."""
+    """List the starts of the chunks with a manifest, in order."""
     found = [re.fullmatch(r"(\d{8}T\d{6}Z)\.json", name) for name in place.names(f"manifest/{kind}")]
     return [datetime.strptime(match[1], _NAME).replace(tzinfo=UTC) for match in found if match]
 
 
 def write_manifest(place: Place, manifest: Manifest) -> None:
-    """Write a manifest; it is there whole or not at all."""
+    """Write a manifest atomically."""
     with place.create(manifest.chunk.manifest_path) as path:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
 
 
 def read_manifest(place: Place, kind: str, start: datetime) -> Manifest | None:
-    """The manifest of the chunk that begins at `start`; None where there is none.
+    """Read the manifest of the chunk that begins at `start`; None if there is none.
 
     Raises:
-        ValueError: it is not one, or not of this chunk.
+        ValueError: it is not a manifest, or is of another chunk.
     """
     try:
         with place.read(manifest_path(kind, start)) as copy:
@@ -114,7 +114,7 @@ def read_manifest(place: Place, kind: str, start: datetime) -> Manifest | None:
 
 
 def differences(manifest: Manifest, copy: Copy) -> Iterator[str]:
-    """What a file, of which every byte and every row is read, has otherwise than its manifest."""
+    """Compare a file with its manifest; every byte and row is read."""
     if (copy.size, copy.sha256) != (manifest.bytes, manifest.sha256):
         yield f"{copy.size} bytes with SHA-256 {copy.sha256[:12]}, not {manifest.bytes} with {manifest.sha256[:12]}"
     try:
@@ -130,7 +130,7 @@ def differences(manifest: Manifest, copy: Copy) -> Iterator[str]:
 
 
 def compare(expected: Contents, found: Contents, chunk: Chunk) -> Iterator[str]:
-    """What is found otherwise than expected, or outside the chunk."""
+    """Compare contents with the expected ones and with the bounds of the chunk."""
     for name in ("readings", "devices", "first", "last"):
         if getattr(expected, name) != getattr(found, name):
             yield f"{name} {getattr(found, name)}, not {getattr(expected, name)}"
@@ -144,13 +144,13 @@ def compare(expected: Contents, found: Contents, chunk: Chunk) -> Iterator[str]:
             same = math.isclose(ours, theirs, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE * expected.readings)
         if not same:
             yield f"sum of {name} {theirs}, not {ours}"
-    # files of before the time rule of (start, end] have the start, and not the end
+    # files from before the time rule of (start, end] include the start, and not the end
     if found.first and found.last and not chunk.start <= found.first <= found.last <= chunk.end:
         yield f"readings from {found.first} to {found.last}, outside the chunk"
 
 
 def file_facts(chunk: Chunk, engine: str) -> dict[str, str]:
-    """What a file says of itself."""
+    """Return the metadata of a file."""
     bounds = {name.decode(): value.decode() for name, value in _bounds(chunk).items()}
     return {"engine": engine, "stream": chunk.kind, **bounds}
 

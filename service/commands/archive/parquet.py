@@ -1,4 +1,4 @@
-"""A chunk as a Parquet file: its columns are those of the history, in order of device and time."""
+"""Parquet files of chunks: the columns of the history, in order of device and time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from service.errors import StartupError
 
 ROW_GROUP = 131_072
-"""Rows that are packed together: what of a file has to be in memory at once."""
+"""Rows of a row group, which is held in memory at once."""
 _BUFFER_BYTES = 1 << 20
 _TYPES = {
     "text": pa.string(),
@@ -28,7 +28,7 @@ _TYPES = {
 
 
 class Column(NamedTuple):
-    """A column of a history: name, PostgreSQL's type, whether it may be NULL, and its comment, with the unit."""
+    """A column of a history: name, PostgreSQL type, nullability, and its comment with the unit."""
 
     name: str
     kind: str
@@ -37,7 +37,7 @@ class Column(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What is in a file, or was in a chunk.
+    """Contents of a file or of a chunk.
 
     Attributes:
         readings: rows.
@@ -55,10 +55,10 @@ class Contents(NamedTuple):
 
 
 def schema_of(columns: Iterable[Column], facts: Mapping[str, str]) -> pa.Schema:
-    """The schema of a file with these columns, and with `facts` in its metadata.
+    """Build the schema of a file with these columns, and with `facts` in its metadata.
 
     Raises:
-        StartupError: a column has a type that is not known here.
+        StartupError: a column has an unsupported type.
     """
     fields = []
     for column in columns:
@@ -75,7 +75,7 @@ def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> N
         path,
         schema,
         compression="zstd",
-        # times of a device rise by the same step: their differences take next to nothing
+        # times of a device rise by equal steps: their differences take almost no space
         use_dictionary=[field.name for field in schema if field.name not in times],
         column_encoding=dict.fromkeys(times, "DELTA_BINARY_PACKED"),
         write_page_checksum=True,
@@ -92,19 +92,19 @@ def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> N
 
 
 def read(path: Path, rows: int = ROW_GROUP) -> Iterator[pa.RecordBatch]:
-    """The rows of a file, `rows` at a time."""
-    # a buffer: else a row group is read whole
+    """Read the rows of a file, `rows` at a time."""
+    # a buffer: else a row group is read at once
     with pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True) as file:
         yield from file.iter_batches(rows)
 
 
 def schema_in(path: Path) -> pa.Schema:
-    """The schema of a file, with its metadata."""
+    """Read the schema of a file, with its metadata."""
     return pq.read_schema(path)
 
 
 def examine(path: Path) -> Contents:
-    """What is in a file, every row of it read.
+    """Sum up the contents of a file; every row is read.
 
     Raises:
         pyarrow.ArrowException: it cannot be read.
@@ -120,7 +120,7 @@ def examine(path: Path) -> Contents:
             continue
         readings += len(batch)
         ids = batch.column(0)
-        # in order of device, so that one is not seen again later
+        # in order of device: each one is in one piece
         devices += pc.count_distinct(ids).as_py() - (ids[0].as_py() == last_device)
         last_device = ids[-1].as_py()
         for name, sums in parts.items():
@@ -136,7 +136,7 @@ def examine(path: Path) -> Contents:
 def counted(
     batches: Iterable[pa.RecordBatch], readings: int, show: Callable[[int, int], None]
 ) -> Iterator[pa.RecordBatch]:
-    """The same batches; `show` is told how many rows of `readings` the taker has done with."""
+    """Pass batches on, and report to `show` the rows that the consumer has finished, of `readings`."""
     done = 0
     for batch in batches:
         yield batch

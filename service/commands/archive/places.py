@@ -1,4 +1,4 @@
-"""Where archives lie: a local folder, or a bucket of S3-compatible storage."""
+"""Places of archives: a local folder, or a bucket of S3-compatible storage."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _BUFFER_BYTES = 1 << 20
 
 
 class Copy(NamedTuple):
-    """A file of a place, on this machine while it is looked at.
+    """A file of a place, on this machine while it is in use.
 
     Attributes:
-        path: where it can be read.
+        path: its local path.
         size: bytes.
         sha256: hexadecimal.
     """
@@ -37,32 +37,32 @@ class Copy(NamedTuple):
 
 
 class Place(Protocol):
-    """A folder of files that are there whole or not at all; paths in it have `/` between their parts."""
+    """A folder whose files appear atomically; paths in it use `/`."""
 
     def address(self, path: str) -> str:
-        """The file, for people and for ops.archived_chunk."""
+        """Return the address of a file, for people and for ops.archived_chunk."""
 
     def create(self, path: str) -> contextlib.AbstractContextManager[Path]:
-        """A file to write to; it takes the place of `path` when the block ends, and is nowhere if that fails."""
+        """Create a file at the returned path; it replaces `path` at the end of the block, unless that fails."""
 
     def read(self, path: str) -> contextlib.AbstractContextManager[Copy]:
-        """A file, read from the first byte to the last.
+        """Read a file from the first byte to the last.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: it does not exist.
         """
 
     def names(self, folder: str) -> list[str]:
-        """The files directly in a folder, sorted; none if it is not there."""
+        """List the files directly in a folder, sorted; empty if it does not exist."""
 
     def delete(self, path: str) -> None:
-        """Take a file away, if it is there."""
+        """Delete a file, if it exists."""
 
 
 def open_place(text: str, endpoint: str | None) -> Place:
-    """The place at a folder, or at s3://bucket/prefix of the server at `endpoint` (a URL; None for Amazon's).
+    """Open a folder, or s3://bucket/prefix of the server at `endpoint` (a URL; None for Amazon's own).
 
-    Credentials and region are those of the AWS_ variables, or what else Amazon's libraries look at.
+    Credentials and region come from the AWS_ variables, or from the other sources of Amazon's libraries.
 
     Raises:
         StartupError: it cannot be used; the message says why.
@@ -75,7 +75,7 @@ def open_place(text: str, endpoint: str | None) -> Place:
     try:
         if endpoint:
             parts = urlsplit(endpoint)
-            # of such servers most have no regions, and every request names one
+            # most such servers have no regions, but every request names one
             found = fs.S3FileSystem(
                 endpoint_override=parts.netloc, scheme=parts.scheme, region=region or "us-east-1", **options
             )
@@ -110,7 +110,7 @@ class _Folder:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        # the names, too, of folders that are new
+        # and the names of new folders
         for folder in [target.parent, *target.parent.parents]:
             _sync_folder(folder)
             if folder == self._root:
@@ -132,7 +132,7 @@ class _Folder:
 
 
 class _Bucket:
-    """A place in S3. What is written is gathered on this machine first: an upload that ends early shows nothing."""
+    """A place in S3. Files are written on this machine first, as a partial upload must stay invisible."""
 
     def __init__(self, files: fs.S3FileSystem, root: str) -> None:
         self._files = files
@@ -151,7 +151,7 @@ class _Bucket:
                 with part.open("rb") as written, self._files.open_output_stream(target) as upload:
                     shutil.copyfileobj(written, upload, _BUFFER_BYTES)
             except BaseException:
-                # leaving the block has closed the kind, by which S3 takes what came for the whole
+                # leaving the block has closed the upload, and S3 takes its part for the whole
                 with contextlib.suppress(OSError):
                     self._files.delete_file(target)
                 raise
@@ -175,7 +175,7 @@ class _Bucket:
 
 
 def measure(path: Path) -> Copy:
-    """A file of this machine, read from the first byte to the last."""
+    """Measure a local file, read from the first byte to the last."""
     with path.open("rb") as file:
         return Copy(path, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
 

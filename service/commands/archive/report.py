@@ -1,4 +1,4 @@
-"""What archiving says while it works: a bar on a terminal, and a line for each chunk."""
+"""Progress of `energy archive`: a bar on a terminal, and a line for each chunk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from service.commands.output import progress_bar, rate
 
 
 class Report:
-    """How far a command is, on standard error; what it has done, on standard output."""
+    """Progress of a command on standard error; its results on standard output."""
 
     def __init__(self, total: int) -> None:
         self._bar = progress_bar()
@@ -30,24 +30,24 @@ class Report:
         self._bar.stop()
 
     def begin(self, name: str) -> None:
-        """The next chunk."""
+        """Begin the next chunk."""
         self._chunk_began = time.monotonic()
         self._bar.update(self._task, description=name)
 
     def show(self, done: int, of: int) -> None:
-        """How many rows of the chunk are done."""
+        """Show the number of finished rows of the chunk."""
         speed = rate(self.rows + done, time.monotonic() - self._began)
         self._bar.update(self._task, completed=self.chunks + min(done / of if of else 1.0, 1.0), speed=speed)
 
     def end(self, rows: int, line: str) -> None:
-        """A chunk is done."""
+        """End a chunk."""
         self.chunks += 1
         self.rows += rows
         self._bar.update(self._task, completed=float(self.chunks))
         print(f"{line}; {time.monotonic() - self._chunk_began:.1f} s", flush=True)
 
     def summary(self, verb: str) -> str:
-        """What was done, of how much, how fast."""
+        """Return a summary: chunks, rows, speed."""
         seconds = time.monotonic() - self._began
         speed = f"{seconds:.1f} s, {rate(self.rows, seconds)}"
         return f"{verb} {self.chunks} of {self._total} chunks, {self.rows:,} rows; {speed}"

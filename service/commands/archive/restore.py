@@ -1,4 +1,4 @@
-"""Chunks out of the archive, back into their history, exactly as they were."""
+"""Restoration of archived chunks into their history, exactly as they were."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.commands.archive.run import ArchiveFault
 
 
 class Restored(NamedTuple):
-    """How many readings of a chunk were brought back, and how many were there."""
+    """Readings of a chunk that were restored, and those that were present."""
 
     stored: int
     there: int
@@ -28,13 +28,12 @@ def restore_chunk(  # noqa: PLR0913, PLR0917
     until: datetime,
     show: Callable[[int, int], None],
 ) -> Restored:
-    """Bring the readings of an archive back, and keep retention from them until `until`; twice is as good as once.
+    """Restore the readings of an archive, and keep retention from them until `until`; safe to repeat.
 
-    A database that does not know of the archive learns of it. `show` is told the rows that have been read, and of how
-    many.
+    A database without a record of the archive gets one. `show` is called with the rows read and their total.
 
     Raises:
-        ArchiveFault: the file is not the one that was archived; nothing is restored of it.
+        ArchiveFault: the file is not the archived one; nothing of it is restored.
     """
     address = place.address(manifest.file)
     try:

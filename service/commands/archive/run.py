@@ -1,7 +1,7 @@
-"""Chunks into the archive: written, read back, compared, and only then recorded, by which retention may drop them.
+"""Archiving of chunks: write, read back, compare, and only then record, so that retention may drop them.
 
-Killed anywhere, nothing is recorded that was not verified, and the next run does that chunk again. A file is never
-written over whose rows are not in the database.
+Nothing unverified is ever recorded: after a kill, the next run archives the chunk again. A file is overwritten only if
+its rows are in the database.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _DAY = timedelta(days=1)
 
 
 class ArchiveFault(Exception):  # noqa: N818
-    """A chunk that cannot be archived or restored as things are; others can."""
+    """A chunk that cannot be archived or restored in its present state; others can."""
 
 
 def archive_chunk(chunks: Chunks, place: Place, chunk: Chunk, show: Callable[[int, int], None]) -> Manifest:
-    """Bring a chunk into the archive, and have the database know that it is there.
+    """Archive a chunk, and record it in the database.
 
-    `show` is told the rows that have been written, and of how many.
+    `show` is called with the rows written and their total.
 
     Raises:
-        ArchiveFault: it cannot be; the message says why.
+        ArchiveFault: it cannot be archived; the message says why.
     """
     midnight = chunk.start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     if chunk.end > midnight + _DAY:
@@ -59,7 +59,7 @@ def archive_chunk(chunks: Chunks, place: Place, chunk: Chunk, show: Callable[[in
         if not before:
             _require_all(chunks, place, chunk, summary.contents.readings)
         schema = schema_of(chunks.columns(chunk.kind), file_facts(chunk, ENGINE))
-        # closed before the transaction ends: while COPY runs, the connection does nothing else
+        # closed before the transaction ends: the connection does nothing else while COPY runs
         with place.create(chunk.data_path) as path, contextlib.closing(chunks.rows(chunk, schema)) as rows:
             write(path, schema, counted(rows, summary.contents.readings, show))
             written = measure(path)
@@ -73,10 +73,10 @@ def archive_chunk(chunks: Chunks, place: Place, chunk: Chunk, show: Callable[[in
 
 
 def _take_up(chunks: Chunks, place: Place, chunk: Chunk, before: Manifest) -> Manifest | None:
-    """The manifest of what is there already, if it is of the chunk as it is; else its rows go back into the chunk.
+    """Return the manifest of an existing archive of the same rows; else restore its rows into the chunk.
 
-    So the archive that takes its place has all of them, and the aggregates follow the chunk, which is whole again. The
-    manifest goes, as the file will be another.
+    So the next archive has all rows, and the aggregates follow the complete chunk. The old manifest is deleted, as the
+    file will be replaced.
     """
     try:
         with place.read(chunk.data_path) as copy:
@@ -100,7 +100,7 @@ def _take_up(chunks: Chunks, place: Place, chunk: Chunk, before: Manifest) -> Ma
 
 
 def _require_all(chunks: Chunks, place: Place, chunk: Chunk, there: int) -> None:
-    """Raise where a file without a manifest, or one elsewhere, has more readings than the chunk (`there`)."""
+    """Raise if a file without a manifest, or one elsewhere, has more readings than the chunk (`there`)."""
     copies = {record.location: record.readings for record in chunks.records() if record.chunk[:2] == chunk[:2]}
     try:
         with place.read(chunk.data_path) as copy, contextlib.suppress(pa.ArrowException):

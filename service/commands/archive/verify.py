@@ -1,4 +1,4 @@
-"""Archives read again, and compared with their manifests and with what the database has recorded."""
+"""Verification of archives against their manifests and the records of the database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from service.commands.archive.places import Place
 
 
 class Span:
-    """Which chunks are meant: of these kinds, from one moment up to another (None for any)."""
+    """A selection of chunks: of these kinds, from one moment up to another (None for any)."""
 
     def __init__(self, kind: str | None, start: datetime | None, end: datetime | None) -> None:
         self.kinds = (kind,) if kind else KINDS
@@ -27,7 +27,7 @@ class Span:
         self._end = end
 
     def has(self, chunk: Chunk) -> bool:
-        """Whether any of a chunk is meant."""
+        """Return true if any part of a chunk is selected."""
         return (
             chunk.kind in self.kinds
             and (self._start is None or chunk.end > self._start)
@@ -38,9 +38,9 @@ class Span:
 def find_archives(
     place: Place, records: Sequence[Record], span: Span
 ) -> Iterator[tuple[str, datetime, Manifest | None, Record | None, str]]:
-    """Kind and start of every chunk that has a manifest or a record, oldest first, with both, and what is wrong.
+    """Find every selected chunk with a manifest or a record, oldest first: kind, start, both, and a fault.
 
-    A manifest that cannot be read is None, and what is wrong says why.
+    The manifest is None if it cannot be read; the fault says why.
     """
     known = {(record.kind, record.range_start): record for record in records if record.kind in span.kinds}
     found = {(kind, start) for kind in span.kinds for start in list_manifests(place, kind)}
@@ -59,7 +59,7 @@ def find_archives(
 
 
 def verify(place: Place, manifest: Manifest, record: Record | None) -> Iterator[str]:
-    """What is wrong with an archive; each file is named. All of the file is read."""
+    """Iterate over the faults of an archive, each with its file. The whole file is read."""
     address = place.address(manifest.file)
     try:
         with place.read(manifest.file) as copy:

@@ -1,1 +1,1 @@
-"""`energy demo`: the service with a simulated fleet and its last two weeks, to look at."""
+"""`energy demo`: the service with a simulated fleet and its last two weeks."""

@@ -1,4 +1,4 @@
-"""`energy demo`: fills the history, serves, and sends what the fleet measures from now on, until Ctrl-C."""
+"""`energy demo`: fills the history, serves, and sends new readings of the fleet until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ DATA_DIR = Path(".energy-demo")
 def demo(data_dir: Path, days: int) -> None:
     """Serve a simulated fleet of 20 vehicles with two weeks of history, and some faults, on an embedded database.
 
-    It has a database of its own, whatever DATABASE_URL says: nothing simulated gets among what is real. Removing the
-    folder makes a new one.
+    It has a database of its own, whatever DATABASE_URL says, so that simulated and real readings never mix. Remove the
+    folder to start anew.
     """
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
@@ -60,7 +60,7 @@ def demo(data_dir: Path, days: int) -> None:
 
 
 async def _send(fleet: DemoFleet, address: str) -> None:
-    """What the fleet measures from now on, a reading a minute of each device."""
+    """Send new readings of the fleet, one per device and minute."""
     now = time.time()
     fleet.go_on(int(now) + 1, LIVE_INTERVAL_S)
     async with aiohttp.ClientSession(

@@ -1,4 +1,4 @@
-"""The fleet of the demonstration: small, and with something wrong of every kind that the dashboard can show."""
+"""Fleet of the demonstration: small, with each fault that the dashboard can show."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ SEED = 7
 FAULTY = {4: 0.74, 11: 0.78}
 """Vehicle -> efficiency of its charger, from the beginning."""
 FAILING = 7
-"""The vehicle whose charger gets worse from day to day."""
+"""The vehicle with a charger that gets worse from day to day."""
 HOT = 14
-"""The vehicle whose battery runs hot while it charges."""
+"""The vehicle with a battery that runs hot while it charges."""
 SWAPPED = 2
-"""The vehicle whose meter was another for the first days."""
+"""The vehicle with another meter for the first days."""
 SWAPPED_AFTER_S = 5 * DAY_S
 OLD_METER = "M-old-2"
 SILENT = 5
-"""The vehicle whose meter fell silent some hours ago."""
+"""The vehicle with a meter that fell silent some hours ago."""
 SILENT_S = 7 * 3600
 
 _FAILS_IN_S = 14 * DAY_S
 
 
 class DemoFleet(Fleet):
-    """A fleet in which it is known which vehicle has what."""
+    """A fleet with a known fault for each vehicle."""
 
     def __init__(self, start: int, interval: int) -> None:
         super().__init__(VEHICLES, SEED, faulty=0, start=start, interval=interval)
@@ -33,7 +33,7 @@ class DemoFleet(Fleet):
             self._efficiency[vehicle] = efficiency
 
     def measure(self, vehicle: int, tick: int) -> Measured:
-        """Interval number `tick` of a vehicle."""
+        """Measure interval number `tick` of a vehicle."""
         if vehicle == FAILING:
             share = min(1.0, (self.start + tick * self.interval - self._began) / _FAILS_IN_S)
             self._efficiency[vehicle] = 0.94 - 0.17 * share * share
@@ -44,5 +44,5 @@ class DemoFleet(Fleet):
 
 
 def meter_of(vehicle: int, since_start_s: float) -> str:
-    """The id of the meter that a vehicle has, so long after the first reading."""
+    """Return the id of a vehicle's meter, by the seconds since the first reading."""
     return OLD_METER if vehicle == SWAPPED and since_start_s < SWAPPED_AFTER_S else f"M{vehicle:06d}"

@@ -1,6 +1,6 @@
-"""Two weeks of the demonstration's fleet, into the database through the functions that ingest calls.
+"""History of the demonstration's fleet, stored through the ingest functions.
 
-The first run notes when the fleet began; the next ones make the same fleet again and store what has passed since.
+The first run records the start of the fleet. Later runs rebuild the same fleet and store the time since.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _Rows = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
 
 
 def first_time(data_dir: Path, days: int) -> int:
-    """When the fleet of this folder began, Unix time: a midnight `days` before its first run."""
+    """Return the first time of this folder's fleet (Unix): a midnight `days` before its first run."""
     note = data_dir / "demo-start"
     if not note.exists():
         note.write_text(str(int(time.time()) // DAY_S * DAY_S - days * DAY_S))
@@ -33,7 +33,7 @@ def first_time(data_dir: Path, days: int) -> int:
 
 
 async def fill(url: str, fleet: DemoFleet) -> int:
-    """Store what the fleet measured until now and the database does not have; returns how many readings."""
+    """Store the fleet's readings that the database lacks; return their number."""
     began = fleet.start
     stored = 0
     async with open_connection(url) as connection:
@@ -57,14 +57,17 @@ async def fill(url: str, fleet: DemoFleet) -> int:
 
 
 def _readings(fleet: DemoFleet, began: int, known: float) -> Iterator[_Rows]:
-    """The rows of both kinds after `known`, some thousand at a time; the fleet lives through what is known, too."""
+    """Iterate over the rows of both kinds after `known`, some thousand at a time.
+
+    The fleet also simulates the time that is already stored.
+    """
     now = time.time()
     silent_from = known if known else now - SILENT_S
     meters: list[tuple[Any, ...]] = []
     vehicles: list[tuple[Any, ...]] = []
     for tick in range(int((now - began) // INTERVAL_S) + 1):
         for vehicle in range(fleet.vehicles):
-            # as a device that has its own second of the interval
+            # each device has its own second of the interval
             stamp = began + tick * INTERVAL_S + vehicle * INTERVAL_S // fleet.vehicles
             measured = fleet.measure(vehicle, tick)
             if not known < stamp <= now:
@@ -83,7 +86,7 @@ def _readings(fleet: DemoFleet, began: int, known: float) -> Iterator[_Rows]:
 
 
 async def _reject_some(connection: AnyConnection) -> None:
-    """Readings that are rejected, as every fleet has some."""
+    """Send some invalid readings, as every fleet does."""
     now = datetime.now(UTC)
     never_set = datetime(1970, 1, 1, tzinfo=UTC)
     meters = [(f"M{number % 20:06d}", now, 0.1, 2300.0, SOURCE) for number in range(14)]

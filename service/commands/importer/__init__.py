@@ -1,5 +1,5 @@
-"""`energy import`: files of readings, brought into the database in chunks that are committed whole.
+"""`energy import`: files of readings, stored in chunks that are committed as a whole.
 
-`files` gives the rows of a file one by one, `mapping` says which of their columns is which field, `values` makes values
-of them, `load` stores them while the next ones are read, `rejected` keeps what was not stored.
+`files` opens files as rows, `mapping` assigns their columns to fields, and `values` converts the cells. `load` stores
+rows while the next ones are read, and `rejected` keeps the rows that were not stored.
 """

@@ -1,4 +1,4 @@
-"""Rows gathered to chunks: what is stored and committed together."""
+"""Chunks of rows, stored and committed together."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Chunk(NamedTuple):
     """Rows that are committed together.
 
     Attributes:
-        size: how many rows of the file.
-        records: the values of those that may be readings, in the order of the import tables, without place.
-        rejected: the others.
-        reject: makes a rejected row of a record, by its place from 0 with code and detail.
-        share: how much of the file has been read with them, 0 to 1.
+        size: number of rows of the file.
+        records: values of the rows that may be readings, in the order of the import tables, without place.
+        rejected: the other rows.
+        reject: makes a rejected row of a record, by its place from 0, with code and detail.
+        share: share of the file that has been read with them, 0 to 1.
     """
 
     size: int
@@ -33,7 +33,7 @@ class Chunk(NamedTuple):
 
 
 def read_chunks(path: Path, rows: Rows, columns: Columns, skip: int, size: int) -> Iterator[Chunk]:
-    """The rows after the first `skip`, in chunks of `size`.
+    """Read the rows after the first `skip`, in chunks of `size`.
 
     Raises:
         StartupError: the file is damaged.

@@ -35,7 +35,7 @@ REJECTED_STATUS = 3
 
 
 class _Assignment(click.ParamType[tuple[str, str]]):
-    """FIELD=TEXT, of which the field is known."""
+    """FIELD=TEXT with a known field."""
 
     name = "assignment"
 
@@ -71,15 +71,17 @@ def _delimiter(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--kind", type=KIND, help="Of what; told by the columns where they can.")
-@click.option("--format", "format_", type=click.Choice(sorted(set(FORMATS.values()))), help="Else by the name.")
+@click.option("--kind", type=KIND, help="Kind of the readings; needed if the columns do not tell it.")
+@click.option(
+    "--format", "format_", type=click.Choice(sorted(set(FORMATS.values()))), help="Format; by default told by the name."
+)
 @click.option(
     "--column",
     "columns",
     type=_Assignment(),
     multiple=True,
     metavar="FIELD=COLUMN",
-    help="Where a field stands, if not under its own name; Date+Time joins two columns with a space.",
+    help="Column of a field with another name; Date+Time joins two columns with a space.",
 )
 @click.option(
     "--set", "constants", type=_Assignment(), multiple=True, metavar="FIELD=VALUE", help="One value for every row."
@@ -90,20 +92,22 @@ def _delimiter(ctx: click.Context, param: click.Parameter, value: str) -> str:
     type=_Scale(),
     multiple=True,
     metavar="FIELD=FACTOR",
-    help="What the numbers are multiplied by: 0.001 makes kWh of Wh, 1/60 kWh of the kW of a minute.",
+    help="Factor of the numbers: 0.001 turns Wh into kWh, 1/60 the kW of a minute into kWh.",
 )
-@click.option("--timezone", type=ZONE, help="Of times without an offset, as Europe/Paris.")
+@click.option("--timezone", type=ZONE, help="Zone of times without an offset, as Europe/Paris.")
 @click.option(
-    "--time-format", metavar="FORMAT", help="Of times that are not ISO 8601, as for strptime: %d/%m/%Y %H:%M."
+    "--time-format", metavar="FORMAT", help="Format of times that are not ISO 8601, as for strptime: %d/%m/%Y %H:%M."
 )
-@click.option("--delimiter", default=",", callback=_delimiter, metavar="CHARACTER", help="Between the cells of a CSV.")
+@click.option(
+    "--delimiter", default=",", callback=_delimiter, metavar="CHARACTER", help="Separator of the cells of a CSV."
+)
 @click.option(
     "--rejected",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Where rejected rows go; FILE.rejected.ndjson unless given. Of one FILE only.",
+    help="File of rejected rows, for one FILE only; by default FILE.rejected.ndjson.",
 )
-@click.option("--no-resume", is_flag=True, help="Begin at the first row, whatever an interrupted import has done.")
+@click.option("--no-resume", is_flag=True, help="Begin at the first row, whatever an interrupted import has stored.")
 def import_command(
     files: tuple[Path, ...],
     format_: str | None,
@@ -111,17 +115,16 @@ def import_command(
     no_resume: bool,
     **said: Any,
 ) -> None:
-    """Import files of readings: CSV, NDJSON (both also packed: .gz, .zst), Parquet.
+    """Import files of readings: CSV, NDJSON (both also compressed: .gz, .zst), Parquet.
 
     Columns are known by the names of the fields (meterId, kwhConsumedAc, voltage, timestamp; vehicleId, soc,
     kwhDeliveredDc, batteryTemp) or of the database (meter_id, recorded_at or counted_at, ...); others are ignored.
 
-    The readings are judged as those that devices send. Rejected rows (and conflicts, of which the first reading is
-    kept) go to a file beside with the line and the reason, and nowhere else. A time without an offset is rejected
-    unless --timezone is given; so is a local time which the clocks of that zone show twice or never.
+    The readings are checked like those of devices. Rejected rows and conflicts (the first reading is kept) go to a file
+    beside, with line and reason, and nowhere else. A time without an offset is rejected unless --timezone is given; so
+    is a local time that the clocks of that zone show twice or never.
 
-    An import that was interrupted goes on where it was when the same command is given again. A file that was imported
-    already may be imported again: its rows are duplicates.
+    After an interruption, the same command continues. A file may be imported again: its rows are duplicates.
 
     Exit status: 0 all rows are stored, now or before; 3 some were rejected; 1 it failed; 2 wrong options; 130
     interrupted.
@@ -132,7 +135,7 @@ def import_command(
     if rejected and len(files) > 1:
         raise click.UsageError("--rejected is for one FILE")
     _look_at(files, options)
-    # rows by the million hold no cycles: looking for some took half of the time to read them
+    # millions of rows hold no cycles: the search for cycles took half of the reading time
     gc.disable()
     try:
         with prepared_database(load_settings()) as prepared:
@@ -145,7 +148,7 @@ def import_command(
 
 
 def _look_at(files: Sequence[Path], options: Options) -> None:
-    """Raise what the names of the columns tell, of every file, before anything is stored."""
+    """Check the column names of every file before anything is stored."""
     for path in files:
         with open_rows(path, format_of(path, options.format), options.delimiter) as rows:
             Columns(path, rows.names, options)
@@ -169,7 +172,7 @@ async def _run(
             print(report.summary(done, side))
             total += done.counts
             rows += done.rows
-        if embedded:  # which runs no jobs: a server's takes the aggregates up by itself
+        if embedded:  # it runs no jobs; a server's job refreshes the aggregates by itself
             await connections[0].execute("RESET ROLE")
             for refresh in REFRESH_AGGREGATES:
                 await connections[0].execute(refresh)

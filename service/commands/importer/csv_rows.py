@@ -1,4 +1,4 @@
-"""The rows of a CSV file."""
+"""Rows of a CSV file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.errors import Problem
 
 
 class CsvRows:
-    """Rows whose cells are a list of texts; the first line names the columns."""
+    """Rows with a list of texts as cells; the first line names the columns."""
 
     text = True
 
@@ -26,13 +26,13 @@ class CsvRows:
             self.names = []
 
     def _take_lines(self) -> Iterator[str]:
-        """The lines for the reader, remembered until it has made a row of them."""
+        """Iterate over the lines for the reader, and remember them until it has made a row of them."""
         for _, line in self._lines:
             self._taken.append(line)
             yield line
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Every row, once."""
+        """Iterate over all rows, once."""
         reader, taken, width = self._reader, self._taken, len(self.names)
         while True:
             taken.clear()
@@ -40,7 +40,7 @@ class CsvRows:
             try:
                 cells = next(reader, None)
             except csv.Error as error:
-                # the reader goes on with the next line
+                # the reader continues with the next line
                 yield Row(line, "".join(taken), Problem("item_malformed", f"the row is not valid CSV: {error}"))
                 continue
             if cells is None:
@@ -55,14 +55,14 @@ class CsvRows:
                 yield Row(line, "".join(taken), Problem("item_malformed", detail))
 
     def share(self) -> float:
-        """How much of the file has been read, 0 to 1."""
+        """Return the share of the file that has been read, 0 to 1."""
         return self._share()
 
     def column(self, cells: Sequence[Any], name: str) -> list[Any]:
-        """The values of one column."""
+        """Return the values of one column."""
         place = self.names.index(name)
         return [row[place] for row in cells]
 
     def show(self, cells: Any) -> Any:
-        """A row as it came: the names of the columns with its cells."""
+        """Return a row as it was: the cells by column name."""
         return cells if isinstance(cells, str) else dict(zip(self.names, cells, strict=True))

@@ -1,4 +1,4 @@
-"""The files that can be imported: format and codec by their names, and what is said of a damaged one."""
+"""Files to import: format and compression by name, and errors of damaged files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BUFFER_BYTES = 1 << 20
 
 
 def format_of(path: Path, chosen: str | None) -> str:
-    """csv, ndjson or parquet, by the name of the file unless chosen."""
+    """Return csv, ndjson or parquet, by the name of the file unless chosen."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in _CODECS:
         suffixes.pop()
@@ -42,7 +42,7 @@ def format_of(path: Path, chosen: str | None) -> str:
 
 @contextlib.contextmanager
 def open_rows(path: Path, format_: str, delimiter: str) -> Iterator[Rows]:
-    """The rows of a file.
+    """Open the rows of a file.
 
     Raises:
         StartupError: it cannot be opened, or its beginning is damaged.
@@ -50,7 +50,7 @@ def open_rows(path: Path, format_: str, delimiter: str) -> Iterator[Rows]:
     with contextlib.ExitStack() as stack:
         with plain_faults(path):
             if path.exists() and not path.is_file():
-                raise StartupError(f"{path} is not a regular file, and an import has to be able to begin again")
+                raise StartupError(f"{path} is not a regular file: an import must be able to read it again")
             file = stack.enter_context(path.open("rb", buffering=_BUFFER_BYTES))
             rows = _rows(stack, file, path, format_, delimiter)
         yield rows
@@ -69,7 +69,7 @@ def _rows(stack: contextlib.ExitStack, file: IO[bytes], path: Path, format_: str
         unpacked = stack.enter_context(codec(file, "rb"))
         content = stack.enter_context(io.BufferedReader(unpacked, _BUFFER_BYTES))
     if format_ == "csv":
-        # what is not UTF-8 becomes a backslash escape, which no valid id has
+        # bytes that are not UTF-8 become a backslash escape, which no valid id has
         text = io.TextIOWrapper(content, encoding="utf-8-sig", errors="backslashreplace", newline="")
         return CsvRows(stack.enter_context(text), delimiter, share)
     return NdjsonRows(content, share)
@@ -77,7 +77,7 @@ def _rows(stack: contextlib.ExitStack, file: IO[bytes], path: Path, format_: str
 
 @contextlib.contextmanager
 def plain_faults(path: Path) -> Iterator[None]:
-    """Whatever is wrong with a file that is read within the block is said in one line."""
+    """Turn every error of reading a file into one line."""
     try:
         yield
     except (EOFError, UnicodeDecodeError, zlib.error, gzip.BadGzipFile, zstd.ZstdError, pa.ArrowException) as error:

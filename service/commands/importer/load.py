@@ -1,4 +1,4 @@
-"""Chunks of rows into the database: while one is stored, the next is copied, and the one after that is read."""
+"""Loading of chunks: one is stored while the next is copied, and the one after that is read."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ INSERT = {
             AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
     """,
 }
-"""For a database that knows no COPY."""
+"""For a database without COPY."""
 
 COUNTED = {"stored": "stored", "duplicate": "duplicates", "conflict": "conflicts", "rejected": "rejected"}
-"""Outcome -> what its count is called; every other outcome is a rejection."""
+"""Outcome -> name of its count; every other outcome is a rejection."""
 
 
 class Progress(NamedTuple):
-    """How far an import is.
+    """Progress of an import.
 
     Attributes:
-        rows: rows of the file that are dealt with.
-        counts: what became of them: stored, duplicates, conflicts, rejected.
-        share: of the file that has been read, 0 to 1.
+        rows: rows of the file that are done.
+        counts: their number by outcome: stored, duplicates, conflicts, rejected.
+        share: share of the file that has been read, 0 to 1.
     """
 
     rows: int
@@ -61,12 +61,12 @@ class Progress(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where to.
+    """Destination of an import.
 
     Attributes:
-        connections: one, or two, of which one can copy while the other stores.
-        copy: whether the database knows COPY.
-        chunk_rows: how many rows are committed together.
+        connections: one or two; of two, one can copy while the other stores.
+        copy: true if the database supports COPY.
+        chunk_rows: rows per commit.
     """
 
     connections: Sequence[AnyConnection]
@@ -85,10 +85,10 @@ class _Staged(NamedTuple):
 async def import_file(  # noqa: PLR0913
     target: Target, path: Path, options: Options, rejected: Path, *, resume: bool, show: Callable[[Progress], None]
 ) -> Progress:
-    """Import a file, and report how far it is at the beginning and after each chunk.
+    """Import a file, and report progress at the beginning and after each chunk.
 
     Raises:
-        StartupError: the file is damaged, or is being imported already; what was stored until then stays.
+        StartupError: the file is damaged, or is being imported already; chunks stored until then stay.
     """
     with open_rows(path, format_of(path, options.format), options.delimiter) as rows:
         columns = Columns(path, rows.names, options)
@@ -124,7 +124,7 @@ async def import_file(  # noqa: PLR0913
 
 
 async def _store(staged: _Staged, kind: str, side: RejectedFile, *, all_new: bool) -> Counter[str]:
-    """Store a chunk, keep what is rejected in the file beside, and count."""
+    """Store a chunk, write its rejected rows to the file beside, and count."""
     chunk = staged.chunk
     rejected = list(chunk.rejected)
     counts = Counter(rejected=len(rejected))
@@ -138,7 +138,7 @@ async def _store(staged: _Staged, kind: str, side: RejectedFile, *, all_new: boo
 
 
 async def _staged(target: Target, kind: str, chunks: Iterator[Chunk]) -> AsyncGenerator[_Staged, None]:
-    """Each chunk once it is in an import table; the next one is under way before the caller has done with it."""
+    """Iterate over the chunks in import tables; the next one is copied while the caller stores this one."""
     free: asyncio.Queue[AnyConnection] = asyncio.Queue()
     for connection in target.connections:
         free.put_nowait(connection)
@@ -176,7 +176,7 @@ async def _staged(target: Target, kind: str, chunks: Iterator[Chunk]) -> AsyncGe
 
 @contextlib.asynccontextmanager
 async def _undone_on_failure(transaction: asyncpg.transaction.Transaction) -> AsyncIterator[None]:
-    """Roll back a transaction that has begun where the block fails or is cancelled."""
+    """Roll back an open transaction if the block fails or is cancelled."""
     try:
         yield
     except BaseException:

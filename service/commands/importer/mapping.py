@@ -1,4 +1,4 @@
-"""Which column of a file is which field of a reading."""
+"""Mapping from the columns of a file to the fields of a reading."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ from service.readings.model import KINDS, Kind
 
 
 def sql_name(name: str) -> str:
-    """The column that holds a field of the wire."""
+    """Return the database column of a wire field."""
     return "recorded_at" if name == "timestamp" else re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
 
 
 COUNTED_AT = "counted_at"
-"""The column of the histories for a reading's time: one microsecond before it (`telemetry.counted_at`)."""
+"""Time column of the histories: one microsecond before the reading's time (`telemetry.counted_at`)."""
 _MICROSECOND = timedelta(microseconds=1)
 
 FIELDS = {alias: name for kind in KINDS.values() for name in kind.types for alias in (name, sql_name(name))}
-"""Every name a field goes by -> its name on the wire."""
+"""Every name of a field -> its name on the wire."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user says about the files.
+    """Options of an import, from the command line.
 
     Attributes:
-        kind: meter or vehicle; None where the columns tell.
-        format: csv, ndjson or parquet; None where the names of the files tell.
-        delimiter: between the cells of a CSV.
-        timezone: of the times without an offset.
-        time_format: of times that are not ISO 8601, as for strptime.
-        columns: field -> the column it stands in, or two and more of them as A+B.
-        constants: field -> the value it has in every row.
-        scales: field -> what its numbers are multiplied by.
+        kind: meter or vehicle; None to tell it from the columns.
+        format: csv, ndjson or parquet; None to tell it from the file names.
+        delimiter: separator of the cells of a CSV.
+        timezone: zone of times without an offset.
+        time_format: format of times that are not ISO 8601, as for strptime.
+        columns: field -> its column, or several of them as A+B.
+        constants: field -> its value in every row.
+        scales: field -> factor of its numbers.
     """
 
     kind: str | None = None
@@ -59,7 +59,7 @@ class Options:
     scales: Mapping[str, Fraction] = field(default_factory=dict)
 
     def fingerprint(self, path: Path) -> str:
-        """SHA-256 of a file's content and of these options: what an import of it is known by."""
+        """Return the SHA-256 of a file's content and of these options: the identity of an import."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256")
         said = {**vars(self), "scales": {name: str(scale) for name, scale in self.scales.items()}}
@@ -68,10 +68,10 @@ class Options:
 
 
 class Columns:
-    """The columns of one file, found for every field.
+    """The column or columns of each field in one file.
 
     Attributes:
-        kind: what its rows are readings of.
+        kind: kind of its readings.
         used: the columns that are needed.
     """
 
@@ -80,7 +80,7 @@ class Columns:
         self.kind = self._kind()
         self._times = Times(ZoneInfo(options.timezone) if options.timezone else None, options.time_format)
         self._sources = {name: self._find(name) for name in self.kind.types if name not in options.constants}
-        # a column that the user names holds times as they are, whatever it is called
+        # a column named by the user holds times as they are, whatever its name
         self._is_counted = self._sources.get("timestamp") == [COUNTED_AT] and "timestamp" not in options.columns
         self.used = list(dict.fromkeys(column for columns in self._sources.values() for column in columns))
         for name in [*options.columns, *options.constants, *options.scales]:
@@ -96,7 +96,7 @@ class Columns:
                 raise StartupError(f"--set {name}={value}: {faults[0].detail}")
 
     def convert(self, rows: Rows, cells: Sequence[Any]) -> tuple[list[tuple[Any, ...]], Faults]:
-        """A tuple for each row, in the order of the import tables, without place, and the rows that are none."""
+        """Convert rows to tuples in the order of the import tables, without place; return the faults, too."""
         faults: Faults = {}
         values: dict[str, Any] = {}
         for name in self.kind.types:
@@ -107,7 +107,7 @@ class Columns:
                 found = [rows.column(cells, column) for column in self._sources[name]]
                 column = found[0] if len(found) == 1 else list(map(_joined, zip(*found, strict=True)))
                 values[name] = self._values(name, column, faults, text=rows.text)
-        first = next(iter(values))  # the id; then the time, which the wire has last
+        first = next(iter(values))  # the id; then the time, the last field on the wire
         return list(zip(values.pop(first), values.pop("timestamp"), *values.values(), strict=True)), faults
 
     def _values(self, name: str, column: list[Any], faults: Faults, *, text: bool) -> Sequence[Any]:
@@ -123,7 +123,7 @@ class Columns:
         return found
 
     def _kind(self) -> Kind:
-        """The kind that was chosen, or the only one of which there is a field of its own."""
+        """Return the chosen kind, or the only one with a field of its own among the columns."""
         if self._options.kind:
             return KINDS[self._options.kind]
         known = {FIELDS.get(name) for name in self._names} | {*self._options.columns, *self._options.constants}
@@ -136,7 +136,7 @@ class Columns:
         return kinds[0]
 
     def _find(self, name: str) -> list[str]:
-        """The columns of a field."""
+        """Find the columns of a field."""
         if given := self._options.columns.get(name):
             columns = [given] if given in self._names else given.split("+")
             for column in columns:

@@ -1,4 +1,4 @@
-"""The rows of a file of JSON objects, one a line."""
+"""Rows of a file of JSON objects, one a line."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from service.errors import OUTCOMES, Problem
 from service.readings.decode_errors import members, reject_duplicates
 
 _LOOKED_AT = 100
-"""Lines whose members are the columns found: a first line that is broken says nothing about the others."""
+"""Lines that are searched for column names: a broken first line says nothing about the others."""
 
 
 class NdjsonRows:
-    """Rows whose cells are a dict of the line's members."""
+    """Rows with a dict of the line's members as cells."""
 
     text = False
 
@@ -31,20 +31,20 @@ class NdjsonRows:
         )
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Every row, once."""
+        """Iterate over all rows, once."""
         yield from self._first
         yield from self._rows()
 
     def share(self) -> float:
-        """How much of the file has been read, 0 to 1."""
+        """Return the share of the file that has been read, 0 to 1."""
         return self._share()
 
     def column(self, cells: Sequence[Any], name: str) -> list[Any]:
-        """The values of one column; None where a row has none."""
+        """Return the values of one column; None for a row without it."""
         return [row.get(name) for row in cells]
 
     def show(self, cells: Any) -> Any:
-        """A row as it came."""
+        """Return a row as it was."""
         return cells
 
     def _rows(self) -> Iterator[Row]:
@@ -59,7 +59,7 @@ class NdjsonRows:
                 cells = decode(line)
                 if type(cells) is not dict:
                     members(line)
-                # two quotes a name and two a string; any other number is a name that stands twice, or needs a look
+                # two quotes a name and two a string; any other number is a repeated name, or needs a closer look
                 if line.count(b'"') != 2 * (len(cells) + list(map(type, cells.values())).count(str)):
                     reject_duplicates(line)
                 yield Row(number, cells)

@@ -1,4 +1,4 @@
-"""The rows of a Parquet file."""
+"""Rows of a Parquet file."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _EARLIEST, _LATEST = datetime(1, 1, 2), datetime(9999, 12, 30)
 
 
 class ParquetRows:
-    """Rows whose cells are a tuple of the columns that were asked for."""
+    """Rows with a tuple of the requested columns as cells."""
 
     text = False
 
     def __init__(self, file: IO[bytes]) -> None:
-        # a buffer: else the column chunks of a row group, of any size, are read whole
+        # a buffer: else the column chunks of a row group, of any size, are read at once
         self._file = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
         self.names: Sequence[str] = self._file.schema_arrow.names
         self._columns: Sequence[str] = ()
         self._done = 0
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Every row, once, with these columns."""
+        """Iterate over all rows, once, with these columns."""
         self._columns = columns
         for batch in self._file.iter_batches(_ROWS_AT_ONCE, columns=list(columns), use_threads=False):
             values = [_plain(batch.column(name)).to_pylist() for name in columns]
@@ -39,21 +39,24 @@ class ParquetRows:
                 yield Row(self._done, cells)
 
     def column(self, cells: Sequence[Any], name: str) -> list[Any]:
-        """The values of one column; None where a row has none."""
+        """Return the values of one column; None for a row without it."""
         place = self._columns.index(name)
         return [row[place] for row in cells]
 
     def show(self, cells: Any) -> Any:
-        """A row as it came, as far as its columns were asked for."""
+        """Return a row as it was, with its requested columns."""
         return dict(zip(self._columns, map(_shown, cells), strict=True))
 
     def share(self) -> float:
-        """How much of the file has been read, 0 to 1."""
+        """Return the share of the file that has been read, 0 to 1."""
         return float(self._done / max(self._file.metadata.num_rows, 1))
 
 
 def _plain(column: pa.Array) -> pa.Array:
-    """A column whose values Python can hold: dictionaries unpacked, times in UTC or zone-less, of microseconds."""
+    """Convert a column to values that Python can hold.
+
+    Dictionaries are decoded; times are in microseconds, in UTC or without a zone.
+    """
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_timestamp(column.type):

@@ -1,4 +1,4 @@
-"""The file beside an import with the rows that were not stored, one JSON object a line."""
+"""File of rejected rows beside an import, one JSON object a line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BEGINNING = b'{"file":'
 
 
 class RejectedRow(Struct, frozen=True):
-    """A row that was not stored: the file, the line where it begins, why, and the row as it came."""
+    """A row that was not stored: file, first line, code, reason, and the row as it was."""
 
     file: str
     line: int
@@ -26,17 +26,17 @@ class RejectedRow(Struct, frozen=True):
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file holds rejected rows, or nothing: no other is ever written over."""
+    """Return true if a file is empty or holds rejected rows; no other is ever overwritten."""
     with path.open("rb") as file:
         beginning = file.read(len(_BEGINNING))
     return beginning in {b"", _BEGINNING}
 
 
 class RejectedFile:
-    """Written ahead of the commit of what it belongs to; `length` is the part that is committed, or will be next."""
+    """Rejected rows, written before the commit of their chunk; `length` bytes are committed, or will be next."""
 
     def __init__(self, path: Path, length: int) -> None:
-        """Go on after `length` bytes: what a killed import wrote beyond them belongs to rows that come again.
+        """Continue after `length` bytes. Bytes beyond them, of a killed import, belong to rows that come again.
 
         Raises:
             StartupError: it is shorter than that, or cannot be written.
@@ -58,7 +58,7 @@ class RejectedFile:
             raise StartupError(f"{path} cannot be written: {error.strerror}") from error
 
     def write(self, rows: Iterable[RejectedRow]) -> None:
-        """Append rows; they are on the disk when it returns."""
+        """Append rows, and flush them to disk."""
         lines = msgspec.json.Encoder(enc_hook=str).encode_lines(list(rows))
         if not lines:
             return

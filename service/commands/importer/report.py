@@ -1,4 +1,4 @@
-"""What an import says: a bar on a terminal, else a line now and then, and a summary."""
+"""Progress of an import: a bar on a terminal, else a line now and then; and a summary."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINE_EVERY_S = 10.0
 
 
 class Report:
-    """How one file gets on, on standard error; summarized at the end."""
+    """Progress of one file on standard error, and its summary."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -33,7 +33,7 @@ class Report:
         self._bar.stop()
 
     def show(self, now: Progress) -> None:
-        """Say how far it is."""
+        """Show the progress."""
         if self._first is None:
             self._first, self._began = now, time.monotonic()
             if now.rows:
@@ -46,13 +46,13 @@ class Report:
             self._bar.console.print(line, soft_wrap=True)
 
     def summary(self, done: Progress, side: Path) -> str:
-        """What became of the file."""
+        """Return the summary of the file."""
         before = self._first.rows if self._first else 0
         text = summary(self._name, done.rows, done.counts, time.monotonic() - self._began, before)
         return f"{text}; rejected rows: {side}" if done.counts["conflicts"] + done.counts["rejected"] else text
 
 
 def summary(name: str, rows: int, counts: Counter[str], seconds: float, before: int = 0) -> str:
-    """What became of rows, of which some may have been dealt with before."""
+    """Return a summary of rows; the first `before` of them were done earlier."""
     found = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in COUNTED.values())
     return f"{name}: {rows:,} rows: {found}; {seconds:.1f} s, {rate(rows - before, seconds)}"

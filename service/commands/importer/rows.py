@@ -1,4 +1,4 @@
-"""What every format gives: rows one by one, each with its place in the file."""
+"""Interface of all formats: rows with their place in the file."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import IO, Any, AnyStr, NamedTuple, Protocol
 from service.errors import Problem
 
 LONGEST_LINE = 1 << 20
-"""Of a text, in characters (CSV) or bytes (NDJSON); a longer one is rejected, and only its beginning kept."""
+"""Longest line of a text, in characters (CSV) or bytes (NDJSON). A longer one is rejected, and only its beginning
+kept."""
 
 
 class Row(NamedTuple):
     """A row of a file.
 
     Attributes:
-        line: where it begins, from 1; in Parquet the number of the row.
-        cells: what it holds, in the way of its format; its text, where it has a problem.
-        problem: why its form alone cannot be a reading.
+        line: its first line, from 1; in Parquet the number of the row.
+        cells: its cells, as its format has them; its text, if it has a problem.
+        problem: the reason its form is invalid.
     """
 
     line: int
@@ -30,27 +31,27 @@ class Rows(Protocol):
 
     Attributes:
         names: the columns found.
-        text: whether numbers are written as text, as in CSV.
+        text: true if numbers are written as text, as in CSV.
     """
 
     names: Sequence[str]
     text: bool
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Every row, once, with at least these columns."""
+        """Iterate over all rows, once, with at least these columns."""
 
     def column(self, cells: Sequence[Any], name: str) -> list[Any]:
-        """The values of one column; None where a row has none."""
+        """Return the values of one column; None for a row without it."""
 
     def share(self) -> float:
-        """How much of the file has been read, 0 to 1."""
+        """Return the share of the file that has been read, 0 to 1."""
 
     def show(self, cells: Any) -> Any:
-        """A row as it came, as something that JSON can hold."""
+        """Return a row as it was, in types that JSON can hold."""
 
 
 def bounded_lines(content: IO[AnyStr]) -> Iterator[tuple[int, AnyStr]]:
-    """Each line with its number, of an overlong one its first `LONGEST_LINE` characters."""
+    """Iterate over lines with their numbers; an overlong one is cut to `LONGEST_LINE` characters."""
     number = 0
     while line := content.readline(LONGEST_LINE):
         number += 1

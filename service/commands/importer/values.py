@@ -1,4 +1,4 @@
-"""Columns of a file as values of a field; a value that is none is a fault of its row. The limits are SQL's."""
+"""Conversion of columns to values of a field; an invalid value is a fault of its row. SQL has the limits."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from service.errors import Problem
 from service.readings.storable import storable_text, storable_time
 
 Faults: TypeAlias = dict[int, Problem]
-"""Place in the column -> the first thing that is wrong there."""
+"""Place in the column -> its first fault."""
 
 _SHORT_OFFSET = re.compile(r":\d\d(\.\d+)?[+-]\d\d$")
 _NOBODYS_TIME = datetime(1, 1, 2)
 
 
 def ids(name: str, column: Sequence[Any], faults: Faults) -> list[str]:
-    """Device ids; a whole number is one too."""
+    """Convert device ids; whole numbers are valid, too."""
     if set(map(type, column)) == {str} and "" not in column and "\0" not in "".join(column):
         return list(column)
     return [_id(name, index, value, faults) for index, value in enumerate(column)]
 
 
 def numbers(name: str, column: Sequence[Any], faults: Faults, *, text: bool) -> list[float]:
-    """Numbers, `text` if they are written as such."""
+    """Convert numbers, written as `text` or not."""
     try:
         if text:
             if _plain_digits("".join(column)):
@@ -41,9 +41,9 @@ def numbers(name: str, column: Sequence[Any], faults: Faults, *, text: bool) -> 
 
 
 class Times:
-    """Times of a file: ISO 8601 with an offset unless there is a format, or a zone for those without.
+    """Parser of times: ISO 8601 with an offset, unless a format or a zone is given.
 
-    A local time which the zone's clocks show twice or never is a fault: which moment was meant, nobody can say.
+    A local time that the zone's clocks show twice or never is a fault, as its moment is ambiguous.
     """
 
     def __init__(self, zone: ZoneInfo | None, format_: str | None) -> None:
@@ -51,7 +51,7 @@ class Times:
         self._format = format_
 
     def times(self, name: str, column: Sequence[Any], faults: Faults) -> list[datetime]:
-        """The times of a column; each that occurs more than once is parsed once."""
+        """Convert the times of a column; repeated ones are parsed once."""
         try:
             distinct = set(column)
         except TypeError:  # a JSON array or object
@@ -63,7 +63,7 @@ class Times:
             try:
                 known[value] = self._parse(name, value)
             except Problem as problem:
-                # a new one: that which was raised holds on to this frame, and with it to every row of the chunk
+                # a new one: the raised one keeps this frame alive, and with it every row of the chunk
                 known[value], wrong[value] = _NOBODYS_TIME, Problem(problem.code, problem.detail)
         if wrong:
             for index, value in enumerate(column):
@@ -80,7 +80,7 @@ class Times:
                 if self._format:
                     time = datetime.strptime(value, self._format)
                 else:
-                    # PostgreSQL writes the whole hours of an offset alone, as +00
+                    # PostgreSQL writes whole hours of an offset as +00
                     time = msgspec.convert(value + ":00" if _SHORT_OFFSET.search(value) else value, datetime)
             except (ValueError, msgspec.ValidationError):
                 wanted = f"written {self._format}" if self._format else "an ISO 8601 time as 2026-02-08T18:00:00Z"
@@ -97,13 +97,13 @@ class Times:
         ahead, then = (moment.utcoffset() or timedelta() for moment in (first, second))
         if ahead == then:
             return first
-        # clocks that go forward leave an hour out, clocks that go back show one twice
+        # clocks that go forward skip an hour, clocks that go back show one twice
         shown = "never" if ahead < then else "twice"
         raise Problem("timestamp_invalid", f"{name} {time} is shown {shown} by the clocks of {self._zone.key}")
 
 
 def _plain_digits(text: str) -> bool:
-    """Whether nothing is in it that Python's numbers have and nobody else's."""
+    """Return true for a number without Python's own extensions."""
     return text.isascii() and "_" not in text
 
 

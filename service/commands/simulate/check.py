@@ -1,4 +1,4 @@
-"""Whether the service answers what was sent: the energy balance of some vehicles, added up here a second time."""
+"""Check of the service: the energy balance of some vehicles, summed independently here."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ TOLERANCE_KWH = 1e-6
 TOLERANCE_K = 0.011
 """The service rounds a mean temperature to two decimals."""
 TOLERANCE_RATIO = 1.1e-4
-"""And a ratio to four."""
+"""The service rounds a ratio to four decimals."""
 
 Window: TypeAlias = tuple[int, int]
-"""Unix seconds, the first one excluded, as a reading stands for the time before it."""
+"""Unix seconds, the first one excluded, as a reading covers the time before it."""
 
 STANDBY_KW = 0.05
-"""What a charger may draw beside a parked vehicle, unless a DBA has said otherwise."""
+"""Default standby power of a charger beside a parked vehicle; a DBA may change it."""
 
 JITTER = 1.25
-"""A window may be so much shorter than the interval of the devices, and is judged all the same."""
+"""A window may be shorter than the interval of the devices by this factor, and is still judged."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the service says of a vehicle, beside what was sent.
+    """The service's answer for a vehicle, compared with the readings sent.
 
     Attributes:
-        differences: what is not the same, in words; empty where all is.
-        not_comparable: why the two cannot be compared; empty where they can.
+        differences: deviations, in words; empty if there are none.
+        not_comparable: the reason the two cannot be compared; empty if they can.
     """
 
     vehicle_id: str
@@ -51,7 +51,7 @@ class Verdict:
 
 
 async def ask(session: aiohttp.ClientSession, vehicle_id: str, window: Window) -> dict[str, Any]:
-    """The service's energy balance of a vehicle; of one it does not know, an empty one."""
+    """Return the service's energy balance of a vehicle; an empty one for an unknown vehicle."""
     start, end = (datetime.fromtimestamp(time, UTC).isoformat() for time in window)
     path = f"/v1/analytics/performance/{vehicle_id}"
     async with session.get(path, params={"start": start, "end": end}) as response:
@@ -66,7 +66,10 @@ async def ask(session: aiohttp.ClientSession, vehicle_id: str, window: Window) -
 async def judge(
     session: aiohttp.ClientSession, vehicle_id: str, window: Window, expected: dict[str, Any], not_comparable: str
 ) -> Verdict:
-    """What the service says of a vehicle beside what is `expected`, which may be `not_comparable` for a reason."""
+    """Compare the service's answer for a vehicle with `expected`.
+
+    `not_comparable` is the reason the two may differ, if there is one.
+    """
     try:
         answered = await ask(session, vehicle_id, window)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -75,7 +78,7 @@ async def judge(
 
 
 def expect(bodies: Iterable[bytes], window: Window, interval_s: float = 60) -> dict[str, Any]:
-    """The energy balance of readings (as JSON) of a vehicle and its meter, by the definitions in docs/http-api.md.
+    """Compute the energy balance of a vehicle from readings (as JSON) of it and its meter (docs/http-api.md).
 
     `interval_s` is the time between two readings of either device.
     """
@@ -102,7 +105,7 @@ def expect(bodies: Iterable[bytes], window: Window, interval_s: float = 60) -> d
 
 
 def compare(expected: dict[str, Any], answered: dict[str, Any]) -> list[str]:
-    """What of `answered` is not as expected, in words."""
+    """Describe the differences of `answered` from `expected`, in words."""
     tolerances = {
         "totalEnergyConsumedAc": TOLERANCE_KWH,
         "totalEnergyDeliveredDc": TOLERANCE_KWH,

@@ -1,4 +1,4 @@
-"""`energy simulate`: the options, and one run from the first look at the service to the verdict."""
+"""`energy simulate`: options, and one run from the first request to the verdict."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from service.commands.simulate.view import print_summary, show
 from service.errors import StartupError
 
 WATCHED = 8
-"""Vehicles whose readings are kept for the check, half of them with a faulty charger, as far as there are any."""
+"""Vehicles whose readings are kept for the check; half of them have a faulty charger, if there are enough."""
 LOOKED_AT = 2000
-"""Vehicles among which these are found."""
+"""Vehicles among which they are searched."""
 OLDEST_DAYS = 725
-"""The service keeps two years, and so takes no older readings."""
+"""The service keeps two years, and rejects older readings."""
 SHARE = click.FloatRange(0, 1)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to simulate; see the options for the meanings and units."""
+    """A simulation run; the options have the meanings and units."""
 
     url: str
     vehicles: int
@@ -89,14 +89,14 @@ def _prefix(context: click.Context, option: click.Parameter, text: str) -> str:
 @click.option(
     "--days",
     type=click.FloatRange(0, OLDEST_DAYS, min_open=True),
-    help="First send this many days of history, as fast as they are taken; then stop, or go on for --duration.",
+    help="First send this many days of history, as fast as possible; then stop, or continue for --duration.",
 )
 @click.option(
     "--speed",
     type=click.FloatRange(1, 1_000_000),
     default=1.0,
     show_default=True,
-    help="Simulated seconds a second, until the clock is caught up with. The start lies as far back as that takes.",
+    help="Simulated seconds per second, until real time is reached; the start is earlier accordingly.",
 )
 @click.option("--start", type=TIME, help="First simulated time, as 2026-02-08T18:00:00Z, or how long ago: 7d.")
 @click.option("--batch", type=click.IntRange(1, 1000), default=1, show_default=True, help="Readings a request.")
@@ -116,10 +116,10 @@ def _prefix(context: click.Context, option: click.Parameter, text: str) -> str:
 @click.option("--samples", type=click.File("wb", lazy=False), help="Write every second's figures, NDJSON.")
 @json_option
 def simulate(samples: IO[bytes] | None, as_json: bool, **options: Any) -> None:
-    """Send the telemetry of a fleet to a running service, and check what the service makes of it.
+    """Send the telemetry of a fleet to a running service, and check the service's answers.
 
-    Requests go out when they are due, however long others take, and latency counts from then on. Exit status 1: a
-    reading was lost, rejected or accepted wrongly, or an energy balance of the service is not that of what was sent.
+    Requests are sent when they are due, however long others take, and latency counts from then on. Exit status 1: a
+    reading was lost, or wrongly rejected or accepted, or an energy balance differs from the readings sent.
     """
     plan = _plan(**options)
     tally, seconds, verdicts = uvloop.run(_run(plan, make_console(stderr=True), samples))
@@ -146,10 +146,10 @@ def _plan(  # noqa: PLR0913 - each is an option
     batch: int,
     **options: Any,
 ) -> Plan:
-    """When it begins and ends, and the rest of the options.
+    """Return the plan: start and end, and the other options.
 
     Raises:
-        click.UsageError: they contradict each other; names them.
+        click.UsageError: options contradict each other; it names them.
     """
     if late + duplicates + out_of_order + broken > 1:
         raise click.UsageError("--late, --duplicates, --out-of-order and --broken together are more than 1")
@@ -187,8 +187,8 @@ async def _run(plan: Plan, console: Console, samples: IO[bytes] | None) -> tuple
             earlier = {v: await ask(session, _id(plan, v), (start, start + 730 * DAY_S)) for v in watched}
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise StartupError(f"no energy service answers at {plan.url} ({error}): start it, or give --url") from None
-        gc.freeze()  # a pass over all that is there already would delay whatever is due meanwhile
-        pace = replace(plan.pace, began=time.time())  # what went before took its time, and nothing is late for that
+        gc.freeze()  # a collection of all present objects would delay requests
+        pace = replace(plan.pace, began=time.time())  # the preparation took time, and must not count as lateness
         driver = Driver(session, tally, pace, batch=plan.batch, concurrency=plan.concurrency)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, driver.stopping.set)
@@ -202,7 +202,7 @@ async def _run(plan: Plan, console: Console, samples: IO[bytes] | None) -> tuple
         window = (max(start, stop - DAY_S), stop)
         verdicts = []
         for vehicle in watched:
-            # SQL takes no interval for shorter than a minute
+            # SQL treats shorter intervals as a minute
             expected = expect(tally.accepted[vehicle], window, max(plan.interval, 60))
             reason = _why_not_comparable(tally, vehicle, earlier[vehicle])
             verdicts.append(await judge(session, _id(plan, vehicle), window, expected, reason))
@@ -218,7 +218,7 @@ def _why_not_comparable(tally: Tally, vehicle: int, earlier: dict[str, Any]) -> 
 
 
 def _watched(fleet: Fleet, plan: Plan) -> list[int]:
-    """Vehicles to look at: with a faulty charger and without, in equal parts as far as possible."""
+    """Select vehicles with a faulty charger and without, in equal parts if possible."""
     looked_at = random.Random(plan.seed).sample(range(plan.vehicles), min(plan.vehicles, LOOKED_AT))
     faulty = [vehicle for vehicle in looked_at if fleet.is_faulty(vehicle)]
     healthy = [vehicle for vehicle in looked_at if not fleet.is_faulty(vehicle)]

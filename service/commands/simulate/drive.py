@@ -1,4 +1,4 @@
-"""Sends a feed: each request when it is due, whatever became of the ones before, or as fast as they are answered."""
+"""Driver of a feed: each request is sent when it is due, whatever became of earlier ones, or as fast as possible."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import msgspec
 
 from service.commands.simulate.feed import Item
 from service.commands.simulate.tally import Tally
-from service.http.routes.ingest_batch import BatchOutcome
+from service.readings.outcomes import BatchOutcome
 
 RETRY_FOR_S = 60.0
-"""How long a request is tried again; after that its readings are lost."""
+"""Time limit of retries; after it the readings are lost."""
 LONGEST_PAUSE_S = 8.0
 REQUEST_TIMEOUT_S = 30.0
 _FAILED = (aiohttp.ClientError, TimeoutError, OSError)
@@ -25,7 +25,7 @@ _FAILED = (aiohttp.ClientError, TimeoutError, OSError)
 
 @dataclass(frozen=True)
 class Pace:
-    """When simulated time happens.
+    """Mapping from simulated time to real time.
 
     Attributes:
         began: real Unix time at which the run began.
@@ -38,20 +38,23 @@ class Pace:
     speed: float
 
     def real(self, simulated: float) -> float:
-        """Real Unix time of a simulated one; at infinite speed, all that has passed is due at the beginning."""
+        """Return the real Unix time of a simulated one.
+
+        At infinite speed, all past times are due at the beginning.
+        """
         return max(self.began + (simulated - self.start) / self.speed, simulated)
 
 
 class Driver:
-    """Sends items over one session and tallies what becomes of them.
+    """Sender of items over one session; it tallies their outcomes.
 
-    A request that was due in the future when the run began goes out on time: no slow answer delays the next one, and
-    its latency counts from when it was due. What was due at the beginning (history) goes out as fast as `concurrency`
+    A request that was due in the future when the run began is sent on time: no slow answer delays the next one, and its
+    latency counts from when it was due. Requests due at the beginning (history) are sent as fast as `concurrency`
     requests at a time are answered.
 
     Attributes:
         stopping: set it to end early.
-        last_due: simulated time of what was sent last.
+        last_due: simulated time of the last request.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class Driver:
         self.last_due = pace.start
 
     async def run(self, items: Iterable[Item]) -> None:
-        """Send all of `items`, or until `stopping`; returns when everything that was begun has its outcome."""
+        """Send all `items`, or until `stopping`; return when every request has its outcome."""
         for group in _groups(items, self._batch):
             due = self._pace.real(group[-1].due)
             is_paced = due > self._pace.began
@@ -88,7 +91,7 @@ class Driver:
         await asyncio.gather(*self._tasks)
 
     async def _wait_until(self, due: float) -> None:
-        """Sleep, but not past `stopping`; lets others run even where it is late."""
+        """Sleep until `due` or `stopping`; yield to other tasks even if late."""
         pause = due - time.time()
         if pause <= 0.05:
             await asyncio.sleep(max(0.0, pause))
@@ -99,7 +102,7 @@ class Driver:
             return
 
     async def _send(self, group: list[Item], due: float) -> None:
-        """Send until there is an outcome. Safe: what a failed attempt has stored is a duplicate at the next."""
+        """Send until there is an outcome. Readings stored by a failed attempt are duplicates at the next."""
         counts = self._tally.counts
         counts.sent += len(group)
         counts.broken += sum(item.is_broken for item in group)
@@ -120,7 +123,7 @@ class Driver:
             self._tally.settle(item, outcome)
 
     async def _attempt(self, group: list[Item]) -> tuple[list[str] | None, float | None]:
-        """The outcome of each; without any, the seconds the service asks to wait, if it does."""
+        """Return the outcomes; without any, the seconds that the service asks to wait, if it does."""
         kind = group[0].kind
         path, media_type = (f"/v1/ingest/{kind}", "application/json")
         if self._batch > 1:
@@ -140,7 +143,7 @@ class Driver:
             return None, None
 
     def _outcomes(self, group: list[Item], status: int, answer: bytes) -> list[str] | None:
-        """The outcome of each, as the service tells it; None where that is no answer of its own, or a "later"."""
+        """Return the outcomes that the service states; None for a foreign answer or a request to retry later."""
         if status >= 500 or status == 429:
             return None
         try:
@@ -150,7 +153,7 @@ class Driver:
             batch = msgspec.json.decode(answer, type=BatchOutcome)
         except (msgspec.DecodeError, LookupError, AttributeError, UnicodeDecodeError):
             return None
-        # which of the others are duplicates a batch does not say; how many, it does
+        # a batch states the number of duplicates, but not their places
         outcomes = ["duplicate"] * batch.duplicates + ["stored"] * (len(group) - batch.duplicates)
         rejected = {error.index: error.code for error in batch.errors}
         accepted = iter(outcomes)
@@ -158,7 +161,7 @@ class Driver:
 
 
 def _groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Up to `size` at a time."""
+    """Split items into groups of up to `size`."""
     iterator = iter(items)
     while group := list(itertools.islice(iterator, size)):
         yield group

@@ -1,4 +1,4 @@
-"""The readings of a fleet in the order in which they are sent, as JSON; a chosen share of them with a fault."""
+"""Feed of a fleet: its readings as JSON in the order of sending, a chosen share of them with a fault."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from service.commands.simulate.fleet import Fleet
 AGAIN_AFTER = 0.5
 """Intervals after which a reading is sent again."""
 OUT_OF_ORDER_BY = 1.5
-"""Intervals: a reading that waits this long comes after the next one of its device."""
+"""Intervals: a reading that is delayed this long comes after the next one of its device."""
 LATE_BY = (10, 60)
-"""Intervals, from and to."""
+"""Intervals, least and most."""
 REST_S = 2.0
 
 
@@ -38,14 +38,14 @@ class Faults:
 
 
 class Item(NamedTuple):
-    """A reading on its way.
+    """A reading to be sent.
 
     Attributes:
-        due: when it is sent, simulated Unix time, seconds.
+        due: its time of sending, simulated Unix time, seconds.
         kind: `meter` or `vehicle`.
-        vehicle: number of the vehicle whose reading, or whose meter's, it is.
-        body: JSON, or what is left of it.
-        is_broken: whether the service has to reject it.
+        vehicle: number of the vehicle, or of the meter's vehicle.
+        body: JSON, possibly broken.
+        is_broken: true if the service has to reject it.
     """
 
     due: float
@@ -56,10 +56,11 @@ class Item(NamedTuple):
 
 
 def feed(fleet: Fleet, faults: Faults, *, prefix: str, end: float) -> Iterator[Item]:
-    """Every reading due before `end` (Unix seconds), in the order of sending; ids begin with V or M and `prefix`.
+    """Iterate over the readings due before `end` (Unix seconds), in the order of sending.
 
-    Each device has its own second of the interval, so that the load is even. A reading's timestamp is that second, when
-    the interval it tells of has ended. Readings that are held back at the end follow within `REST_S`.
+    Ids begin with V or M and `prefix`. Each device has its own second of the interval, so that the load is even. A
+    reading's timestamp is that second, at which its interval ends. Delayed readings that are left at the end follow
+    within `REST_S`.
     """
     held: list[tuple[float, int, Item]] = []
     numbers = itertools.count()
@@ -103,12 +104,12 @@ def feed(fleet: Fleet, faults: Faults, *, prefix: str, end: float) -> Iterator[I
 
 
 def _rest(items: list[Item], end: float) -> Iterator[Item]:
-    """What is left at the end, not all at once."""
+    """Spread the readings that are left over the time after the end."""
     return (item._replace(due=end + REST_S * number / len(items)) for number, item in enumerate(items))
 
 
 def break_reading(body: bytes, how: int) -> bytes:
-    """`body` (a reading as `feed` writes it) with one of the faults that devices have, all of which are rejected."""
+    """Return `body` (a reading as `feed` writes it) with one of the usual faults of devices; all are rejected."""
     stamp = body[body.rindex(b':"') + 2 : -2]
     ways = (
         lambda: body[: len(body) // 2],  # the connection broke off
@@ -118,6 +119,6 @@ def break_reading(body: bytes, how: int) -> bytes:
         lambda: body.replace(b'"voltage":', b'"voltage":9').replace(b'"batteryTemp":', b'"batteryTemp":9'),  # a sensor
         lambda: body.replace(b',"kwh', b',"kwhConsumedAc":null,"kwh', 1),  # a field twice
         lambda: b"[]",
-        lambda: body.replace(b":", b':"', 2).replace(b',"kwh', b'","kwh', 1),  # quotes gone wrong
+        lambda: body.replace(b":", b':"', 2).replace(b',"kwh', b'","kwh', 1),  # misplaced quotes
     )
     return ways[how % len(ways)]()

@@ -1,9 +1,9 @@
-"""What the meters and vehicles of a fleet measure: the physics, interval by interval.
+"""Physics of a fleet: measurements of its meters and vehicles, interval by interval.
 
 A vehicle has a daily need of energy, and is plugged in and out at about the same hours every day. It charges at
-constant current, so at full power, up to a knee, and at constant voltage above it, where the current and with it the
-power fade. Its battery warms with the power and cools to the ambient temperature. Its meter sees the power divided by
-the charger's efficiency, a constant loss while charging (efficiency falls with the power) and standby all day.
+constant current, so at full power, up to a knee. Above it, it charges at constant voltage, and current and power
+fade. Its battery warms with the power and cools to the ambient temperature. Its meter sees the power divided by
+the charger's efficiency, a constant loss while charging (so efficiency falls with the power), and standby all day.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from typing import NamedTuple
 
 DAY_S = 86_400
 FULL_SOC = 99.0
-"""Charging ends here, percent: the current has faded to nothing."""
+"""State of charge at which charging ends, percent: the current has faded to nothing."""
 KNEE_SOC = 80.0
 """Constant current below, constant voltage above, percent."""
 LOSS_KW = 0.04
 """Drawn by a charger while it charges, whatever the power."""
 FAULTY_EFFICIENCY = 0.8
-"""Of the charging itself, below it only with a fault."""
+"""Efficiency of the charging itself; lower only with a fault."""
 STANDBY_KW = 0.003
 """Drawn by a charger all day."""
 WARMING_K = 14.0
-"""How much warmer than ambient a battery gets at full power, in time."""
+"""Rise of a battery's temperature above ambient at full power, in the long run."""
 TIME_CONSTANT_S = 2400.0
-"""Of a battery's warming and cooling."""
+"""Time constant of a battery's warming and cooling."""
 POWERS_KW = (7.4, 7.4, 11.0, 11.0, 11.0, 22.0, 50.0)
-"""Chargers, by how common they are."""
+"""Chargers, weighted by their frequency."""
 
 _NOISE_BITS = 10
 _MASK = (1 << 48) - 1
 
 
 class Measured(NamedTuple):
-    """What a vehicle and its meter measure at the end of an interval, and how much energy went through them in it."""
+    """Measurements of a vehicle and its meter at the end of an interval, with the energy of the interval."""
 
     kwh_ac: float
     voltage: float
@@ -48,13 +48,13 @@ class Measured(NamedTuple):
 class Fleet:
     """Vehicles 0 to `vehicles` - 1, each with its meter. Equal arguments make equal fleets.
 
-    State and parameters stand in arrays, 90 bytes a vehicle.
+    State and parameters are in arrays, 90 bytes a vehicle.
 
     Args:
-        vehicles: how many.
-        seed: of everything that is random.
+        vehicles: number of vehicles.
+        seed: seed of all random numbers.
         faulty: share of chargers with a fault. Their efficiency over a day is below 0.8, that of the others above 0.85.
-        start: when its first interval ends, seconds of Unix time.
+        start: end of its first interval, seconds of Unix time.
         interval: seconds between two readings of a device.
     """
 
@@ -73,7 +73,7 @@ class Fleet:
             self._make(vehicle, chance, is_faulty=chance.random() < faulty)
 
     def go_on(self, start: int, interval: int) -> None:
-        """Measure from `start` on in other intervals (seconds), from the state there is; its interval 0 ends then."""
+        """Continue from `start` with other intervals (seconds) and the present state; interval 0 ends at `start`."""
         for vehicle in range(self.vehicles):
             self._drain[vehicle] *= interval / self.interval
         self.start = start
@@ -81,17 +81,17 @@ class Fleet:
         self._cooling = 1 - math.exp(-interval / TIME_CONSTANT_S)
 
     def is_faulty(self, vehicle: int) -> bool:
-        """Whether its charger has a fault."""
+        """Return true if its charger has a fault."""
         return self._efficiency[vehicle] < FAULTY_EFFICIENCY
 
     def measure(self, vehicle: int, tick: int) -> Measured:
-        """Interval number `tick` of a vehicle, which ends `tick` intervals after the start; each once and in order."""
+        """Measure interval `tick` of a vehicle, which ends `tick` intervals after the start; each once and in order."""
         time = self.start + tick * self.interval
         state = (self._random[vehicle] * 0x5DEECE66D + 0xB) & _MASK
         self._random[vehicle] = state
         noise = self._noise
         clock = time % DAY_S
-        # every vehicle has its habits, and every day its accidents
+        # habits differ by vehicle, deviations by day
         wobble = 1200 * noise[(int(time // DAY_S) * 31 + vehicle * 7) & 1023]
         soc = self._soc[vehicle]
         power = 0.0
@@ -119,7 +119,7 @@ class Fleet:
         return Measured(kwh_ac, voltage, soc, kwh_dc, temperature + 0.1 * noise[state >> 28 & 1023])
 
     def draw(self, vehicle: int) -> tuple[float, float]:
-        """Two random numbers from 0 to 1 for the interval measured last, for the meter and for the vehicle."""
+        """Return two random numbers from 0 to 1 for the last measured interval: for the meter and for the vehicle."""
         state = self._random[vehicle]
         return (state >> 8 & 0xFFFFF) / 0x100000, (state >> 28) / 0x100000
 

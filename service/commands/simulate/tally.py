@@ -1,4 +1,4 @@
-"""What became of what was sent: counts, latencies, and every accepted reading of the vehicles that are looked at."""
+"""Tally of a run: counts, latencies, and all accepted readings of the watched vehicles."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _STEP = math.log(1.02)
 
 
 class Latencies:
-    """Times in buckets 2 % apart, however many there are."""
+    """A histogram of times with buckets 2 % apart, of constant size."""
 
     def __init__(self) -> None:
         self._buckets: Counter[int] = Counter()
 
     def add(self, seconds: float) -> None:
-        """Take one in."""
+        """Add a time."""
         self._buckets[round(math.log(max(seconds, 1e-6)) / _STEP)] += 1
 
     def percentile(self, percent: float) -> float | None:
-        """Milliseconds below which `percent` of them lie; None without any."""
+        """Return the percentile in milliseconds; None without any time."""
         rank = percent / 100 * self._buckets.total()
         for bucket in sorted(self._buckets):
             rank -= self._buckets[bucket]
@@ -35,13 +35,13 @@ class Latencies:
 
 
 class Counts(Struct):
-    """Readings by what became of them, and the requests that carried them.
+    """Readings by outcome, and the requests that carried them.
 
     Attributes:
-        sent: readings in requests that were begun; a retry counts no second time.
-        rejected_wrongly: whole readings that the service rejected, conflicts apart.
-        accepted_wrongly: broken readings that the service took.
-        lost: readings nobody knows the outcome of: every attempt failed.
+        sent: readings in requests that were begun, without retries.
+        rejected_wrongly: valid readings that the service rejected, without conflicts.
+        accepted_wrongly: broken readings that the service accepted.
+        lost: readings with an unknown outcome: every attempt failed.
     """
 
     sent: int = 0
@@ -63,7 +63,7 @@ class Sample(Struct):
 
     Attributes:
         seconds: since it began.
-        behind_s: how late the last request was begun, against the schedule.
+        behind_s: delay of the last request against the schedule.
         p50_ms, p99_ms: of the requests answered in this second.
     """
 
@@ -75,14 +75,14 @@ class Sample(Struct):
 
 
 class Tally:
-    """All of the above for one run.
+    """Counts, latencies and watched readings of one run.
 
     Attributes:
         codes: rejected readings by code.
-        faults: answers and errors that were no outcome, by what they were.
+        faults: answers and errors without an outcome, by kind.
         accepted: vehicle -> bodies of its readings, and its meter's, that were stored now or before; of the `watched`
             ones, and sent from `watched_from` on (simulated Unix time).
-        disputed: vehicles of which a reading met another one in the database, or got lost.
+        disputed: vehicles with a lost reading, or with one that met another in the database.
     """
 
     def __init__(self, watched: Collection[int], watched_from: float) -> None:
@@ -98,12 +98,12 @@ class Tally:
         self._second = Latencies()
 
     def answered(self, latency_s: float) -> None:
-        """A request was answered, this long after it was due."""
+        """Count an answered request with its latency since it was due."""
         self.latencies.add(latency_s)
         self._second.add(latency_s)
 
     def settle(self, item: Item, outcome: str) -> None:
-        """The outcome of one reading: `stored`, `duplicate`, `conflict`, `lost`, or why it was rejected."""
+        """Count the outcome of one reading: `stored`, `duplicate`, `conflict`, `lost`, or the code of its rejection."""
         counts = self.counts
         if outcome in {"stored", "duplicate"}:
             if outcome == "stored":
@@ -123,7 +123,7 @@ class Tally:
             self.codes[outcome] += 1
 
     def sample(self) -> Sample:
-        """The second that has just passed."""
+        """Return the sample of the last second."""
         second, self._second = self._second, Latencies()
         counts = Counts(**{name: getattr(self.counts, name) for name in Counts.__struct_fields__})
         seconds = round(time.monotonic() - self.began, 2)

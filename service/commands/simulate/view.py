@@ -1,4 +1,4 @@
-"""The run on a terminal: a table that changes while it lasts, or a line every few seconds where there is none."""
+"""View of a run: a live table on a terminal, else a line every few seconds."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from service.commands.simulate.check import Verdict
 from service.commands.simulate.tally import Sample, Tally
 
 LINE_EVERY = 5
-"""Samples between two lines where there is no terminal."""
+"""Samples between two lines without a terminal."""
 
 
 async def show(tally: Tally, reached: Callable[[], float], console: Console, samples: IO[bytes] | None) -> None:
-    """Show a run every second until cancelled; `reached` tells the simulated time, `samples` is written as NDJSON."""
+    """Show a run every second until cancelled.
+
+    `reached` returns the simulated time; `samples` is written as NDJSON.
+    """
     last = tally.sample()
     number = 0
     live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
@@ -44,7 +47,7 @@ async def show(tally: Tally, reached: Callable[[], float], console: Console, sam
 
 
 def print_summary(console: Console, tally: Tally, seconds: float, verdicts: Sequence[Verdict]) -> None:
-    """What became of the whole run."""
+    """Print the summary of the run."""
     counts = tally.counts
     latencies = "  ".join(f"p{p:g} {_ms(tally.latencies.percentile(p))}" for p in (50, 99, 99.9))
     facts = {

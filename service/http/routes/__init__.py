@@ -1,1 +1,1 @@
-"""The routes, one resource a module."""
+"""HTTP routes, one resource a module."""

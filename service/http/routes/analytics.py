@@ -1,4 +1,4 @@
-"""GET /v1/analytics/...: what became of the energy. All of it is worked out in SQL."""
+"""GET /v1/analytics/...: energy balance of vehicles, computed in SQL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
 from service.database.calls import (
-    GET_FLEET_SUMMARY,
     GET_VEHICLE_PERFORMANCE,
     LIST_EFFICIENCY_BUCKETS,
     LIST_VEHICLE_EFFICIENCY,
@@ -36,8 +35,8 @@ class Performance(Struct, rename="camel", frozen=True):
     """A vehicle's energy balance after periodStart, up to and including periodEnd: kWh, degrees Celsius.
 
     A side without readings is null. `efficiencyStatus` is normal (0.85 to 1), low (below 0.85: a fault or leakage),
-    impossible (above 1), idle (nothing delivered, and no more drawn than in standby) or unknown (a side without
-    readings, or a window shorter than the interval of a device). An idle or unknown vehicle has no ratio.
+    impossible (above 1), idle or unknown. Idle: nothing delivered, and no more drawn than in standby. Unknown: a side
+    without readings, or a window shorter than the interval of a device. An idle or unknown vehicle has no ratio.
     """
 
     vehicle_id: str
@@ -91,7 +90,7 @@ class Efficiencies(Struct, rename="camel", frozen=True):
 
 
 _POSITION = tuple[Annotated[datetime, Meta(tz=True)], Annotated[datetime, Meta(tz=True)], float, float, str]
-"""What a cursor says: window, threshold, and the last vehicle that was listed."""
+"""Content of a cursor: window, threshold, and the last vehicle of the page."""
 
 
 @get(
@@ -120,7 +119,7 @@ async def list_vehicle_efficiency(  # noqa: PLR0913, PLR0917
         begin, until, below, ratio, vehicle = decode_cursor(cursor, _POSITION)
         window = (storable_time(begin), storable_time(until), None)
         vehicle = storable_text(vehicle)
-    # one more than asked tells whether there is a next page
+    # one more than asked for, to see if there is a next page
     rows = await database.read_rows(LIST_VEHICLE_EFFICIENCY, *window, below, ratio, vehicle, check_limit(limit) + 1)
     following = None
     if len(rows) > limit:
@@ -133,8 +132,8 @@ async def list_vehicle_efficiency(  # noqa: PLR0913, PLR0917
 class EfficiencyBucket(Struct, rename="camel", frozen=True):
     """A vehicle after `bucket`, up to and including the next: kWh, degrees Celsius, % at the first and last reading.
 
-    `meterId` is the meter that feeds it at the start. A side without readings is null. `efficiencyStatus` and the
-    ratio are those of a vehicle's performance. `isOpen` says that the bucket is not over yet.
+    `meterId` is the meter that feeds it at the start. A side without readings is null. `efficiencyStatus` and the ratio
+    are as in a vehicle's performance. `isOpen` is true while the bucket is not over.
     """
 
     bucket: datetime
@@ -176,65 +175,8 @@ async def list_efficiency_buckets(  # noqa: PLR0913, PLR0917
 ) -> EfficiencyBuckets:
     """AC consumed, DC delivered, efficiency, battery and meter, in the buckets of the last 24 hours or a window.
 
-    A bucket belongs, whole, to the meter that feeds the vehicle at its start.
+    A bucket belongs as a whole to the meter that feeds the vehicle at its start.
     """
     window = (parse_time("start", start), parse_time("end", end), hours)
     rows = await database.read_rows(LIST_EFFICIENCY_BUCKETS, vehicle_id, resolution, *window)
     return EfficiencyBuckets([EfficiencyBucket(*row.values()) for row in rows])
-
-
-class EfficiencyBand(Struct, rename="camel", frozen=True):
-    """Vehicles with an efficiency in [ratioFrom, ratioTo); the last band has no end."""
-
-    ratio_from: float
-    ratio_to: float | None
-    vehicles: int
-
-
-class SilentDevice(Struct, rename="camel", frozen=True):
-    """A device without a reading for over 5 of its expected intervals (seconds), and the time of its newest."""
-
-    kind: str
-    device_id: str
-    recorded_at: datetime
-    expected_interval_s: float
-
-
-class FleetSummary(Struct, rename="camel", frozen=True):
-    """The fleet after periodStart, up to and including periodEnd, kWh.
-
-    Energies and ratio are those of the vehicles that are normal, low or impossible; `vehicles` are those with a reading
-    on either side. `silentDevices` lists the 100 that have been silent for longest.
-    """
-
-    period_start: datetime
-    period_end: datetime
-    total_energy_consumed_ac: float | None
-    total_energy_delivered_dc: float | None
-    efficiency_ratio: float | None
-    efficiency_status: str
-    vehicles: int
-    vehicles_normal: int
-    vehicles_low: int
-    vehicles_impossible: int
-    vehicles_idle: int
-    vehicles_unknown: int
-    distribution: list[EfficiencyBand]
-    silent_meters: int
-    silent_vehicles: int
-    silent_devices: list[SilentDevice]
-
-
-@get("/v1/analytics/fleet", responses=problems(400, 422, 503), tags=["analytics"], summary="The fleet's totals")
-async def get_fleet_summary(
-    database: NamedDependency[Database],
-    start: Time = None,
-    end: Time = None,
-    hours: Hours = None,
-) -> FleetSummary:
-    """Totals and distribution of the last 24 hours or the window given, and the devices that are silent now."""
-    window = (parse_time("start", start), parse_time("end", end), hours)
-    row = dict(await database.read_row(GET_FLEET_SUMMARY, *window))
-    row["distribution"] = [EfficiencyBand(**band) for band in row["distribution"]]
-    row["silent_devices"] = [SilentDevice(**device) for device in row["silent_devices"]]
-    return FleetSummary(**row)

@@ -29,7 +29,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # asked again each time, and answered with 304: an upgrade shows at once
+    # revalidated each time, mostly with 304: an upgrade shows at once
     "Cache-Control": "no-cache",
 }
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -69,11 +69,11 @@ def _answer(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
 
 @get("/", include_in_schema=False)
 async def get_dashboard(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """The page."""
+    """The dashboard's page."""
     return _answer(request, "index.html")
 
 
 @get("/dashboard/{name:str}", include_in_schema=False)
 async def get_dashboard_asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
-    """A file that the page asks for."""
+    """An asset of the dashboard."""
     return _answer(request, name)

@@ -1,4 +1,4 @@
-"""/v1/devices/{kind}/{id}: what an operator says of a device."""
+"""/v1/devices/{kind}/{id}: profile of a device, as declared by an operator."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from service.readings.storable import storable_text
 
 
 def _up_to(most: float) -> Meta:
-    """As `in_range`, from 0, which is none of it."""
+    """Document a number in (0, `most`]."""
     return Meta(extra_json_schema={"exclusiveMinimum": 0, "maximum": most})
 
 
 class NewProfile(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
-    """What is left out is as if it was never said.
+    """Profile of a device. A field that is left out returns to its default.
 
-    `energyKind` is interval, or register for a device that sends a running total (kWh), which starts again from 0 at
-    `registerMax`, if it does. A reading of more than twice the energy that `maxKw` gives is rejected. Without
-    `expectedIntervalS` the interval is as observed. A `retired` device is neither silent nor counted until it reports.
+    `energyKind` is interval, or register for a device that sends a running total (kWh). A register with `registerMax`
+    starts again from 0 there. A reading of more than twice the energy that `maxKw` allows is rejected. Without
+    `expectedIntervalS` the observed interval counts. A `retired` device is neither silent nor counted until it reports.
     """
 
     energy_kind: Annotated[str, Meta(extra_json_schema={"enum": ["interval", "register"]})] = "interval"
@@ -40,7 +40,7 @@ class NewProfile(Struct, rename="camel", forbid_unknown_fields=True, frozen=True
 
 
 class Profile(Struct, rename="camel", frozen=True):
-    """What holds of a device (kWh, kW, seconds); `setAt` is null where nobody has said anything.
+    """Current profile of a device (kWh, kW, seconds); `setAt` is null for one without a declared profile.
 
     `observedIntervalS` is null before the second reading. `retired` ends with the next reading.
     """
@@ -56,13 +56,13 @@ class Profile(Struct, rename="camel", frozen=True):
 
 
 async def _profile(database: Database, kind: Kind, device_id: str) -> Profile:
-    # on the primary: whoever has set a profile sees that at once
+    # from the primary: a change is visible to its author at once
     [row] = await database.write_rows(GET_DEVICE_PROFILE, kind.name, device_id)
     return Profile(**row)
 
 
 def _routes(kind: Kind) -> tuple[HTTPRouteHandler, HTTPRouteHandler]:
-    """GET and PUT for the devices of a kind."""
+    """Return the GET and PUT routes of a kind."""
     path = f"/v1/devices/{kind.name}/{{device_id:str}}"
 
     async def read(device_id: PathId, database: NamedDependency[Database]) -> Profile:
@@ -76,8 +76,8 @@ def _routes(kind: Kind) -> tuple[HTTPRouteHandler, HTTPRouteHandler]:
         return await _profile(database, kind, device_id)
 
     read.__name__, write.__name__ = f"get_{kind.name}_profile", f"put_{kind.name}_profile"
-    read.__doc__ = f"What holds of a {kind.name}."
-    write.__doc__ = f"Say what holds of a {kind.name}, for readings that come from now on. Safe to retry."
+    read.__doc__ = f"Current profile of a {kind.name}."
+    write.__doc__ = f"Set the profile of a {kind.name}, for readings that arrive from now on. Safe to retry."
     return (
         get(path, responses=problems(400, 404, 422, 503), tags=["devices"], summary=f"Profile of a {kind.name}")(read),
         put(

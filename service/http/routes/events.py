@@ -1,6 +1,6 @@
-"""GET /v1/events: the fleet's pulse as server-sent events, every few seconds, for pages that watch it.
+"""GET /v1/events: the fleet's pulse as server-sent events, every few seconds.
 
-A worker asks the database once for all who listen, and not at all while nobody does.
+A worker asks the database once for all its listeners, and never without one.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from service.http.problem_details import from_exception
 
 EVERY_S = 4.0
 LONGEST_S = 600.0
-"""A kind ends after this, and who listens comes again: so a key that was revoked does not listen for ever."""
+"""A connection ends after this, and the page opens the next one. So a revoked key does not listen for ever."""
 MOST_LISTENERS = 100
-"""Of a worker."""
+"""Listeners of a worker."""
 
 
 class Pulse(Struct, rename="camel", frozen=True):
@@ -50,7 +50,7 @@ class Pulse(Struct, rename="camel", frozen=True):
 
 
 class Pulses:
-    """Asks for the pulse while somebody listens, and hands the newest event to each.
+    """The pulse of the fleet, queried once for all listeners of this worker.
 
     Args:
         every_s: between two questions, seconds.
@@ -65,7 +65,7 @@ class Pulses:
         self._asking: asyncio.Task[None] | None = None
 
     async def listen(self, database: Database) -> AsyncIterator[bytes]:
-        """Events from now on; who cannot keep up misses some, and memory is not filled with them."""
+        """Iterate over events from now on. A slow listener misses some; none are queued for it."""
         self._listeners += 1
         try:
             if self._asking is None or self._asking.done():
@@ -85,7 +85,7 @@ class Pulses:
 
     @property
     def is_full(self) -> bool:
-        """Whether no more may listen."""
+        """True if the worker has its most listeners."""
         return self._listeners >= MOST_LISTENERS
 
     async def _ask(self, database: Database) -> None:
@@ -99,10 +99,10 @@ class Pulses:
 
 
 async def _event(database: Database) -> bytes:
-    """The pulse, or that there is none now; either way the connection is seen to live."""
+    """Return the pulse as an event, or a `problem` event; either one shows that the connection lives."""
     try:
         pulse = Pulse(**await database.read_row(GET_FLEET_PULSE))
-    except Exception as error:  # whatever it is, the next one may succeed
+    except Exception as error:  # whatever it is, the next query may succeed
         code = from_exception(error).code
         return b'event: problem\ndata: {"code":"%b"}\n\n' % code.encode()
     return b"event: pulse\ndata: %b\n\n" % msgspec.json.encode(pulse)
@@ -125,7 +125,7 @@ async def _event(database: Database) -> bytes:
     summary="The fleet's pulse, live",
 )
 async def get_events(request: Request[Any, Any, Any], state: State) -> Stream:
-    """Readings a minute, devices reporting and silent, now and every few seconds."""
+    """Readings per minute, devices reporting and silent, now and every few seconds."""
     pulses: Pulses = state.pulses
     if pulses.is_full:
         raise Problem("overloaded", f"{MOST_LISTENERS} listen already; ask /v1/fleet instead, or retry")

@@ -1,4 +1,7 @@
-"""GET /v1/fleet: the whole fleet at a glance, at a price that allows a page to ask every minute."""
+"""GET /v1/fleet and /v1/analytics/fleet: the whole fleet.
+
+The overview is cheap enough for a page to ask for it every minute.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,52 @@ from litestar import get
 from litestar.di import NamedDependency
 from msgspec import Struct
 
-from service.database.calls import GET_FLEET_OVERVIEW
+from service.database.calls import GET_FLEET_OVERVIEW, GET_FLEET_SUMMARY
 from service.database.pool import Database
 from service.http.openapi import problems
-from service.http.routes.analytics import EfficiencyBand, SilentDevice
+from service.http.parameters import Hours, Time, parse_time
+
+
+class EfficiencyBand(Struct, rename="camel", frozen=True):
+    """Vehicles with an efficiency in [ratioFrom, ratioTo); the last band has no end."""
+
+    ratio_from: float
+    ratio_to: float | None
+    vehicles: int
+
+
+class SilentDevice(Struct, rename="camel", frozen=True):
+    """A device without a reading for more than 5 of its expected intervals (seconds), and the time of its newest."""
+
+    kind: str
+    device_id: str
+    recorded_at: datetime
+    expected_interval_s: float
+
+
+class FleetSummary(Struct, rename="camel", frozen=True):
+    """The fleet after periodStart, up to and including periodEnd, kWh.
+
+    Energies and ratio are of the vehicles that are normal, low or impossible. `vehicles` counts those with a reading on
+    either side. `silentDevices` lists the 100 that have been silent for longest.
+    """
+
+    period_start: datetime
+    period_end: datetime
+    total_energy_consumed_ac: float | None
+    total_energy_delivered_dc: float | None
+    efficiency_ratio: float | None
+    efficiency_status: str
+    vehicles: int
+    vehicles_normal: int
+    vehicles_low: int
+    vehicles_impossible: int
+    vehicles_idle: int
+    vehicles_unknown: int
+    distribution: list[EfficiencyBand]
+    silent_meters: int
+    silent_vehicles: int
+    silent_devices: list[SilentDevice]
 
 
 class FleetHour(Struct, rename="camel", frozen=True):
@@ -43,7 +88,7 @@ class WorstVehicle(Struct, rename="camel", frozen=True):
 
 
 class RejectedReadings(Struct, rename="camel", frozen=True):
-    """How many readings were rejected, and are kept, for a reason, and when the newest of them came."""
+    """Rejected readings that are kept, by reason: their number, and the arrival of the newest."""
 
     code: str
     readings: int
@@ -51,11 +96,11 @@ class RejectedReadings(Struct, rename="camel", frozen=True):
 
 
 class FleetOverview(Struct, rename="camel", frozen=True):
-    """The fleet now. Energies of today are those of all meters and all vehicles, up to `energyUntil`, kWh.
+    """The fleet now. Today's energies are of all meters and all vehicles, up to `energyUntil`, kWh.
 
-    Efficiencies are those of the 24 hours up to `periodEnd`. Of at most 1,000 meters and vehicles all is exact at this
-    moment. Of more, figures end where the aggregates do, and count the readings received before `receivedUntil`.
-    `silentDevices` are the 20 that fell silent last; `rejected` counts the last 24 hours.
+    Efficiencies are of the 24 hours up to `periodEnd`. For up to 1,000 meters and vehicles all figures are exact at
+    this moment. For larger fleets they end where the aggregates end, and count the readings received before
+    `receivedUntil`. `silentDevices` are the 20 that fell silent last; `rejected` counts the last 24 hours.
     """
 
     time_zone: str
@@ -96,3 +141,18 @@ async def get_fleet_overview(database: NamedDependency[Database]) -> FleetOvervi
     for name, type_ in _LISTS.items():
         row[name] = msgspec.json.decode(row[name], type=type_)
     return FleetOverview(**row)
+
+
+@get("/v1/analytics/fleet", responses=problems(400, 422, 503), tags=["analytics"], summary="The fleet's totals")
+async def get_fleet_summary(
+    database: NamedDependency[Database],
+    start: Time = None,
+    end: Time = None,
+    hours: Hours = None,
+) -> FleetSummary:
+    """Totals and distribution of the last 24 hours or the window given, and the devices that are silent now."""
+    window = (parse_time("start", start), parse_time("end", end), hours)
+    row = dict(await database.read_row(GET_FLEET_SUMMARY, *window))
+    row["distribution"] = [EfficiencyBand(**band) for band in row["distribution"]]
+    row["silent_devices"] = [SilentDevice(**device) for device in row["silent_devices"]]
+    return FleetSummary(**row)

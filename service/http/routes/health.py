@@ -1,4 +1,4 @@
-"""GET /health/...: probes. Alive says that the process answers; ready, that it can do its work now."""
+"""GET /health/...: liveness and readiness probes."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Liveness(Struct, frozen=True):
 
 
 class Readiness(Struct, rename="camel", frozen=True):
-    """The database answers, and has the schema this service knows."""
+    """The database answers, and has the schema of this service."""
 
     status: str
     schema_version: str
 
 
-@get("/health/live", security=[{}], tags=["health"], summary="Does the process answer?")
+@get("/health/live", security=[{}], tags=["health"], summary="Liveness")
 async def get_liveness() -> Liveness:
-    """Whether the process answers; says nothing of the database."""
+    """Liveness: the process answers. The database is not asked."""
     return Liveness("alive")
 
 
@@ -37,10 +37,10 @@ async def get_liveness() -> Liveness:
     security=[{}],
     responses=problems(503, public=True),
     tags=["health"],
-    summary="Can it do its work now?",
+    summary="Readiness",
 )
 async def get_readiness(database: NamedDependency[Database]) -> Readiness:
-    """Whether the database answers and has the schema this service needs; a newer schema will do."""
+    """Readiness: the database answers, and has this service's schema or a newer one."""
     version = (await database.probe(GET_SCHEMA_VERSION))["version"]
     if version is None or version < NEWEST_MIGRATION:
         raise Problem("schema_behind", f"the schema is at {version}, this service needs {NEWEST_MIGRATION}: migrate")

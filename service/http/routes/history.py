@@ -1,4 +1,4 @@
-"""GET /v1/history/{kind}/{id}: what a device has sent, reading by reading or in the buckets that BI people see."""
+"""GET /v1/history/{kind}/{id}: readings of a device, raw or in the buckets of the aggregates."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MEDIA_TYPES: dict[Format, str] = {"json": "application/json", "ndjson": "applica
 
 
 class MeterPoint(Struct, rename="camel", frozen=True):
-    """A reading as it is stored (kWh of its interval, V); `registerKwh` is what a register device sent."""
+    """A stored reading (kWh of its interval, V); `registerKwh` is the register of a device that sends one."""
 
     recorded_at: datetime = field(name="timestamp")
     received_at: datetime
@@ -39,7 +39,7 @@ class MeterPoint(Struct, rename="camel", frozen=True):
 
 
 class VehiclePoint(Struct, rename="camel", frozen=True):
-    """A reading as it is stored (%, kWh of its interval, °C); `registerKwh` is what a register device sent."""
+    """A stored reading (%, kWh of its interval, °C); `registerKwh` is the register of a device that sends one."""
 
     recorded_at: datetime = field(name="timestamp")
     received_at: datetime
@@ -64,7 +64,7 @@ class MeterBucket(Struct, rename="camel", frozen=True):
 class VehicleBucket(Struct, rename="camel", frozen=True):
     """The readings after `bucket`, up to and including the next: kWh, count, degrees Celsius, % at first and last.
 
-    `isOpen` says that the bucket is not over yet.
+    `isOpen` is true while the bucket is not over.
     """
 
     bucket: datetime
@@ -79,28 +79,28 @@ class VehicleBucket(Struct, rename="camel", frozen=True):
 
 
 class MeterReadings(Struct, frozen=True):
-    """A page of readings, in order of time, and where the next one begins."""
+    """A page of readings, in order of time, and the cursor of the next one."""
 
     items: list[MeterPoint]
     next: str | None
 
 
 class MeterBuckets(Struct, frozen=True):
-    """A page of buckets, in order of time, and where the next one begins."""
+    """A page of buckets, in order of time, and the cursor of the next one."""
 
     items: list[MeterBucket]
     next: str | None
 
 
 class VehicleReadings(Struct, frozen=True):
-    """A page of readings, in order of time, and where the next one begins."""
+    """A page of readings, in order of time, and the cursor of the next one."""
 
     items: list[VehiclePoint]
     next: str | None
 
 
 class VehicleBuckets(Struct, frozen=True):
-    """A page of buckets, in order of time, and where the next one begins."""
+    """A page of buckets, in order of time, and the cursor of the next one."""
 
     items: list[VehicleBucket]
     next: str | None
@@ -117,7 +117,7 @@ _PAGES: dict[str, tuple[type[Any], type[Any]]] = {
 
 
 def _route(kind: Kind) -> HTTPRouteHandler:
-    """The route of a kind."""
+    """Return the route of a kind."""
     pages: Any = _PAGES[kind.name]
 
     async def read(  # noqa: PLR0913, PLR0917
@@ -142,7 +142,7 @@ def _route(kind: Kind) -> HTTPRouteHandler:
         ] = None,
     ) -> Response[Any]:
         window = (parse_time("start", start), parse_time("end", end), hours, parse_time("cursor", cursor))
-        # one more than asked tells whether there is a next page
+        # one more than asked for, to see if there is a next page
         page_size = check_limit(limit) + 1
         if resolution == "raw":
             rows = await database.read_rows(LIST_READINGS[kind.name], device_id, *window, page_size)
@@ -178,19 +178,19 @@ def _route(kind: Kind) -> HTTPRouteHandler:
             **problems(400, 404, 422, 503),
         },
         tags=["history"],
-        summary=f"What a {kind.name} has sent",
+        summary=f"Readings of a {kind.name}",
     )(read)
 
 
 def _accepted(accept: str) -> Format:
-    """The format that an Accept header names first, of those there are."""
+    """Return the first known format of an Accept header; JSON if there is none."""
     wanted = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
     known = {media_type: format_ for format_, media_type in MEDIA_TYPES.items()}
     return next((known[media_type] for media_type in wanted if media_type in known), "json")
 
 
 def _csv(type_: type[Any], items: Sequence[Any]) -> bytes:
-    """The items as RFC 4180 has it, with a header line."""
+    """Render items as CSV (RFC 4180) with a header line."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(name.encode_name for name in msgspec.structs.fields(type_))

@@ -1,6 +1,6 @@
-"""POST /v1/ingest...: one reading in. What is stored, rejected or a duplicate is decided in `api.ingest_*_readings`.
+"""POST /v1/ingest...: a single reading. `api.ingest_*_readings` decides its outcome.
 
-The hot route: what can be made once is made once, and the body and its headers are read without a detour.
+This is the hot route: constant objects are made once, and body and headers are read directly.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import ResponseSpec
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
-from msgspec import Struct
 
 from service.database.calls import KEEP_REJECTED
 from service.database.pool import Database
@@ -32,16 +31,11 @@ from service.readings.model import (
     claimed_device,
     kind_of,
 )
-
-
-class Outcome(Struct, frozen=True):
-    """What became of a reading: `stored`, or `duplicate` for one that was stored before with the same values."""
-
-    outcome: str
+from service.readings.outcomes import Outcome
 
 
 class _Rendered(ASGIResponse):
-    """A response whose two messages are made once."""
+    """A response with prebuilt ASGI messages."""
 
     def __init__(self, body: bytes, status: int) -> None:
         super().__init__(body=body, status_code=status)
@@ -71,7 +65,7 @@ _ANSWERS = {outcome: _Answer(outcome) for outcome in ("stored", "duplicate")}
 
 
 def _route(path: str, kind: Kind | None, summary: str, *readings: type[AnyReading]) -> HTTPRouteHandler:
-    """The route at `path` for readings of one kind, or (None) of either."""
+    """Return the route at `path` for readings of one kind, or (None) of either."""
 
     async def ingest(request: Request[Any, Any, Any]) -> Response[Outcome]:
         return await _ingest(request, kind)
@@ -94,7 +88,7 @@ def _route(path: str, kind: Kind | None, summary: str, *readings: type[AnyReadin
 
 
 async def _ingest(request: Request[Any, Any, Any], kind: Kind | None) -> Response[Outcome]:
-    """Decode, one call, encode; a reading whose shape is wrong is kept as rejected first."""
+    """Decode, one call, encode. A reading of the wrong shape is kept as rejected first."""
     scope = request.scope
     if header(scope, b"content-type") != "application/json":
         raise Problem("media_type_unsupported", "send the reading as Content-Type: application/json")
@@ -111,7 +105,7 @@ async def _ingest(request: Request[Any, Any, Any], kind: Kind | None) -> Respons
     except Problem as problem:
         if problem.code in OUTCOMES:
             if key is not None and (claimed := claimed_device(body)):
-                check_device(key, *claimed)  # not kept: sent again one day, it would be stored as that device's
+                check_device(key, *claimed)  # not kept: a replay would store it for that device
             name = kind.name if kind else "unknown"
             await database.call_grouped(KEEP_REJECTED, [(name, problem.code, problem.detail, body.decode(), source)])
         raise

@@ -1,4 +1,4 @@
-"""POST /v1/ingest/.../batch: many readings in, an outcome for each."""
+"""POST /v1/ingest/.../batch: many readings, with one outcome each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import ResponseSpec
-from msgspec import Struct
 
 from service.database.calls import KEEP_REJECTED
 from service.database.group_commit import MOST_ROWS_A_CALL
@@ -20,47 +19,22 @@ from service.http.openapi import problems, reads_many
 from service.http.request_body import header, read_body, unpack
 from service.readings.batch import NDJSON, Batch, decode_batch
 from service.readings.model import METER, VEHICLE, AnyReading, Kind, MeterReading, VehicleReading, claimed_device
+from service.readings.outcomes import BatchOutcome, ItemError
 
 MOST_ERRORS = 1000
-"""Listed in an answer; the counts are whole."""
-
-
-class ItemError(Struct, frozen=True):
-    """An item that was not stored: its place in the batch, from 0, and why."""
-
-    index: int
-    code: str
-    detail: str
-
-
-class BatchOutcome(Struct, frozen=True):
-    """What became of a batch; `errors` lists conflicts and rejected items by index, at most 1,000 of them."""
-
-    received: int
-    stored: int
-    duplicates: int
-    conflicts: int
-    rejected: int
-    errors: list[ItemError]
-
-    @property
-    def status(self) -> int:
-        """201 nothing rejected, 207 some, 422 all."""
-        if not self.conflicts + self.rejected:
-            return 201
-        return 207 if self.stored + self.duplicates else 422
+"""Errors listed in an answer; the counts cover all of them."""
 
 
 def _route(path: str, kind: Kind | None, summary: str, *readings: type[AnyReading]) -> HTTPRouteHandler:
-    """The route at `path` for batches of one kind, or (None) of both."""
+    """Return the route at `path` for batches of one kind, or (None) of both."""
 
     async def ingest(request: Request[Any, Any, Any]) -> Response[BatchOutcome]:
         return await _ingest(request, kind)
 
     ingest.__name__ = f"ingest_{kind.name}_batch" if kind else "ingest_batch"
     ingest.__doc__ = (
-        f"{summary}: a JSON array, or NDJSON, plain or gzip or zstd. Each stands alone: what is wrong is rejected, the "
-        "rest is stored. Safe to retry: readings that were stored are duplicates."
+        f"{summary}: a JSON array, or NDJSON; plain, gzip or zstd. Wrong readings are rejected, all others stored. "
+        "Safe to retry: readings that were stored before are duplicates."
     )
     return post(
         path,
@@ -79,7 +53,7 @@ def _route(path: str, kind: Kind | None, summary: str, *readings: type[AnyReadin
 
 
 async def _ingest(request: Request[Any, Any, Any], kind: Kind | None) -> Response[BatchOutcome]:
-    """Decode, call for at most a thousand at a time, count."""
+    """Decode, one call for each 1,000 readings, count."""
     settings = request.app.state.settings
     media_type = header(request.scope, b"content-type")
     if media_type != "application/json" and media_type not in NDJSON:
@@ -98,7 +72,7 @@ async def _ingest(request: Request[Any, Any, Any], kind: Kind | None) -> Respons
 
 
 def _withhold(batch: Batch, key: Key) -> list[ItemError]:
-    """Take out what names a device that is not the key's: neither stored nor kept, and what is said of it."""
+    """Remove items of devices that the key does not cover: they are neither stored nor kept. Return their errors."""
     errors: list[ItemError] = []
 
     def may(index: int, named: tuple[str, str] | None) -> bool:
@@ -117,7 +91,7 @@ def _withhold(batch: Batch, key: Key) -> list[ItemError]:
 
 
 async def _store(database: Database, batch: Batch, source: str | None, errors: list[ItemError]) -> BatchOutcome:
-    """What became of each item, once all is committed; `errors` are of those that were taken out."""
+    """Store a batch, and return its outcome after the commit. `errors` are of the removed items."""
     outcomes: Counter[str] = Counter()
     errors += [ItemError(item.index, item.problem.code, item.problem.detail) for item in batch.rejected]
     for kind, readings in batch.readings.items():

@@ -1,4 +1,4 @@
-"""/v1/links/{vehicleId}: which meter feeds a vehicle, and when."""
+"""/v1/links/{vehicleId}: the meters that feed a vehicle, with their times."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from service.readings.storable import storable_text, storable_time
 
 
 class NewLink(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
-    """From `from` (now, if left out) on, until further notice, this meter feeds the vehicle."""
+    """A new link: from `from` (default: now) until further notice, this meter feeds the vehicle."""
 
     meter_id: DeviceId
     begin: Annotated[datetime, Meta(tz=True)] | None = field(default=None, name="from")
 
 
 class Link(Struct, rename="camel", frozen=True):
-    """A meter feeds the vehicle in [from, until); null is without end on that side.
+    """A meter feeds the vehicle in [from, until); null means without end on that side.
 
-    `origin` is link, where somebody said so, or default, where nobody has and the ids say so.
+    `origin` is link for a declared link, and default for the standard rule by ids.
     """
 
     meter_id: str
@@ -38,7 +38,7 @@ class Link(Struct, rename="camel", frozen=True):
 
 
 class Links(Struct, rename="camel", frozen=True):
-    """The meter that feeds a vehicle now, or null, and all that ever did, newest first."""
+    """The meter that feeds a vehicle now, or null, and all its meters, newest first."""
 
     vehicle_id: str
     meter_id: str | None
@@ -46,7 +46,7 @@ class Links(Struct, rename="camel", frozen=True):
 
 
 async def _links(database: Database, vehicle_id: str) -> Links:
-    # on the primary: whoever has changed a link sees that at once
+    # from the primary: a change is visible to its author at once
     rows = await database.write_rows(LIST_VEHICLE_METERS, vehicle_id)
     return Links(
         vehicle_id,
@@ -59,10 +59,10 @@ async def _links(database: Database, vehicle_id: str) -> Links:
     "/v1/links/{vehicle_id:str}",
     responses=problems(400, 404, 422, 503),
     tags=["links"],
-    summary="Which meter feeds a vehicle",
+    summary="Meters that feed a vehicle",
 )
 async def get_links(vehicle_id: PathId, database: NamedDependency[Database]) -> Links:
-    """The meters that feed a vehicle, and when."""
+    """List the meters that feed a vehicle, with their times."""
     return await _links(database, vehicle_id)
 
 
@@ -74,9 +74,9 @@ async def get_links(vehicle_id: PathId, database: NamedDependency[Database]) -> 
     summary="Link a vehicle to a meter",
 )
 async def put_link(vehicle_id: PathId, request: Request[Any, Any, Any], database: NamedDependency[Database]) -> Links:
-    """From then on the meter feeds the vehicle, whatever was said of the vehicle for that time before.
+    """Link a vehicle to a meter from a time on; earlier statements about that time are replaced.
 
-    A meter feeds one vehicle at a time: while it is another's, 409. Safe to retry.
+    A meter feeds one vehicle at a time: while it feeds another, 409. Safe to retry.
     """
     link = await read_json(request, NewLink, request.app.state.settings.max_body_bytes)
     begin = link.begin and storable_time(link.begin)
@@ -91,5 +91,5 @@ async def put_link(vehicle_id: PathId, request: Request[Any, Any, Any], database
     summary="End the link of a vehicle",
 )
 async def delete_link(vehicle_id: PathId, database: NamedDependency[Database], at: Time = None) -> None:
-    """From `at` (now, if left out) on the vehicle has no link: the one that holds then ends, later ones are removed."""
+    """End the link of a vehicle at `at` (default: now), and remove later links."""
     await database.write_rows(UNLINK_VEHICLE, vehicle_id, parse_time("at", at))

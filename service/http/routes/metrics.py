@@ -1,4 +1,4 @@
-"""GET /metrics: what this process (or all workers) counted, and what the database says of itself.
+"""GET /metrics: Prometheus metrics of this process (or of all workers) and of the database.
 
 The database is asked once a scrape, not once a worker, and not again within `KEEP_S`.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 KEEP_S = 10.0
 SAMPLE_S = 1.0
-"""How often each of several workers notes its queue and its connections, for whichever of them is asked."""
+"""Interval at which each of several workers records its queue and connections, for any worker that is scraped."""
 
 DATABASE_METRICS = {
     "energy_aggregate_lag_seconds": "Time since the last complete refresh, while an aggregate is stale; else 0.",
@@ -46,7 +46,7 @@ DATABASE_METRICS = {
 
 
 class DatabaseMetrics:
-    """What the database said last, for a while."""
+    """Cached metrics of the database."""
 
     def __init__(self) -> None:
         self._families: list[Metric] = []
@@ -54,7 +54,10 @@ class DatabaseMetrics:
         self._asking = SingleFlight[list[Metric]]()
 
     async def read(self, database: Database) -> list[Metric]:
-        """The families; of a database that is away, only that it is. Whoever asks meanwhile gets the same answer."""
+        """Return the metric families; only `energy_database_up` for an absent database.
+
+        Concurrent callers share one query.
+        """
         if time.monotonic() < self._until:
             return self._families
         return await self._asking.run(lambda: self._ask(database))
@@ -75,7 +78,7 @@ class DatabaseMetrics:
 
 
 def _families(rows: Iterable[Any]) -> Iterator[Metric]:
-    """A family for each metric; rows of one come together."""
+    """Group rows into metric families; the rows of a metric are adjacent."""
     families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
     for name, labels_json, value in rows:
         labels: dict[str, str] = msgspec.json.decode(labels_json)
@@ -88,7 +91,7 @@ def _families(rows: Iterable[Any]) -> Iterator[Metric]:
 
 
 class _Given(Collector):
-    """Families as a collector."""
+    """A collector of prebuilt families."""
 
     def __init__(self, families: list[Metric]) -> None:
         self._families = families
@@ -122,7 +125,7 @@ async def get_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 async def note_load_again_and_again(database: Database) -> None:
-    """For workers: the one that is scraped cannot look into the others."""
+    """Record this worker's load every `SAMPLE_S`, as the scraped worker cannot look into the others."""
     while True:
         database.note_load()
         await asyncio.sleep(SAMPLE_S)

@@ -1,4 +1,4 @@
-"""GET /v1/status/...: the newest reading of a device, one primary-key read."""
+"""GET /v1/status/...: newest reading of a device, one primary-key read."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class MeterStatus(Struct, rename="camel", frozen=True):
 class VehicleStatus(Struct, rename="camel", frozen=True):
     """The newest reading of a vehicle (%, kWh of its last interval, degrees Celsius), and its meter's newest voltage.
 
-    `charging` says whether energy flowed in the interval that ended at `timestamp`; the meter's fields are null where
-    no meter feeds the vehicle now.
+    `charging` is true if energy flowed in the interval that ended at `timestamp`. The meter's fields are null for a
+    vehicle that no meter feeds now.
     """
 
     vehicle_id: str

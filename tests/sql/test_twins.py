@@ -1,0 +1,94 @@
+"""Twins: the SQL files of meters and of vehicles differ where the kinds differ, and nowhere else."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+
+import pytest
+
+SQL = Path(__file__).parents[2] / "sql"
+
+WORDS = {
+    "vehicle": "meter",
+    "Vehicle": "Meter",
+    "kwh_delivered_dc": "kwh_consumed_ac",
+    "kwhDeliveredDc": "kwhConsumedAc",
+    "battery_temp": "voltage",
+    "batteryTemp": "voltage",
+    "battery temperature (degrees Celsius), state of charge (%)": "voltage (V)",
+    "IE001": "IE002",
+}
+"""A word of vehicles -> the word of meters in the same place."""
+WORD = re.compile("(?<!api[.]get_)(?:" + "|".join(map(re.escape, WORDS)) + ")")
+"""api.get_vehicle_performance is named in both."""
+
+ONLY_OF_VEHICLES = re.compile(
+    r"^ *(?:p_)?soc double precision,\n|^ *soc = excluded\.soc,\n|^ *'soc', r\.soc,\n"
+    r"|(?:min|max)\(soc\), |\b(?:\w+\.)?soc, |\bsoc %s, ",
+    re.MULTILINE,
+)
+"""The state of charge, which meters lack."""
+
+DIFFERENCES: dict[str, str] = {
+    "api/import_{}_readings": "",
+    "api/ingest_{}_readings": "",
+    "api/list_{}_buckets": """
++ soc_first double precision,
++ soc_last double precision,
+- SELECT b.bucket, b.kwh, b.readings, b.measure_min, b.measure_avg, b.measure_max, b.is_open
++ SELECT b.bucket, b.kwh, b.readings, b.measure_min, b.measure_avg, b.measure_max, b.soc_first, b.soc_last, b.is_open
+""",
+    "api/list_{}_readings": "",
+    "telemetry/judge_{}_readings": "",
+    "telemetry/reject_{}_reading": """
++ telemetry.check_value('soc', p_soc, 0, 100, '%'),
+- telemetry.check_measure('voltage', p_voltage, 0, 1500, 'V')
++ telemetry.check_measure('voltage', p_voltage, -60, 120, '°C')
+- text, timestamptz, double precision, double precision, timestamptz, interval
++ text, timestamptz, double precision, double precision, double precision, timestamptz, interval
+- text, timestamptz, double precision, double precision, timestamptz, interval
++ text, timestamptz, double precision, double precision, double precision, timestamptz, interval
+- ) IS 'The first reason to reject a meter reading, or NULL: id, time, energy 0 to 1e7 kWh, voltage 0 to 1500 V, not \
+negligible';
++ ) IS 'The first reason to reject a meter reading, or NULL: id, time, soc 0 to 100 %, energy 0 to 1e7 kWh, battery \
+-60 to 120 degrees Celsius, not negligible';
+""",
+    "telemetry/store_profiled_{}_readings": "",
+}
+"""Pair -> the lines that differ all the same, of meters (-) and of vehicles in the words of meters (+)."""
+
+NOT_TWINS = {"api/get_{}_status"}
+"""A vehicle's status has its meter's with it."""
+
+
+def without_line_breaks_in_comments(text: str) -> str:
+    return re.sub(r"(?<=\S)\n *-- (?=\S)", " ", re.sub(r"^ *-- ", "-- ", text, flags=re.MULTILINE))
+
+
+def in_words_of_meters(text: str) -> str:
+    text = ONLY_OF_VEHICLES.sub("", text)
+    return WORD.sub(lambda word: WORDS[word[0]], text)
+
+
+@pytest.mark.parametrize("pair", DIFFERENCES)
+def test_twins_differ_where_the_kinds_differ(pair: str) -> None:
+    meter, vehicle = ((SQL / f"{pair.format(kind)}.sql").read_text() for kind in ("meter", "vehicle"))
+    texts = [without_line_breaks_in_comments(text).splitlines() for text in (meter, in_words_of_meters(vehicle))]
+    found = [line for line in difflib.ndiff(*texts) if line[0] in "-+"]
+    assert [re.sub(r"\s+", " ", line) for line in found] == DIFFERENCES[pair].splitlines()[1:]
+
+
+@pytest.mark.parametrize("pair", DIFFERENCES)
+def test_state_of_charge_stands_wherever_the_battery_temperature_does(pair: str) -> None:
+    code = (SQL / f"{pair.format('vehicle')}.sql").read_text().partition("COMMENT ON")[0]
+    code = code.replace("telemetry.is_negligible(s.battery_temp)", "")  # of averages only
+    counts = [len(re.findall(rf"(?:\b|p_){name}\b", code)) for name in ("soc", "battery_?[Tt]emp")]
+    assert counts[0] == counts[1]
+
+
+def test_every_pair_of_files_is_looked_at() -> None:
+    names = {path.relative_to(SQL).with_suffix("").as_posix() for path in SQL.glob("*/*.sql")}
+    pairs = {name.replace("meter", "{}") for name in names if name.replace("meter", "vehicle") in names - {name}}
+    assert pairs == DIFFERENCES.keys() | NOT_TWINS
