@@ -18,6 +18,9 @@ DECLARE
     v_state telemetry.register_state;
     v_late_stored bigint[];
     v_late_implausible bigint[];
+    v_glitch_ids text[];
+    v_glitches_after timestamptz[];
+    v_glitches_before timestamptz[];
 BEGIN
     FOR v_late IN
         SELECT DISTINCT ON (r.meter_id, r.recorded_at)
@@ -40,8 +43,10 @@ BEGIN
     LOOP
         v_state := telemetry.register_step(
             NULL, v_late.kwh_consumed_ac, v_late.recorded_at,
-            telemetry.register_state_before('meter', v_late.meter_id, v_late.recorded_at),
-            v_late.register_max_kwh, v_late.max_kw, v_late.expected_interval
+            telemetry.register_state_before(
+                'meter', v_late.meter_id, v_late.recorded_at, v_late.register_max_kwh, v_late.max_kw
+            ),
+            v_late.register_max_kwh, v_late.max_kw, v_late.expected_interval, TRUE
         );
         IF v_state.is_implausible THEN
             v_late_implausible := v_late_implausible || v_late.position;
@@ -53,7 +58,7 @@ BEGIN
                 v_late.kwh_consumed_ac, nullif(v_state.is_dip, FALSE)
             );
             PERFORM telemetry.mend_register_energy(
-                'meter', v_late.meter_id, v_late.recorded_at, v_state, v_late.register_max_kwh
+                'meter', v_late.meter_id, v_late.recorded_at, v_late.register_max_kwh, v_late.max_kw
             );
             v_late_stored := v_late_stored || v_late.position;
         END IF;
@@ -85,7 +90,9 @@ BEGIN
         SELECT
             c.*,
             CASE WHEN c.energy_kind = 'register' THEN c.kwh_consumed_ac END AS register_kwh,
-            ROW(s.register_baseline_kwh, s.register_baseline_at, 0, FALSE, FALSE)::telemetry.register_state AS base
+            ROW(
+                s.register_baseline_kwh, s.register_baseline_at, 0, FALSE, FALSE, s.register_former_kwh, s.register_former_at, NULL
+            )::telemetry.register_state AS base
         FROM candidate AS c
         LEFT JOIN telemetry.meter_current_status AS s ON s.meter_id = c.meter_id
         WHERE c.energy_kind IS DISTINCT FROM 'register' OR s.recorded_at IS NULL OR c.recorded_at > s.recorded_at
@@ -95,18 +102,18 @@ BEGIN
             f.*,
             CASE
                 WHEN f.register_kwh IS NOT NULL THEN telemetry.register_chain(
-                    f.register_kwh, f.recorded_at, f.base, f.register_max_kwh, f.max_kw, f.expected_interval
+                    f.register_kwh, f.recorded_at, f.base, f.register_max_kwh, f.max_kw, f.expected_interval, TRUE
                 ) OVER (PARTITION BY f.meter_id ORDER BY f.recorded_at)
-                ELSE ROW(NULL, NULL, f.kwh_consumed_ac, FALSE, FALSE)::telemetry.register_state
+                ELSE ROW(NULL, NULL, f.kwh_consumed_ac, FALSE, FALSE, NULL, NULL, NULL)::telemetry.register_state
             END AS state
         FROM profiled AS f
     ),
     stored AS (
         INSERT INTO telemetry.meter_telemetry_history
-            (meter_id, counted_at, kwh_consumed_ac, voltage, register_kwh, register_dip)
+            (meter_id, counted_at, kwh_consumed_ac, voltage, register_kwh, register_dip, register_former_at)
         SELECT
             meter_id, telemetry.counted_at(recorded_at), (state).kwh, voltage,
-            register_kwh, nullif((state).is_dip, FALSE)
+            register_kwh, nullif((state).is_dip, FALSE), (state).former_at
         FROM derived
         WHERE NOT (state).is_implausible
         ORDER BY meter_id, recorded_at
@@ -116,10 +123,11 @@ BEGIN
     latest AS (
         INSERT INTO telemetry.meter_current_status AS status
             (meter_id, recorded_at, received_at, kwh_consumed_ac, voltage, register_baseline_kwh, register_baseline_at,
-                observed_interval)
+                register_former_kwh, register_former_at, observed_interval)
         SELECT DISTINCT ON (meter_id)
             meter_id, recorded_at, stored.received_at, stored.kwh_consumed_ac, stored.voltage,
             (derived.state).baseline_kwh, (derived.state).baseline_at,
+            (derived.state).former_kwh, (derived.state).former_at,
             telemetry.observe_interval(
                 NULL, NULL, recorded_at - lag(recorded_at) OVER (PARTITION BY meter_id ORDER BY recorded_at)
             )
@@ -133,6 +141,8 @@ BEGIN
             voltage = excluded.voltage,
             register_baseline_kwh = excluded.register_baseline_kwh,
             register_baseline_at = excluded.register_baseline_at,
+            register_former_kwh = excluded.register_former_kwh,
+            register_former_at = excluded.register_former_at,
             observed_interval = telemetry.observe_interval(
                 status.observed_interval, excluded.recorded_at - status.recorded_at, excluded.observed_interval
             )
@@ -141,10 +151,16 @@ BEGIN
     SELECT
         array_agg(derived.position) FILTER (WHERE stored.meter_id IS NOT NULL),
         array_agg(derived.position) FILTER (WHERE (derived.state).is_implausible)
-        || (SELECT array_agg(reading.position) FROM reading WHERE reading.is_implausible)
-    INTO stored, implausible
+        || (SELECT array_agg(reading.position) FROM reading WHERE reading.is_implausible),
+        array_agg(stored.meter_id) FILTER (WHERE (derived.state).glitch_after IS NOT NULL),
+        array_agg((derived.state).glitch_after) FILTER (WHERE (derived.state).glitch_after IS NOT NULL),
+        array_agg(stored.recorded_at) FILTER (WHERE (derived.state).glitch_after IS NOT NULL)
+    INTO stored, implausible, v_glitch_ids, v_glitches_after, v_glitches_before
     FROM derived
     LEFT JOIN stored USING (meter_id, recorded_at);
+
+    PERFORM telemetry.void_glitches('meter', g.device_id, g.after, g.before)
+    FROM unnest(v_glitch_ids, v_glitches_after, v_glitches_before) AS g (device_id, after, before);
 
     stored := stored || v_late_stored;
     implausible := implausible || v_late_implausible;

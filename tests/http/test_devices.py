@@ -95,6 +95,13 @@ async def test_a_retired_device_is_so_until_it_reports_again(api: Api, pair: Pai
         ({}, [100.0, 95.0, 96.0, 101.0], [0, 0, 0, 1]),  # a dip, and one within it
         ({}, [100.0, 90.0, 91.0], [0, 0, 0]),  # nine tenths is a dip yet
         ({}, [100.0, 95.0, 80.0], [0, 0, 80]),  # a reset after a dip
+        ({"registerMax": 999999.9}, [1000.0, 5.0, 5.5], [0, 5, 0.5]),  # far from its maximum no register rolls over
+        ({"registerMax": 999999.9, "maxKw": 22}, [1000.0, 5.0, 5.5], [0, 5, 0.5]),
+        ({}, [1000.0, 0.0, 1000.2], [0, 0, pytest.approx(0.2)]),  # a glitch: the zero of a start
+        ({"maxKw": 22}, [1000.0, 0.0, 1000.2], [0, 0, pytest.approx(0.2)]),
+        ({"registerMax": 1000}, [990.0, 0.0, 0.0, 990.5, 991.0], [0, 0, 0, 0.5, 0.5]),  # several, near the maximum
+        ({}, [1000.0, 5.0, 5.5, 1000.5], [0, 5, 0.5, 995]),  # it had gone on from there: a reset
+        ({"maxKw": 22}, [40000.0, 25000.0, 25000.1], [0, 0, pytest.approx(0.1)]),  # the register of another meter
     ],
     ids=str,
 )

@@ -1,6 +1,6 @@
 """From what a device sent to energy: which readings are plausible, and how a register is told apart into energies."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from fractions import Fraction
 
@@ -34,42 +34,60 @@ def is_implausible(kwh: float, profile: Profile, interval: timedelta) -> bool:
     return Fraction(kwh) > 2 * Fraction(profile.max_kw) * hours
 
 
-def register_step(baseline: float | None, register: float, register_max: float | None) -> tuple[float, float]:
-    """The energy which a register's next value stands for, and the baseline after it.
+def register_energies(registers: Sequence[float], register_max: float | None) -> list[float]:
+    """The energy that each value of a running register stands for, given all of them in order of time.
+
+    A fall by more than a tenth is undecided until the register rises: then it was a reset (or a rollover), unless it is
+    at nine tenths of the old level or more, which makes glitches of all that came since.
 
     Args:
-        baseline: What the register is compared with, None before its first value.
-        register: The value sent.
+        registers: The values sent.
         register_max: Where the register starts again from zero, if that is known.
     """
-    if baseline is None:
-        return 0.0, register
-    if register >= baseline:
-        return register - baseline, register
-    if register < 0.9 * baseline:
-        if register_max is not None and baseline <= register_max and register <= register_max:
-            return register_max - baseline + register, register
-        return register, register
-    return 0.0, baseline
+    energies: list[float] = []
+    level: float | None = None
+    old_level: float | None = None
+    fell_at = 0
+    for number, register in enumerate(registers):
+        if level is None:
+            energies.append(0.0)
+            level = register
+        elif old_level is not None and register >= 0.9 * old_level:
+            energies[fell_at:] = [0.0] * (number - fell_at)
+            energies.append(max(0.0, register - old_level))
+            level, old_level = max(register, old_level), None
+        elif register >= level:
+            energies.append(register - level)
+            if register > level:
+                old_level = None
+            level = register
+        elif register >= 0.9 * level:
+            energies.append(0.0)
+        else:
+            is_rollover = register_max is not None and (
+                0.9 * register_max <= level <= register_max and register <= 0.1 * register_max
+            )
+            energies.append(register_max - level + register if is_rollover and register_max else register)
+            if old_level is None:
+                old_level, fell_at = level, number
+            level = register
+    return energies
 
 
 def history_of(readings: Iterable[Reading], profile: Profile) -> list[HistoryRow]:
     """The rows of one device in order of time, whatever order they arrived in."""
-    rows = []
-    baseline: float | None = None
-    for reading in sorted(readings, key=lambda reading: reading.recorded_at):
-        energy, register = reading.kwh, None
-        if profile.energy_kind == "register":
-            register = reading.kwh
-            energy, baseline = register_step(baseline, register, profile.register_max)
-        rows.append(
-            HistoryRow(
-                reading.recorded_at,
-                energy,
-                register,
-                voltage=reading.voltage,
-                soc=reading.soc,
-                battery_temp=reading.battery_temp,
-            )
+    ordered = sorted(readings, key=lambda reading: reading.recorded_at)
+    sent = [reading.kwh for reading in ordered]
+    is_register = profile.energy_kind == "register"
+    energies = register_energies(sent, profile.register_max) if is_register else sent
+    return [
+        HistoryRow(
+            reading.recorded_at,
+            energy,
+            reading.kwh if is_register else None,
+            voltage=reading.voltage,
+            soc=reading.soc,
+            battery_temp=reading.battery_temp,
         )
-    return rows
+        for reading, energy in zip(ordered, energies, strict=True)
+    ]

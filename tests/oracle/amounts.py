@@ -58,13 +58,15 @@ def interval_kwh(profile: Profile) -> st.SearchStrategy[float]:
 
 @st.composite
 def register_walk(draw: st.DrawFn, count: int, register_max: float | None) -> list[float]:
-    """The values of a running register in order of time: it grows, stands, dips, is reset and rolls over."""
+    """The values of a running register in order of time: it grows, stands, dips, resets, rolls over, has glitches."""
     now = draw(st.integers(0, 900 * UNITS))
     top = int((register_max or 1000.0) * UNITS)
     sent = [now / UNITS]
     while len(sent) < count:
         move = draw(
-            st.sampled_from(["grow", "grow", "stand", "dip", "dip", "tenth", "reset", "roll", "beyond", "ugly"])
+            st.sampled_from(
+                ["grow", "grow", "stand", "dip", "dip", "tenth", "reset", "roll", "beyond", "glitch", "ugly"]
+            )
         )
         if move == "ugly":
             sent.append(draw(st.sampled_from(UGLY)))
@@ -74,7 +76,11 @@ def register_walk(draw: st.DrawFn, count: int, register_max: float | None) -> li
             falls = draw(st.lists(st.integers(1, max(1, now // 10 - 1)), min_size=1, max_size=3))
             sent += [max(0, now - fall) / UNITS for fall in falls]
             continue
-        if move == "tenth":
+        if move == "glitch":
+            # Values of a register that has lost its memory, and then the old level, or a little more or less.
+            sent += draw(st.lists(st.sampled_from([0.0, 0.0, 1 / UNITS, 5.0]), min_size=1, max_size=3))
+            now = max(0, now + draw(st.integers(-3, 3)) * (now // 20))
+        elif move == "tenth":
             # Exactly nine tenths of what it was is still a dip, a unit less is a fall.
             now += -now % 10
             sent.append(now / UNITS)
