@@ -24,7 +24,7 @@ ACQUIRE_TIMEOUT_S = 5.0
 """Longest wait of rows for a connection, while the database is away; then they fail."""
 
 MOST_WAIT_S = ACQUIRE_TIMEOUT_S
-"""Longest wait of rows for the rows before them. A limit on their number alone is not enough: behind a slow database,
+"""Longest wait of rows for the rows before them. A limit on their number alone is not enough. Behind a slow database,
 rows would wait until their sender gives up and sends them again, as additional load."""
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """Schema migration: brings a database to this version's schema.
 
 Migrations run once, code runs always, and one migrator works at a time. yoyo-migrations finds, orders and records the
-migrations. This module adds the guarantees that yoyo lacks: a migration and its record commit together, a killed
-migrator blocks nobody, and an edited migration is refused.
+migrations. This module adds guarantees that yoyo lacks. A migration and its record commit together, a killed migrator
+blocks no other, and an edited migration is refused.
 """
 
 from __future__ import annotations

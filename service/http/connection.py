@@ -28,7 +28,7 @@ MOST_CONNECTIONS = 10_000
 """Open connections of a worker; the next one is closed at once."""
 SWEEP_S = 1.0
 ENDLESS = "energy.endless"
-"""Marks, in the scope of a request, an answer that goes on until one side ends it."""
+"""Marks, in the scope of a request, an answer without an end of its own."""
 
 _UPGRADING = {b"upgrade", b"http2-settings"}
 """Headers that ask for another protocol, and the options of `Connection` that name them."""

@@ -1,5 +1,8 @@
-"""`energy archive`: chunks of the histories as Parquet, verified before retention may drop them, and back again.
+"""`energy archive`: chunks of the histories as Parquet, verified before retention may drop them, and their restoration.
 
-`places` is where files lie, `parquet` what is in one, `manifest` what is written beside it, `chunks` what the database
-says and does, `run`, `verify` and `restore` the three things done with them.
+places    files in a folder or in S3
+parquet   the contents of a file
+manifest  the record beside a file
+chunks    the chunks in the database
+run, verify, restore
 """

@@ -168,7 +168,7 @@ class Chunks:
                     quoted_strings_can_be_null=False,
                 ),
             )
-            for batch in found:  # which have no comments
+            for batch in found:  # without comments
                 yield pa.record_batch(batch.columns, schema)
 
     def _fetched_rows(self, query: sql.Composed, schema: pa.Schema) -> Generator[pa.RecordBatch, None, None]:

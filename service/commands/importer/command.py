@@ -117,11 +117,12 @@ def import_command(
 ) -> None:
     """Import files of readings: CSV, NDJSON (both also compressed: .gz, .zst), Parquet.
 
-    Columns are known by the names of the fields (meterId, kwhConsumedAc, voltage, timestamp; vehicleId, soc,
-    kwhDeliveredDc, batteryTemp) or of the database (meter_id, recorded_at or counted_at, ...); others are ignored.
+    Columns have the names of the fields or of the database. Fields: meterId, kwhConsumedAc, voltage, timestamp;
+    vehicleId, soc, kwhDeliveredDc, batteryTemp. Database: meter_id, recorded_at or counted_at, and so on. Others are
+    ignored.
 
     The readings are checked like those of devices. Rejected rows and conflicts (the first reading is kept) go to a file
-    beside, with line and reason, and nowhere else. A time without an offset is rejected unless --timezone is given; so
+    beside, with line and reason, and nowhere else. A time without an offset is rejected unless --timezone is given. So
     is a local time that the clocks of that zone show twice or never.
 
     After an interruption, the same command continues. A file may be imported again: its rows are duplicates.

@@ -48,9 +48,9 @@ class Pace:
 class Driver:
     """Sender of items over one session; it tallies their outcomes.
 
-    A request that was due in the future when the run began is sent on time: no slow answer delays the next one, and its
-    latency counts from when it was due. Requests due at the beginning (history) are sent as fast as `concurrency`
-    requests at a time are answered.
+    A request that was due in the future when the run began is sent on time. No slow answer delays the next one, and
+    latency counts from the due time. Requests due at the beginning (history) are sent as fast as `concurrency` requests
+    at a time are answered.
 
     Attributes:
         stopping: set it to end early.

@@ -1,7 +1,7 @@
-"""GET / and its assets: the dashboard, plain HTML, CSS and ES modules that this process serves itself.
+"""GET / and its assets: the dashboard as plain HTML, CSS and ES modules, served by this process.
 
-Page and assets are public, as they hold no data: what they show they ask of /v1, with the visitor's key where keys are
-required. Nothing may come from, or go to, another server.
+Page and assets are public, as they hold no data. The page asks /v1 for its data, with the visitor's key if keys are
+required. No part of it may come from, or go to, another server.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _assets: dict[str, _Asset] = {}
 
 
 def _load(name: str) -> _Asset | None:
-    """An asset by its name, read once; None where there is none (of the chart library, until it is installed)."""
+    """Load an asset by its name, once; None if there is none (the chart library before its installation)."""
     if name not in _assets:
-        # compared with what is there, so that no name leads out of the folder
+        # compared with the files present, so that no name leads out of the folder
         known = {path.name: path for path in ASSETS.iterdir()} | {file: CHARTS / file for file in CHART_FILES}
         path = known.get(name)
         if path is None or not path.is_file():
