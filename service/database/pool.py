@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
@@ -20,6 +20,7 @@ CONNECTIONS = 10
 """Most connections of a pool."""
 COMMAND_TIMEOUT_S = 10.0
 BULK_TIMEOUT_S = 300.0
+CLOSE_TIMEOUT_S = 5.0
 WRITERS = 2
 """Connections that store readings of a kind at once: while one commits, the next call is gathered."""
 PROBE_TIMEOUT_S = 0.8
@@ -176,6 +177,9 @@ async def open_connection(url: str) -> AsyncIterator[AnyConnection]:
     try:
         yield connection
     finally:
+        # the request that cancels an interrupted statement may be under way: ended now, it would complain on stderr
+        with suppress(Exception):  # the connection may be what failed
+            await connection.execute("SELECT", timeout=CLOSE_TIMEOUT_S)
         connection.terminate()
 
 

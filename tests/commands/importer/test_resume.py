@@ -1,5 +1,7 @@
 """Imports that end before their time, and what the next run makes of them."""
 
+import asyncio
+import gc
 import json
 import os
 import signal
@@ -16,6 +18,7 @@ import pytest
 from service.commands.importer.load import Progress
 from service.commands.importer.mapping import Options
 from service.commands.importer.rejected import RejectedFile
+from service.database.pool import open_connection
 from service.errors import StartupError
 from tests.commands.importer.conftest import Import, opened
 from tests.support import YESTERDAY, Owner, Pair, TestDatabase, rfc3339
@@ -153,6 +156,23 @@ async def test_the_same_file_is_imported_by_one_process_at_a_time(
         await import_(path)
     await owner.fetch(f"SELECT pg_advisory_unlock{lock}", Options().fingerprint(path))
     assert (await import_(path)).counts == {"stored": 1}
+
+
+@pytest.mark.concurrent
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_connection_that_ends_while_a_statement_is_cancelled_complains_of_nothing(
+    test_database: TestDatabase, caplog: pytest.LogCaptureFixture, steps: int
+) -> None:
+    async with open_connection(test_database.url) as connection:
+        statement = asyncio.create_task(connection.execute("SELECT pg_sleep(20)"))
+        await asyncio.sleep(0.05)
+        statement.cancel()
+        for _ in range(steps):  # of the loop, in which the request that cancels it gets a little further
+            await asyncio.sleep(0)
+    await asyncio.gather(statement, return_exceptions=True)
+    await asyncio.sleep(0.1)
+    gc.collect()  # a future complains when nobody can retrieve its exception any more
+    assert caplog.messages == []
 
 
 def process(url: str, path: Path, folder: Path) -> subprocess.Popen[str]:
