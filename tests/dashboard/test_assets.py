@@ -10,6 +10,7 @@ import pytest
 
 from service.database.pool import Database
 from service.embedded import install
+from service.http.assets import Assets
 from service.http.routes import dashboard
 from service.http.routes.dashboard import ASSETS
 from service.settings import Settings
@@ -82,6 +83,31 @@ async def test_a_file_is_sent_once_and_then_only_asked_about(api: Api) -> None:
 )
 async def test_nothing_but_the_assets_is_served(api: Api, name: str) -> None:
     assert_problem(await api.http.get(f"/dashboard/{name}"), 404, "route_unknown")
+
+
+async def test_a_stray_file_among_the_assets_is_served_to_nobody(
+    api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("app.js", "app.js.orig", ".app.js.swp", "LICENSE"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "folder.js").mkdir()
+    monkeypatch.setattr(dashboard, "_assets", Assets(tmp_path.iterdir()))
+    assert (await api.http.get("/dashboard/app.js")).status_code == 200
+    for name in ("app.js.orig", ".app.js.swp", "LICENSE", "folder.js"):
+        assert_problem(await api.http.get(f"/dashboard/{name}"), 404, "route_unknown")
+
+
+async def test_the_documentation_has_its_styles_and_scripts_as_such(api: Api) -> None:
+    page = await api.http.get("/docs")
+    named = set(re.findall(r'(?:src|href)="(/docs/assets/[^"]+)"', page.text))
+    assert {path.rpartition(".")[2] for path in named} == {"js", "css", "png"}
+    types = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "png": "image/png"}
+    for path in named:
+        response = await api.http.get(path)
+        assert (response.status_code, response.headers["content-type"]) == (200, types[path.rpartition(".")[2]])
+        assert "content-disposition" not in response.headers
+        again = await api.http.get(path, headers={"if-none-match": response.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
 
 
 async def test_the_page_needs_no_key_and_its_data_does(database: Database) -> None:
