@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import re
 
-from service.database.failures import describe_url
+from service.database.failures import describe_url, mask_password
 from service.database.migrations import NEWEST_MIGRATION, check_applied, known_migrations
 from service.database.server import inspect_server
 from service.embedded import InUseError, run_embedded
@@ -21,7 +20,8 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
         Facts, as pairs of name and value, and faults, each a sentence that says what to do.
     """
     facts = [
-        ("setting", f"{variable_of(name)}={_shown(value)}") for name, value in dataclasses.asdict(settings).items()
+        ("setting", f"{variable_of(name)}={'' if value is None else mask_password(str(value))}")
+        for name, value in dataclasses.asdict(settings).items()
     ]
     faults: list[str] = []
     try:
@@ -71,9 +71,3 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
             "`energy time-zone` makes them anew"
         )
     return facts, faults
-
-
-def _shown(value: object) -> str:
-    """A setting without the password it may hold."""
-    text = "" if value is None else str(value)
-    return re.sub(r"((?<=[?&])password=)[^&]*", r"\1***", re.sub(r"(//[^:/@]*:)[^@]*@", r"\1***@", text))

@@ -1,6 +1,7 @@
 """Static files: a fixed set of names, each read once and sent with an ETag.
 
-Litestar's static files answer no If-None-Match (304), and their ETag is that of the file's time, which a new image changes.
+Litestar's static files answer no If-None-Match with 304. Their ETag is made of the file's time, which a new image
+changes.
 """
 
 from __future__ import annotations

@@ -85,13 +85,17 @@ async def test_nothing_but_the_assets_is_served(api: Api, name: str) -> None:
     assert_problem(await api.http.get(f"/dashboard/{name}"), 404, "route_unknown")
 
 
-async def test_a_stray_file_among_the_assets_is_served_to_nobody(
-    api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def stray_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder of assets in which an editor and others have left something."""
     for name in ("app.js", "app.js.orig", ".app.js.swp", "LICENSE"):
         (tmp_path / name).write_text("x")
     (tmp_path / "folder.js").mkdir()
     monkeypatch.setattr(dashboard, "_assets", Assets(tmp_path.iterdir()))
+
+
+@pytest.mark.usefixtures("stray_files")
+async def test_a_stray_file_among_the_assets_is_served_to_nobody(api: Api) -> None:
     assert (await api.http.get("/dashboard/app.js")).status_code == 200
     for name in ("app.js.orig", ".app.js.swp", "LICENSE", "folder.js"):
         assert_problem(await api.http.get(f"/dashboard/{name}"), 404, "route_unknown")
