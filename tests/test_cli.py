@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from service.database.failures import mask_password
 from service.errors import StartupError
 from service.settings import load_settings
 from tests.processes import ENERGY, PLAIN, assert_one_plain_line, free_port, run, running, wait_until_gone
-from tests.support import TestDatabase, run_another_database
+from tests.support import ROOT, TestDatabase, run_another_database
 
 
 def test_it_starts_says_where_it_is_and_stops_cleanly_keeping_the_data(untouched: dict[str, str]) -> None:
@@ -72,6 +73,37 @@ def test_a_start_that_is_interrupted_ends_quietly_and_leaves_nothing(tmp_path: P
     _, stderr = process.communicate(timeout=30)
     assert (process.returncode, stderr.strip()) == (130, "")
     assert list(temporary.iterdir()) == []
+
+
+COMPANY = """
+import asyncio, os, signal
+from service.commands.serve import Company, serve
+from service.settings import load_settings
+
+async def beside(address):
+    print("beside", address, flush=True)
+    await asyncio.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+serve(load_settings(), migrate_first=False, company=Company(lambda database: print("before", flush=True), beside))
+"""
+
+
+def test_company_is_kept_on_a_server_too_and_with_several_workers(migrated_database: TestDatabase) -> None:
+    port = str(free_port())
+    environment = {**PLAIN, "PYTHONPATH": str(ROOT), "DATABASE_URL": migrated_database.url, "ENERGY_WORKERS": "2"}
+    result = subprocess.run(
+        [sys.executable, "-c", COMPANY],
+        env={**environment, "PORT": port},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "before"
+    assert f"beside http://127.0.0.1:{port}" in lines
 
 
 def test_a_second_run_meanwhile_is_told_that_the_port_is_taken() -> None:

@@ -9,6 +9,7 @@ from service.database.failures import describe_url, mask_password
 from service.database.migrations import NEWEST_MIGRATION, check_applied, known_migrations
 from service.database.server import inspect_server
 from service.embedded import InUseError, run_embedded
+from service.embedded.install import has_charts
 from service.errors import StartupError
 from service.settings import Settings, variable_of
 
@@ -23,6 +24,10 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
         ("setting", f"{variable_of(name)}={'' if value is None else mask_password(str(value))}")
         for name, value in dataclasses.asdict(settings).items()
     ]
+    if not has_charts():
+        facts.append(
+            ("charts", "not installed, the dashboard has tables: `python -m service.embedded.install` installs them")
+        )
     faults: list[str] = []
     try:
         known = known_migrations()

@@ -8,7 +8,6 @@ import ipaddress
 import resource
 import signal
 import socket
-import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NamedTuple
 
@@ -17,7 +16,6 @@ import uvloop
 
 from service.database.pool import CONNECTIONS, open_database
 from service.embedded import EmbeddedDatabase
-from service.embedded.install import ensure_charts
 from service.embedded.jobs import run_jobs
 from service.errors import StartupError
 from service.http.app import create_app, spare_the_collector
@@ -58,6 +56,8 @@ class Company(NamedTuple):
 def serve(settings: Settings, *, migrate_first: bool, company: Company | None = None) -> None:
     """Serve until SIGINT or SIGTERM; `migrate_first` brings the schema up to date before.
 
+    With company it is one process, whatever `settings.workers` says.
+
     Raises:
         StartupError: something is missing; the message says what to do.
     """
@@ -73,16 +73,13 @@ def serve(settings: Settings, *, migrate_first: bool, company: Company | None = 
     ):
         if company:
             company.before(database)
-        # beside: nothing that a registry does may keep readings waiting
-        threading.Thread(target=ensure_charts, daemon=True).start()
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"http://{host}:{settings.port}"
         announcement = f"database  {database.name}\nserving   {address}\ndocs      {address}/docs"
-        if settings.workers > 1:
+        if settings.workers > 1 and not company:
             run_workers(settings, listener, announcement, SERVER_OPTIONS)
         else:
-            beside = company.beside(address) if company else None
-            uvloop.run(_run(settings, database, listener, announcement, beside))
+            uvloop.run(_run(settings, database, listener, announcement, company and company.beside(address)))
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -133,9 +130,9 @@ async def _run(
     prepared: Prepared,
     listener: socket.socket,
     announcement: str,
-    beside: Coroutine[Any, Any, None] | None = None,
+    beside: Coroutine[Any, Any, None] | None,
 ) -> None:
-    """Serve in this process, and do what is done beside."""
+    """Serve in this process, with everything else that is done in it meanwhile."""
     embedded = prepared.embedded
     connections = 1 if embedded else CONNECTIONS
     async with open_database(
@@ -145,19 +142,12 @@ async def _run(
         spare_the_collector()
         for signal_number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signal_number, setattr, server, "should_exit", True)
-        if embedded is None:
-            await server.serve(sockets=[listener])
-            return
-        watching = asyncio.create_task(_watch(embedded, server))
-        working = asyncio.create_task(run_jobs(database))
-        company = asyncio.create_task(beside) if beside else None
+        works = [_watch(embedded, server), run_jobs(database)] if embedded else []
+        tasks = [asyncio.create_task(work) for work in (*works, *([beside] if beside else []))]
         await server.serve(sockets=[listener])
-        working.cancel()
-        if company:
-            company.cancel()
-        if watching.done():
-            watching.result()
-        watching.cancel()
+        for task in tasks:
+            if not task.cancel():
+                task.result()  # it ended by itself: an error of the first is that of all
 
 
 async def _watch(embedded: EmbeddedDatabase, server: uvicorn.Server) -> None:

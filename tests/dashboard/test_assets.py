@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from service.commands.doctor import examine
 from service.database.pool import Database
 from service.embedded import install
 from service.http.assets import Assets
@@ -132,8 +133,8 @@ def test_the_lock_file_pins_the_chart_library_by_its_hash_and_names_no_address()
     assert "://" not in LOCK.read_text()
 
 
-def test_charts_that_cannot_be_installed_are_one_warning(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_charts_that_the_set_up_cannot_install_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = tmp_path / "npm"
     script.write_text("#!/bin/sh\necho npm error no network >&2; exit 1\n")
@@ -141,7 +142,20 @@ def test_charts_that_cannot_be_installed_are_one_warning(
     monkeypatch.setattr(install, "_is_current", lambda folder: False)
     monkeypatch.setattr(install, "npm_of", lambda node: [str(script)])
     monkeypatch.setattr(install, "find_node", lambda: script)
-    install.ensure_charts()
-    [record] = caplog.records
-    assert record.levelname == "WARNING"
-    assert "tables and no charts: cannot install the dashboard's charts: npm error no network" in record.getMessage()
+    with pytest.raises(SystemExit, match="1"):
+        install.main()
+    assert capsys.readouterr().err == (
+        "installing the dashboard's charts (once)\n"
+        "the dashboard has tables and no charts: cannot install the dashboard's charts: npm error no network\n"
+    )
+
+
+def test_doctor_says_that_the_charts_are_missing_and_how_to_have_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path / "none")
+    assert "charts" not in dict(examine(settings)[0])
+    monkeypatch.setattr(install, "DASHBOARD", tmp_path)
+    facts, faults = examine(settings)
+    assert "`python -m service.embedded.install`" in dict(facts)["charts"]
+    assert faults == []
