@@ -8,7 +8,9 @@ from pathlib import Path
 
 from service.errors import StartupError
 
-SQL_DIR = Path(__file__).parent.parent.parent / "sql"
+_PACKAGE = Path(__file__).parent.parent
+# a wheel carries it in the package, a checkout has it beside
+SQL_DIR = next(path for path in (_PACKAGE / "sql", _PACKAGE.parent / "sql") if path.is_dir())
 CODE_SCHEMAS = ("telemetry", "bi", "ops", "api")
 NEWEST_MIGRATION = max(path.stem for path in (SQL_DIR / "migrations").glob("*.sql"))
 
