@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import available_timezones
 
 from service.errors import StartupError
@@ -138,10 +138,16 @@ def _url(given: Mapping[str, str], name: str) -> str | None:
     try:
         parts = urlsplit(text)
         valid = parts.scheme in {"postgres", "postgresql"} and (parts.port is None or parts.port > 0)
-        valid = valid and text.isprintable()
+        valid = valid and text.isprintable() and "@" not in parts.path and not parts.fragment
+        parse_qsl(parts.query, strict_parsing=bool(parts.query))
     except ValueError:
         valid = False
     if not valid:
         # the value is not repeated: it may hold a password
-        raise StartupError(f"{name} must look like postgresql://user:password@host:5432/database")
-    return text
+        raise StartupError(
+            f"{name} must look like postgresql://user:password@host:5432/database, "
+            "with / ? # in the password as %2F %3F %23"
+        )
+    # libpq ends the password at its first @, and would name the rest of it as the host it cannot find
+    login, _, _ = parts.netloc.rpartition("@")
+    return text.replace(login, login.replace("@", "%40"), 1) if login else text

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import re
 import sys
 
 import click
 
-from service.database.failures import describe_url
+from service.database.failures import describe_url, mask_password
 from service.database.migrations import NEWEST_MIGRATION, check_applied, known_migrations
 from service.database.server import inspect_server
 from service.embedded import InUseError, run_embedded
+from service.embedded.install import has_charts
 from service.errors import StartupError
 from service.settings import Settings, load_settings, variable_of
 
@@ -37,8 +37,13 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
         Facts, as pairs of name and value, and faults, each a sentence with its remedy.
     """
     facts = [
-        ("setting", f"{variable_of(name)}={_shown(value)}") for name, value in dataclasses.asdict(settings).items()
+        ("setting", f"{variable_of(name)}={'' if value is None else mask_password(str(value))}")
+        for name, value in dataclasses.asdict(settings).items()
     ]
+    if not has_charts():
+        facts.append(
+            ("charts", "not installed, the dashboard has tables: `python -m service.embedded.install` installs them")
+        )
     faults: list[str] = []
     try:
         known = known_migrations()
@@ -87,9 +92,3 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
             "`energy time-zone` makes them anew"
         )
     return facts, faults
-
-
-def _shown(value: object) -> str:
-    """Return a setting without its password."""
-    text = "" if value is None else str(value)
-    return re.sub(r"((?<=[?&])password=)[^&]*", r"\1***", re.sub(r"(//[^:/@]*:)[^@]*@", r"\1***@", text))

@@ -8,7 +8,6 @@ import ipaddress
 import resource
 import signal
 import socket
-import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
@@ -17,7 +16,6 @@ import uvloop
 
 from service.database.pool import CONNECTIONS, open_database
 from service.embedded import EmbeddedDatabase
-from service.embedded.install import ensure_charts
 from service.embedded.jobs import run_jobs
 from service.errors import StartupError
 from service.http.server import BACKLOG, Server, run_workers
@@ -50,6 +48,8 @@ def serve_command(migrate_first: bool) -> None:
 def serve(settings: Settings, *, migrate_first: bool, company: Company | None = None) -> None:
     """Serve until SIGINT or SIGTERM; `migrate_first` brings the schema up to date before.
 
+    With company it is one process, whatever `settings.workers` says.
+
     Raises:
         StartupError: the service cannot start; the message says what to do.
     """
@@ -65,16 +65,13 @@ def serve(settings: Settings, *, migrate_first: bool, company: Company | None = 
     ):
         if company:
             company.before(database)
-        # in a thread of its own: a slow registry must not delay readings
-        threading.Thread(target=ensure_charts, daemon=True).start()
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"http://{host}:{settings.port}"
         announcement = f"database  {database.name}\nserving   {address}\ndocs      {address}/docs"
-        if settings.workers > 1:
+        if settings.workers > 1 and not company:
             run_workers(settings, listener, announcement)
         else:
-            beside = company.beside(address) if company else None
-            uvloop.run(_run(settings, database, listener, announcement, beside))
+            uvloop.run(_run(settings, database, listener, announcement, company and company.beside(address)))
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -105,7 +102,7 @@ async def _run(
     prepared: Prepared,
     listener: socket.socket,
     announcement: str,
-    beside: Coroutine[Any, Any, None] | None = None,
+    beside: Coroutine[Any, Any, None] | None,
 ) -> None:
     """Serve in this process, with the jobs of the embedded database and the company beside."""
     embedded = prepared.embedded
@@ -116,19 +113,12 @@ async def _run(
         server = Server(database, settings, announcement)
         for signal_number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signal_number, server.stop)
-        if embedded is None:
-            await server.serve(sockets=[listener])
-            return
-        watching = asyncio.create_task(_watch(embedded, server))
-        working = asyncio.create_task(run_jobs(database))
-        company = asyncio.create_task(beside) if beside else None
+        works = [_watch(embedded, server), run_jobs(database)] if embedded else []
+        tasks = [asyncio.create_task(work) for work in (*works, *([beside] if beside else []))]
         await server.serve(sockets=[listener])
-        working.cancel()
-        if company:
-            company.cancel()
-        if watching.done():
-            watching.result()
-        watching.cancel()
+        for task in tasks:
+            if not task.cancel():
+                task.result()  # it ended by itself: an error of the first is that of all
 
 
 async def _watch(embedded: EmbeddedDatabase, server: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -54,6 +55,13 @@ def describe_failure(error: Exception, url: str) -> str:
             return f"the database at {where} did not answer within {CONNECT_TIMEOUT_S:g} s: is it running?"
         case _:
             return f"the database at {where} cannot be reached ({said}): is it running, is DATABASE_URL right?"
+
+
+def mask_password(text: str) -> str:
+    """A URL without its password: before the last `@` of the address, and in the query."""
+    address, mark, query = text.partition("?")
+    address = re.sub(r"(//[^:/@]*:).*@", r"\1***@", address)
+    return address + mark + re.sub(r"(?i)(password=)[^&]*", r"\1***", query)
 
 
 def describe_url(url: str) -> str:

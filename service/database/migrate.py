@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import io
 import logging
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from yoyo.connections import parse_uri
 
 from service.database.calls import REFRESH_AGGREGATES
 from service.database.failures import describe_url
-from service.database.migrations import CODE_SCHEMAS, SQL_DIR, check_applied, known_migrations
+from service.database.migrations import SQL_DIR, check_applied, code_files, known_migrations
 from service.database.server import inspect_server
 from service.errors import StartupError, first_line
 
@@ -190,30 +189,12 @@ def _apply(backend: PostgresqlPsycopgBackend, migration: Any, digest: str) -> No
 
 
 def _apply_code(connection: psycopg.Connection[Any], sql_dir: Path) -> None:
-    """Run every code file, and drop retired code, in one transaction, as the owner of the objects.
-
-    No order is kept by hand: a file that needs the objects of another is tried again after the others.
-    """
-    waiting = [path for schema in CODE_SCHEMAS for path in sorted((sql_dir / schema).glob("*.sql"))]
+    """Run every code file, and drop retired code, in one transaction, as the owner of the objects."""
     with connection.transaction():
         connection.execute("SET LOCAL ROLE energy_owner")
-        while waiting:
-            failed: dict[Path, psycopg.Error] = {}
-            for path in waiting:
-                try:
-                    with connection.transaction():
-                        connection.execute(path.read_bytes())
-                except (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedTable) as error:
-                    failed[path] = error
-                except psycopg.Error as error:
-                    raise _in_file(path, error) from error
-            if len(failed) == len(waiting):
-                path, reason = next(iter(failed.items()))
-                raise _in_file(path, reason) from reason
-            waiting = list(failed)
-        connection.execute((sql_dir / "retired.sql").read_bytes())
-
-
-def _in_file(path: Path, error: psycopg.Error) -> StartupError:
-    where = re.sub(r"^.*/sql/", "sql/", path.as_posix())
-    return StartupError(f"{where}: {first_line(error)}")
+        for path in [*code_files(sql_dir), sql_dir / "retired.sql"]:
+            try:
+                connection.execute(path.read_bytes())
+            except psycopg.Error as error:
+                where = path.relative_to(sql_dir).as_posix()
+                raise StartupError(f"sql/{where}: {first_line(error)}") from error

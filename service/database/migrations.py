@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from service.errors import StartupError
 
-SQL_DIR = Path(__file__).parent.parent.parent / "sql"
+_PACKAGE = Path(__file__).parent.parent
+# a wheel carries it in the package, a checkout has it beside
+SQL_DIR = next(path for path in (_PACKAGE / "sql", _PACKAGE.parent / "sql") if path.is_dir())
 CODE_SCHEMAS = ("telemetry", "bi", "ops", "api")
 NEWEST_MIGRATION = max(path.stem for path in (SQL_DIR / "migrations").glob("*.sql"))
 
@@ -30,6 +34,28 @@ def known_migrations(sql_dir: Path = SQL_DIR) -> dict[str, str]:
                 "restore the file and put the change into a new migration"
             )
     return found
+
+
+def code_files(sql_dir: Path = SQL_DIR) -> list[Path]:
+    """The code files, each after those whose objects it names.
+
+    Raises:
+        StartupError: two files name each other, directly or through others.
+    """
+    files = {
+        f"{schema}.{path.stem}": path for schema in CODE_SCHEMAS for path in sorted((sql_dir / schema).glob("*.sql"))
+    }
+    needs = {name: sorted(_objects_in(path.read_text()) & files.keys() - {name}) for name, path in files.items()}
+    try:
+        return [files[name] for name in TopologicalSorter(needs).static_order()]
+    except CycleError as error:
+        raise StartupError(f"code files need each other: {', '.join(error.args[1])}") from error
+
+
+def _objects_in(text: str) -> set[str]:
+    """The objects that SQL names, but in comments and strings."""
+    code = re.sub(r"--[^\n]*|'(?:[^']|'')*'", "", text)
+    return set(re.findall(rf"\b(?:{'|'.join(CODE_SCHEMAS)})\.\w+", code))
 
 
 def digest_of(sql_dir: Path = SQL_DIR) -> str:

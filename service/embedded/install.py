@@ -1,6 +1,7 @@
 """Installation from npm: the embedded database and the dashboard's charts, with Node.js 20 or newer.
 
-Each is installed once, and found again later.
+The first start of the embedded database installs it. The set-up installs the charts, by `python -m
+service.embedded.install`; no start of the service does.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import importlib.util
-import logging
 import re
 import shutil
 import subprocess
@@ -22,8 +22,6 @@ HERE = Path(__file__).parent
 DASHBOARD = HERE.parent / "dashboard"
 LAUNCHER = HERE / "launcher.mjs"
 MINIMUM_NODE = 20
-
-_log = logging.getLogger(__name__)
 
 
 def ensure_installed() -> Path:
@@ -41,15 +39,17 @@ def ensure_installed() -> Path:
 def ensure_charts() -> None:
     """Install the dashboard's chart library if it is missing; without it the dashboard shows tables.
 
-    A failure is one line in the log: it must not stop the ingest of readings.
+    Raises:
+        StartupError: a registry cannot be reached or refuses; the message includes the installer's error output.
     """
-    if _is_current(DASHBOARD):  # as in an image: nothing is written
-        return
-    try:
+    if not has_charts():
         with _one_at_a_time():
             _ensure_packages(_ensure_node(), DASHBOARD, "the dashboard's charts")
-    except (StartupError, OSError) as error:
-        _log.warning("the dashboard has tables and no charts: %s", error)
+
+
+def has_charts() -> bool:
+    """Whether the dashboard's chart library is installed, in the version of the lock file."""
+    return _is_current(DASHBOARD)
 
 
 @contextlib.contextmanager
@@ -130,3 +130,16 @@ def _run(what: str, command: list[str], folder: Path = HERE) -> None:
         lines = (result.stderr or result.stdout).strip().splitlines() or ["no output"]
         errors = [line for line in lines if re.match(r"npm error (?!code )|ERROR", line)]
         raise StartupError(f"cannot install {what}: {(errors or lines)[0]}")
+
+
+def main() -> None:
+    """Install the chart library, as a step of the set-up; one line says what went wrong."""
+    try:
+        ensure_charts()
+    except StartupError as error:
+        print(f"the dashboard has tables and no charts: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

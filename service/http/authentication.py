@@ -12,6 +12,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from contextvars import Context
 from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,8 @@ class Keys:
             raise unauthorized()
         self._used.add(key_id)
         if self._reporting is None:
-            self._reporting = asyncio.create_task(self._report())
+            # a context of its own: the report belongs to no request, and must not carry the id of the first
+            self._reporting = asyncio.get_running_loop().create_task(self._report(), context=Context())
         return key
 
     async def _report(self) -> None:

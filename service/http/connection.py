@@ -24,6 +24,10 @@ BODY_TIMEOUT_S = 60.0
 """From the first byte of a request to the end of its body."""
 MAX_HEADER_BYTES = 16 * 1024
 """Limit of the path and of the names and values of the headers, together."""
+LINGER_S = 10.0
+LINGER_BYTES = 32 * 1024 * 1024
+"""Limits of what is still read of a request after its answer. A socket that is closed with unread bytes is reset, and a
+client that is still sending would lose the answer."""
 MOST_CONNECTIONS = 10_000
 """Open connections of a worker; the next one is closed at once."""
 SWEEP_S = 1.0
@@ -36,6 +40,17 @@ _UPGRADING = {b"upgrade", b"http2-settings"}
 _sweepers: dict[int, asyncio.Task[None]] = {}
 
 
+class _AnswerTransport:
+    """The transport as an answer sees it: closing it reads on first."""
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+        self.close = protocol.linger
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """A connection with time and size limits."""
 
@@ -44,6 +59,12 @@ class GuardedProtocol(HttpToolsProtocol):
     _in_headers = True
     _read = 0
     """Bytes received since then, while the headers are incomplete."""
+    _lingers = False
+    """True after the last answer of a connection that ends; later bytes are dropped."""
+    _ends_at: float | None = None
+    """Clock time by which the rest of an answered request must come."""
+    _dropped = 0
+    """Bytes of that rest."""
 
     def connection_made(self, transport: Any) -> None:
         """Accept the connection; close it beyond `MOST_CONNECTIONS`."""
@@ -52,10 +73,14 @@ class GuardedProtocol(HttpToolsProtocol):
             transport.abort()
             return
         self._since = time.monotonic()
+        self._answers: Any = _AnswerTransport(self)
         _sweep_while_there_are(self.connections)
 
     def data_received(self, data: bytes) -> None:
         """Parse received bytes; the first of a request start its clock."""
+        if self._lingers:
+            self._drop(data)
+            return
         if self._since is None:
             self._since = time.monotonic()
         if self._in_headers:
@@ -106,11 +131,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_headers = False
         self._read = 0
         super().on_headers_complete()
+        self.cycle.transport = self._answers
 
     def on_body(self, body: bytes) -> None:
         """Pass on a part of the body of an accepted request."""
         if not self._in_headers:
             super().on_body(body)
+            if self.cycle.response_complete:
+                self._drop(body)
 
     def on_message_complete(self) -> None:
         """End the request: all of it has come."""
@@ -118,6 +146,41 @@ class GuardedProtocol(HttpToolsProtocol):
             self._in_headers = True
             self._since = None
             super().on_message_complete()
+            if self._ends_at is not None:  # answered before: the client may use the connection again
+                self._ends_at, self._dropped = None, 0
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, once this one has come whole."""
+        if self._lingers:
+            self.server_state.total_requests += 1
+            return
+        super().on_response_complete()
+        if not self._in_headers and self.cycle.response_complete:
+            self._ends_at = time.monotonic() + LINGER_S
+
+    def linger(self) -> None:
+        """Close the connection; of a client that is still sending, only this side at first."""
+        if self._since is None or not (self._read or not self._in_headers):
+            self.transport.close()
+            return
+        if self._lingers or self.transport.is_closing():
+            return
+        self._lingers = True
+        self._ends_at = time.monotonic() + LINGER_S
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # nothing more can be written
+            self.cycle.message_event.set()
+        self.flow.resume_reading()
+        self.transport.write_eof()
+
+    def _drop(self, data: bytes) -> None:
+        """Read on, to no purpose but that the client gets its answer."""
+        self._dropped += len(data)
+        if self._dropped > LINGER_BYTES:
+            self.transport.abort()
 
     def shutdown(self) -> None:
         """Stop serving: close endless answers now, and other connections after their answer."""
@@ -127,6 +190,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def sweep(self, now: float) -> None:
         """Close the connection if the client is too slow. The time does not count while this side stops reading."""
+        if self._ends_at is not None:
+            if now > self._ends_at:
+                self.transport.abort()
+            return
         if self._since is None or (self.flow and self.flow.read_paused):
             return
         waited = now - self._since
@@ -139,17 +206,17 @@ class GuardedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer 400 to invalid HTTP; `msg` is uvicorn's."""
         self.transport.write(_answer(Problem("http_invalid", msg)))
-        self.transport.close()
+        self.linger()
 
     def _refuse(self, code: str, detail: str) -> None:
         """Answer with a problem, unless another answer is under way, and close the connection."""
-        if self.transport.is_closing():
+        if self._lingers or self.transport.is_closing():
             return
         if self._read or not self._in_headers:  # a client that has sent nothing gets no answer
             under_way = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
             if not under_way:
                 self.transport.write(_answer(Problem(code, detail)))
-        self.transport.close()
+        self.linger()
 
 
 def _answer(problem: Problem) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import Response, Router, get
+from litestar import Request, Response, Router, get
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import (
@@ -22,14 +22,17 @@ from litestar.openapi.spec import (
     SecurityScheme,
 )
 from litestar.params import FromPath
-from litestar.response import File
 
 from service import __version__
 from service.errors import Problem
+from service.http.assets import Assets
 from service.http.problem_details import PROBLEM_MEDIA_TYPE, ProblemDetails, to_response
 
 _ASSETS = "/docs/assets"
-_FILES = {"swagger-ui-bundle.js", "swagger-ui.css", "swagger-ui-standalone-preset.js", "favicon-32x32.png"}
+_FILES = ("swagger-ui-bundle.js", "swagger-ui.css", "swagger-ui-standalone-preset.js", "favicon-32x32.png")
+_package = importlib.util.find_spec("swagger_ui")
+_folders = _package.submodule_search_locations if _package else None
+_assets = Assets(Path(folder) / "static" / file for folder in _folders or () for file in _FILES)
 
 _PROBLEMS = {
     400: "not an acceptable HTTP request, or not JSON",
@@ -143,9 +146,6 @@ def openapi_config() -> OpenAPIConfig:
 
 
 @get(f"{_ASSETS}/{{name:str}}", include_in_schema=False)
-async def get_docs_asset(name: FromPath[str]) -> File:
+async def get_docs_asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
     """Return a file of Swagger UI."""
-    package = importlib.util.find_spec("swagger_ui")
-    if name not in _FILES or package is None or package.origin is None:
-        raise Problem("route_unknown", "there is no such file")
-    return File(Path(package.origin).parent / "static" / name, content_disposition_type="inline")
+    return _assets.answer(request, name)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-_EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
-_LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 def storable_time(time: datetime) -> datetime:
     """Clamp a time to asyncpg's range. SQL rejects the clamped time as it would the real one."""
-    return min(max(time, _EARLIEST), _LATEST)
+    return min(max(time, EARLIEST), LATEST)
 
 
 def storable_text(text: str) -> str:

@@ -8,7 +8,6 @@ AS $$
     WITH chunk AS MATERIALIZED (
         SELECT
             p.object,
-            i.range_start,
             i.is_compressed,
             CASE
                 WHEN i.is_compressed THEN z.compressed_heap_size + z.compressed_index_size + z.compressed_toast_size

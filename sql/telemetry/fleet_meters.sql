@@ -1,6 +1,6 @@
 -- bi.vehicle_meter of a window, for a whole fleet at once. That view calls telemetry.default_meter_id once for each
--- vehicle, a second for 10,000. Here it is called only for vehicles with a link in a part of the window, or after a DBA
--- has replaced the rule. The rule of migration 0004 is a join, and is recognised by its sum.
+-- vehicle, a second for 10,000. Here it is called only for vehicles with a link in a part of the window, or where the fleet
+-- has a rule of its own. The standard rule (telemetry.standard_meter_id) is a join.
 
 CREATE OR REPLACE FUNCTION telemetry.fleet_meters(p_start timestamptz, p_end timestamptz)
 RETURNS TABLE (vehicle_id text, meter_id text, valid_from timestamptz, valid_until timestamptz)
@@ -10,11 +10,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     v_window CONSTANT tstzrange := tstzrange(p_start, p_end);
-    v_is_join CONSTANT boolean := (
-        SELECT md5(p.prosrc) = '3c434fdd71e9c3363de12a0fe2c92248'
-        FROM pg_proc AS p
-        WHERE p.oid = to_regprocedure('telemetry.default_meter_id(text)')
-    );
+    v_is_join CONSTANT boolean := NOT telemetry.has_own_meter_rule();
     v_vehicle_ids text[];
 BEGIN
     RETURN QUERY

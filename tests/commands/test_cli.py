@@ -18,7 +18,11 @@ import psycopg
 import pytest
 
 from service.cli import COMMANDS
-from tests.support import TestDatabase, run_another_database
+from service.commands.doctor import examine
+from service.database.failures import mask_password
+from service.errors import StartupError
+from service.settings import load_settings
+from tests.support import ROOT, TestDatabase, run_another_database
 from tests.support.processes import (
     ELSEWHERE,
     ENERGY,
@@ -117,6 +121,37 @@ def test_a_start_that_is_interrupted_ends_quietly_and_leaves_nothing(tmp_path: P
     assert list(temporary.iterdir()) == []
 
 
+COMPANY = """
+import asyncio, os, signal
+from service.commands.serve import Company, serve
+from service.settings import load_settings
+
+async def beside(address):
+    print("beside", address, flush=True)
+    await asyncio.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+serve(load_settings(), migrate_first=False, company=Company(lambda database: print("before", flush=True), beside))
+"""
+
+
+def test_company_is_kept_on_a_server_too_and_with_several_workers(migrated_database: TestDatabase) -> None:
+    port = str(free_port())
+    environment = {**PLAIN, "PYTHONPATH": str(ROOT), "DATABASE_URL": migrated_database.url, "ENERGY_WORKERS": "2"}
+    result = subprocess.run(
+        [sys.executable, "-c", COMPANY],
+        env={**environment, "PORT": port},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "before"
+    assert f"beside http://127.0.0.1:{port}" in lines
+
+
 def test_a_second_run_meanwhile_is_told_that_the_port_is_taken() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -151,6 +186,13 @@ def test_a_setting_that_does_not_parse_is_named(command: str, name: str, value: 
     result = run(command, **{name: value})
     assert_one_plain_line(result, name, word)
     assert "secret" not in result.stderr
+
+
+@pytest.mark.parametrize("mark", ["/", "?", "#"])
+def test_a_url_whose_password_would_be_taken_for_something_else_is_not_repeated(mark: str) -> None:
+    with pytest.raises(StartupError, match="as %2F %3F %23") as raised:
+        load_settings({"DATABASE_URL": f"postgresql://u:1234{mark}secret@host/db"})
+    assert "secret" not in str(raised.value)
 
 
 def test_settings_come_from_dotenv_and_the_environment_goes_before(tmp_path: Path) -> None:
@@ -287,10 +329,47 @@ def test_doctor_while_the_embedded_service_runs_finds_nothing_wrong(data_folder:
     assert "a running service uses the embedded database" in result.stdout
 
 
-def test_doctor_hides_a_password_wherever_it_stands() -> None:
-    url = f"postgresql://127.0.0.1:{free_port()}/energy?user=u&password=secret"
-    result = run("doctor", DATABASE_URL=url)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://127.0.0.1:{port}/energy?user=u&password=secret",
+        "postgresql://127.0.0.1:{port}/energy?password=x@secret&user=u",
+        "postgresql://127.0.0.1:{port}/energy?user=u&sslpassword=secret",
+        "postgresql://u:secret@127.0.0.1:{port}/energy",
+        "postgresql://u:x@secret@127.0.0.1:{port}/energy",
+        "postgresql://u:@@secret@@127.0.0.1:{port}/energy",
+    ],
+)
+def test_doctor_hides_a_password_wherever_it_stands(url: str) -> None:
+    facts, faults = examine(load_settings({"DATABASE_URL": url.format(port=free_port())}))
+    assert "cannot be reached" in faults[0]
+    assert "secret" not in str(facts) + str(faults)
+
+
+@pytest.mark.parametrize("command", ["doctor", "migrate", "serve", "keys list"])
+def test_no_command_prints_a_password_with_an_at_sign(command: str) -> None:
+    url = f"postgresql://u:x@secret@127.0.0.1:{free_port()}/energy"
+    result = run(*command.split(), DATABASE_URL=url, PORT=str(free_port()))
+    assert result.returncode == 1
+    assert "cannot be reached" in result.stdout + result.stderr
     assert "secret" not in result.stdout + result.stderr
+
+
+def test_a_url_is_masked_up_to_its_last_at_sign_and_in_its_query() -> None:
+    assert mask_password("postgresql://u:a@b/c@host:5432/db") == "postgresql://u:***@host:5432/db"
+    assert mask_password("postgresql://host/db?password=a@b&user=u&sslpassword=c") == (
+        "postgresql://host/db?password=***&user=u&sslpassword=***"
+    )
+    assert mask_password("postgresql://u@host:5432/db") == "postgresql://u@host:5432/db"
+    assert mask_password("127.0.0.1") == "127.0.0.1"
+
+
+def test_a_password_may_hold_an_at_sign_whichever_library_connects() -> None:
+    for given in ("postgresql://u:p@s@host:5432/db?x=1", "postgresql://u:p%40s@host:5432/db?x=1"):
+        url = load_settings({"DATABASE_URL": given}).database_url
+        assert url == "postgresql://u:p%40s@host:5432/db?x=1"
+        parts = psycopg.conninfo.conninfo_to_dict(url.partition("?")[0])
+        assert (parts["host"], parts["password"]) == ("host", "p@s")
 
 
 def test_doctor_says_what_is_wrong_and_hides_the_password() -> None:

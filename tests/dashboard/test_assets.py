@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from service.commands.doctor import examine
 from service.database.pool import Database
 from service.embedded import install
+from service.http.assets import Assets
 from service.http.routes import dashboard
 from service.http.routes.dashboard import ASSETS
 from service.settings import Settings
@@ -84,6 +86,35 @@ async def test_nothing_but_the_assets_is_served(api: Api, name: str) -> None:
     assert_problem(await api.http.get(f"/dashboard/{name}"), 404, "route_unknown")
 
 
+@pytest.fixture
+def stray_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder of assets in which an editor and others have left something."""
+    for name in ("app.js", "app.js.orig", ".app.js.swp", "LICENSE"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "folder.js").mkdir()
+    monkeypatch.setattr(dashboard, "_assets", Assets(tmp_path.iterdir()))
+
+
+@pytest.mark.usefixtures("stray_files")
+async def test_a_stray_file_among_the_assets_is_served_to_nobody(api: Api) -> None:
+    assert (await api.http.get("/dashboard/app.js")).status_code == 200
+    for name in ("app.js.orig", ".app.js.swp", "LICENSE", "folder.js"):
+        assert_problem(await api.http.get(f"/dashboard/{name}"), 404, "route_unknown")
+
+
+async def test_the_documentation_has_its_styles_and_scripts_as_such(api: Api) -> None:
+    page = await api.http.get("/docs")
+    named = set(re.findall(r'(?:src|href)="(/docs/assets/[^"]+)"', page.text))
+    assert {path.rpartition(".")[2] for path in named} == {"js", "css", "png"}
+    types = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "png": "image/png"}
+    for path in named:
+        response = await api.http.get(path)
+        assert (response.status_code, response.headers["content-type"]) == (200, types[path.rpartition(".")[2]])
+        assert "content-disposition" not in response.headers
+        again = await api.http.get(path, headers={"if-none-match": response.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
 async def test_the_page_needs_no_key_and_its_data_does(database: Database) -> None:
     async with served(database, Settings(auth="required", device_rate=0, key_rate=0)) as api:
         for path in ("/", "/dashboard/app.js", "/dashboard/style.css"):
@@ -102,8 +133,8 @@ def test_the_lock_file_pins_the_chart_library_by_its_hash_and_names_no_address()
     assert "://" not in LOCK.read_text()
 
 
-def test_charts_that_cannot_be_installed_are_one_warning(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_charts_that_the_set_up_cannot_install_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = tmp_path / "npm"
     script.write_text("#!/bin/sh\necho npm error no network >&2; exit 1\n")
@@ -111,7 +142,20 @@ def test_charts_that_cannot_be_installed_are_one_warning(
     monkeypatch.setattr(install, "_is_current", lambda folder: False)
     monkeypatch.setattr(install, "npm_of", lambda node: [str(script)])
     monkeypatch.setattr(install, "find_node", lambda: script)
-    install.ensure_charts()
-    [record] = caplog.records
-    assert record.levelname == "WARNING"
-    assert "tables and no charts: cannot install the dashboard's charts: npm error no network" in record.getMessage()
+    with pytest.raises(SystemExit, match="1"):
+        install.main()
+    assert capsys.readouterr().err == (
+        "installing the dashboard's charts (once)\n"
+        "the dashboard has tables and no charts: cannot install the dashboard's charts: npm error no network\n"
+    )
+
+
+def test_doctor_says_that_the_charts_are_missing_and_how_to_have_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path / "none")
+    assert "charts" not in dict(examine(settings)[0])
+    monkeypatch.setattr(install, "DASHBOARD", tmp_path)
+    facts, faults = examine(settings)
+    assert "`python -m service.embedded.install`" in dict(facts)["charts"]
+    assert faults == []

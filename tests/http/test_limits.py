@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import re
+import socket
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
@@ -219,3 +220,63 @@ async def test_what_is_logged_of_a_request_has_its_id(
         answer = await api.http.get("/v1/status/meter/M1", headers={"x-request-id": "find-me"})
     assert_problem(answer, 500, "internal_error")
     assert ids == [("service.http.problem_details", "find-me")]
+
+
+def head_of_a_body(length: int, *headers: str) -> bytes:
+    fields = ("Host: x", "Content-Type: application/json", f"Content-Length: {length}", *headers)
+    return "\r\n".join(["POST /v1/ingest/batch HTTP/1.1", *fields, "", ""]).encode()
+
+
+def send_all_then_read(port: int, *parts: bytes) -> bytes:
+    """As a plain client does it: nothing is read before everything is sent."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        for part in parts:
+            client.sendall(part)
+        answer = b""
+        while part := client.recv(65_536):
+            answer += part
+        return answer
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["of a known length", "in chunks"])
+async def test_a_client_that_sends_20_mb_and_then_reads_gets_its_413(api: Api, chunked: bool) -> None:
+    body = b" " * 20_000_000
+    parts = [head_of_a_body(len(body), "Connection: close"), body]
+    if chunked:
+        parts = [parts[0].replace(b"Content-Length: 20000000", b"Transfer-Encoding: chunked")]
+        parts += [b"%x\r\n%b\r\n" % (len(body), body), b"0\r\n\r\n"]
+    answer = await asyncio.to_thread(send_all_then_read, api.http.base_url.port, *parts)
+    head, _, problem = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in head
+    assert json.loads(problem)["code"] == "body_too_large"
+
+
+async def test_a_connection_goes_on_after_a_body_that_was_too_long_and_came_whole(api: Api) -> None:
+    body = b" " * 6_000_000
+    head = head_of_a_body(len(body))
+    last = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    answer = await asyncio.to_thread(send_all_then_read, api.http.base_url.port, head, body, last)
+    assert re.findall(rb"HTTP/1.1 (\d+) ", answer) == [b"413", b"200"]
+
+
+@pytest.mark.parametrize("headers", [(), ("Connection: close",)], ids=["to go on", "to close"])
+async def test_what_is_read_of_a_body_after_its_answer_is_bounded_in_bytes_and_time(
+    api: Api, monkeypatch: pytest.MonkeyPatch, headers: tuple[str, ...]
+) -> None:
+    head = head_of_a_body(1_000_000_000, *headers)
+    monkeypatch.setattr(connection, "LINGER_BYTES", 1_000_000)
+    with pytest.raises(ConnectionError):
+        await asyncio.to_thread(send_all_then_read, api.http.base_url.port, head, *[b" " * 1_000_000] * 100)
+    monkeypatch.setattr(connection, "LINGER_S", 0.1)
+    async with connected(api) as (reader, writer):
+        writer.write(head)
+        assert (await status_line(reader)).startswith(b"HTTP/1.1 413 ")
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionResetError):
+                await reader.read()
+            with pytest.raises(ConnectionError):
+                while True:
+                    writer.write(b" ")
+                    await writer.drain()
+                    await asyncio.sleep(0.1)

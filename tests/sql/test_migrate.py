@@ -1,10 +1,11 @@
 """Migrations: once, all or nothing, never edited, and one migrator at a time."""
 
 import asyncio
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,14 @@ import psycopg
 import pytest
 
 from service.database.migrate import migrate
-from service.database.migrations import CODE_SCHEMAS, NEWEST_MIGRATION, SQL_DIR, check_applied, known_migrations
+from service.database.migrations import (
+    CODE_SCHEMAS,
+    NEWEST_MIGRATION,
+    SQL_DIR,
+    check_applied,
+    code_files,
+    known_migrations,
+)
 from service.database.server import Server, inspect_server
 from service.errors import StartupError
 from tests.support import ROOT, Owner, TestDatabase
@@ -62,7 +70,26 @@ def freeze(sql_dir: Path) -> None:
     (folder / "SHA256SUMS").write_bytes(sums.stdout)
 
 
-def test_a_fresh_database_gets_every_migration_once_and_in_order(empty_database: TestDatabase) -> None:
+@pytest.fixture
+def database_errors(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The errors of the server, each of which stands in its log, whether or not somebody goes on after it."""
+    errors: list[str] = []
+    execute = psycopg.Cursor.execute
+
+    def noting(*arguments, **options):
+        try:
+            return execute(*arguments, **options)
+        except psycopg.Error as error:
+            errors.append(str(error))
+            raise
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", noting)
+    return errors
+
+
+def test_a_fresh_database_gets_every_migration_once_and_in_order(
+    empty_database: TestDatabase, database_errors: list[str]
+) -> None:
     before = asyncio.run(inspect_server(empty_database.url))
     assert (before.schema_version, before.migrations) == (None, {})
     assert migrate(empty_database.url) == sorted(known_migrations())
@@ -73,6 +100,22 @@ def test_a_fresh_database_gets_every_migration_once_and_in_order(empty_database:
     catalogue = query(empty_database.url, CATALOGUE)
     assert migrate(empty_database.url) == []
     assert query(empty_database.url, CATALOGUE) == catalogue
+    assert database_errors == []
+
+
+def test_code_files_come_after_those_they_name_but_in_comments_and_strings(tmp_path: Path) -> None:
+    for name, text in {
+        "api/a.sql": "-- bi.c\nSELECT telemetry.z(), ops.none()",
+        "telemetry/z.sql": "SELECT bi.c, telemetry.z; COMMENT ON FUNCTION telemetry.z IS 'api.a, it''s ops.b'",
+        "bi/c.sql": "",
+        "ops/b.sql": "SELECT api.a()",
+    }.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    assert [path.stem for path in code_files(tmp_path)] == ["c", "z", "a", "b"]
+    (tmp_path / "bi/c.sql").write_text("SELECT ops.b()")
+    with pytest.raises(StartupError, match=r"need each other: .*bi\.c"):
+        code_files(tmp_path)
 
 
 def test_a_first_migrate_that_was_killed_halfway_is_finished_by_the_next(
@@ -95,17 +138,69 @@ def test_a_function_that_was_damaged_is_put_right_by_the_next_migrate(url: str) 
     assert query(url, "SELECT to_regproc('api.get_meter_status') IS NOT NULL") == [(True,)]
 
 
-def test_what_a_dba_put_for_the_default_meter_survives_a_migrate(url: str) -> None:
-    definition = "SELECT pg_get_functiondef('telemetry.default_meter_id'::regproc)"
-    [(original,)] = query(url, definition)
-    try:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(original.replace("LIMIT 1", "LIMIT 1 -- ours"))
-        migrate(url)
-        assert "-- ours" in query(url, definition)[0][0]
-    finally:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(original)
+RULE = "SELECT pg_get_functiondef('telemetry.default_meter_id(text)'::regprocedure)"
+RULE_0004 = re.search(
+    r"CREATE FUNCTION telemetry\.default_meter_id.*?\n\$\$;",
+    (SQL_DIR / "migrations" / "0004_vehicle_meter_link.sql").read_text(),
+    re.DOTALL,
+)[0]
+HEAD = "CREATE OR REPLACE FUNCTION telemetry.default_meter_id(p_vehicle_id text) RETURNS text LANGUAGE sql STABLE "
+
+
+@pytest.fixture
+def rule(url: str) -> Iterator[psycopg.Connection]:
+    """A connection that may replace the rule of default meters, which is as it was afterwards."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        [(original,)] = connection.execute(RULE).fetchall()
+        yield connection
+        connection.execute(original)
+
+
+def has_own_rule(connection: psycopg.Connection) -> bool:
+    return connection.execute("SELECT telemetry.has_own_meter_rule()").fetchone()[0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "AS $$ SELECT 'Mours' $$",
+        "RETURN 'Mours'",
+        "RETURN coalesce(telemetry.standard_meter_id(p_vehicle_id), 'Mours')",
+        "BEGIN ATOMIC SELECT telemetry.standard_meter_id(p_vehicle_id || 'x'); END",
+        "AS $$ SELECT telemetry.standard_meter_id(p_vehicle_id) $$",
+    ],
+)
+def test_any_rule_that_a_dba_puts_for_the_default_meter_is_known_as_the_fleets_own(
+    rule: psycopg.Connection, body: str
+) -> None:
+    assert not has_own_rule(rule)
+    [(original,)] = rule.execute(RULE).fetchall()
+    rule.execute(HEAD + body)
+    assert has_own_rule(rule)
+    rule.execute(original)
+    assert not has_own_rule(rule), "and the standard one again, as it stood"
+
+
+def test_what_a_dba_put_for_the_default_meter_survives_a_migrate(url: str, rule: psycopg.Connection) -> None:
+    rule.execute(HEAD + "AS $$ SELECT 'Mours' $$")
+    migrate(url)
+    assert "Mours" in rule.execute(RULE).fetchone()[0]
+    assert has_own_rule(rule)
+
+
+@pytest.mark.parametrize("is_own", [False, True])
+def test_a_rule_from_before_the_flag_becomes_the_standard_one_or_stays_the_fleets_own(
+    rule: psycopg.Connection, is_own: bool
+) -> None:
+    before = RULE_0004.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")
+    rule.execute(before.replace("LIMIT 1", "LIMIT 1 -- ours") if is_own else before)
+    assert has_own_rule(rule)
+    migration = (SQL_DIR / "migrations" / "0016_standard_meter_rule.sql").read_text()
+    with rule.transaction():
+        rule.execute(migration.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
+        rule.execute("RESET ROLE")
+    assert has_own_rule(rule) == is_own
+    assert ("-- ours" in rule.execute(RULE).fetchone()[0]) == is_own
 
 
 def test_an_edited_migration_file_is_refused_before_the_database_is_asked(sql_copy: Path) -> None:

@@ -540,3 +540,28 @@ def test_the_standby_threshold_is_set_in_kilowatts(ops: Ops) -> None:
         with pytest.raises(psycopg.errors.InvalidParameterValue, match="standby_kw must be from 0 to 1000 kW, not "):
             ops.value("SELECT ops.set_standby_kw(%s::float8)", value)
     assert ops.value("SELECT standby_kw FROM telemetry.fleet") == 0.2
+
+
+@pytest.mark.parametrize("chunk_interval", ["6 hours", "1 day"])
+def test_metrics_tell_of_chunks_and_lag_whatever_the_length_of_a_chunk(ops: Ops, chunk_interval: str) -> None:
+    with ops.connection.transaction(force_rollback=True):
+        ops.connection.execute("SELECT ops.set_policy(%s, 'chunk_interval', %s)", [METER, chunk_interval])
+        ops.connection.execute("SELECT ops.apply_policies()")
+        before = ops.value("SELECT chunks FROM ops.storage WHERE object = %s", METER)
+        midnight = datetime(2026, 1, 10, tzinfo=UTC)
+        for hour in (1, 7, 13, 19):
+            ops.store("Mlong", midnight + timedelta(hours=hour), 3)
+        samples = {
+            (row["name"], *sorted(row["labels"].values())): row["value"]
+            for row in ops.rows("SELECT * FROM api.get_database_metrics()")
+        }
+        chunks = {"6 hours": 4, "1 day": 1}[chunk_interval]
+        assert samples["energy_chunks", METER] - before == chunks
+        for row in ops.rows("SELECT object, chunks, bytes FROM ops.storage"):
+            assert samples["energy_chunks", row["object"]] == row["chunks"]
+            states = [
+                samples["energy_storage_bytes", *sorted((row["object"], s))] for s in ("compressed", "uncompressed")
+            ]
+            assert (sum(states) > 0) == (row["bytes"] > 0)
+        for row in ops.rows("SELECT aggregate, stale_ranges::text <> '{}' AS is_stale FROM ops.aggregate_lag"):
+            assert (samples["energy_aggregate_lag_seconds", row["aggregate"]] > 0) == row["is_stale"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import IO, Any
 
 import pyarrow as pa
@@ -11,10 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from service.commands.importer.rows import Row
+from service.readings.storable import EARLIEST, LATEST
 
 _ROWS_AT_ONCE = 16_384
 _BUFFER_BYTES = 1 << 20
-_EARLIEST, _LATEST = datetime(1, 1, 2), datetime(9999, 12, 30)
 
 
 class ParquetRows:
@@ -62,10 +61,11 @@ def _plain(column: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(column.type):
         kind = pa.timestamp("us", "UTC" if column.type.tz else None)
         naive = pa.timestamp("us")
+        first, last = (pa.scalar(bound.replace(tzinfo=None), naive) for bound in (EARLIEST, LATEST))
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(kind).cast(naive)
         column = pc.max_element_wise(
-            pc.min_element_wise(column, pa.scalar(_LATEST, naive), skip_nulls=False),
-            pa.scalar(_EARLIEST, naive),
+            pc.min_element_wise(column, last, skip_nulls=False),
+            first,
             skip_nulls=False,
         ).cast(kind)
     return column

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextvars import Context
 from datetime import datetime
 from typing import Any
 
@@ -65,12 +66,23 @@ class Pulses:
         self._asking: asyncio.Task[None] | None = None
 
     async def listen(self, database: Database) -> AsyncIterator[bytes]:
-        """Iterate over events from now on. A slow listener misses some; none are queued for it."""
+        """Iterate over events from now on. A slow listener misses some; none are queued for it.
+
+        The first value is empty: the listener is admitted and counted, in one step.
+
+        Raises:
+            Problem: `overloaded`: the worker has its most listeners.
+        """
+        if self._listeners >= MOST_LISTENERS:
+            raise Problem("overloaded", f"{MOST_LISTENERS} listen already; ask /v1/fleet instead, or retry")
         self._listeners += 1
         try:
+            yield b""
             if self._asking is None or self._asking.done():
                 self._number, self._event = 0, b""
-                self._asking = asyncio.create_task(self._ask(database))
+                # a context of its own: the task works for all listeners, and must not carry the id of the first
+                asking = self._ask(database)
+                self._asking = asyncio.get_running_loop().create_task(asking, context=Context())
             yield b"retry: 2000\n\n"
             ends_at = time.monotonic() + LONGEST_S
             seen = 0
@@ -82,11 +94,6 @@ class Pulses:
                 yield event
         finally:
             self._listeners -= 1
-
-    @property
-    def is_full(self) -> bool:
-        """True if the worker has its most listeners."""
-        return self._listeners >= MOST_LISTENERS
 
     async def _ask(self, database: Database) -> None:
         while self._listeners:
@@ -127,11 +134,11 @@ async def _event(database: Database) -> bytes:
 async def get_events(request: Request[Any, Any, Any], state: State) -> Stream:
     """Readings per minute, devices reporting and silent, now and every few seconds."""
     pulses: Pulses = state.pulses
-    if pulses.is_full:
-        raise Problem("overloaded", f"{MOST_LISTENERS} listen already; ask /v1/fleet instead, or retry")
+    events = pulses.listen(state.database)
+    await anext(events)  # admitted, or refused before the answer begins
     request.scope[ENDLESS] = True  # type: ignore[literal-required]
     return Stream(
-        pulses.listen(state.database),
+        events,
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
