@@ -1,4 +1,4 @@
-"""The two kinds of reading on the wire, and how they are decoded.
+"""The two kinds of reading on the wire, with their decoders.
 
 A good reading takes one pass of a prebuilt decoder. Only when that fails does `decode_errors` look at it again.
 The limits of the values are judged in `telemetry.reject_*_reading`; here they are only told to the OpenAPI document.
@@ -10,11 +10,10 @@ from datetime import datetime
 from typing import Annotated, Any, TypeAlias, get_args
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import Meta, Struct
 
 from service.database.calls import INGEST_METER, INGEST_VEHICLE, IngestCall
-from service.errors import Problem
-from service.readings.decode_errors import explain, members, reject_duplicates
+from service.readings.decode_errors import explain, reject_duplicates
 from service.readings.storable import storable_text, storable_time
 
 ID_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]*$"}
@@ -86,6 +85,7 @@ class Kind:
 
     Attributes:
         name: as in `telemetry.rejected_reading.kind`.
+        reading: the struct of its readings.
         ingest: the call that stores rows and answers outcome and detail of each, in input order.
         types: wire name of each field -> its annotated type.
     """
@@ -93,6 +93,7 @@ class Kind:
     def __init__(self, reading: type[AnyReading], ingest: IngestCall) -> None:
         fields = msgspec.structs.fields(reading)
         self.name = ingest.name
+        self.reading = reading
         self.ingest = ingest
         self.types = {field.encode_name: field.type for field in fields}
         self._decode = msgspec.json.Decoder(reading).decode
@@ -131,60 +132,3 @@ class Kind:
 METER = Kind(MeterReading, INGEST_METER)
 VEHICLE = Kind(VehicleReading, INGEST_VEHICLE)
 KINDS = {kind.name: kind for kind in (METER, VEHICLE)}
-
-
-class _Ids(Struct, rename="camel"):
-    """Just enough of a reading to tell its kind."""
-
-    meter_id: Raw | UnsetType = UNSET
-    vehicle_id: Raw | UnsetType = UNSET
-
-
-_decode_ids = msgspec.json.Decoder(_Ids).decode
-
-
-def claimed_device(body: bytes) -> tuple[str, str] | None:
-    """The kind and the id that a body names, whatever else is wrong with it; None where it names none, or two."""
-    try:
-        ids = _decode_ids(body)
-        if isinstance(ids.meter_id, Raw):
-            named = ("meter", msgspec.json.decode(ids.meter_id, type=str))
-            return named if ids.vehicle_id is UNSET else None
-        if isinstance(ids.vehicle_id, Raw):
-            return "vehicle", msgspec.json.decode(ids.vehicle_id, type=str)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
-    return None
-
-
-def decode_either(body: bytes) -> tuple[Kind, AnyReading]:
-    """The reading in `body`, and its kind.
-
-    Raises:
-        Problem: as `kind_of` and `Kind.decode`.
-    """
-    likely = METER if b'"meterId":' in body else VEHICLE
-    try:
-        return likely, likely.decode(body)
-    except Problem:
-        kind = kind_of(body)
-        if kind is likely:
-            raise
-        return kind, kind.decode(body)
-
-
-def kind_of(body: bytes) -> Kind:
-    """The kind of the reading in `body`, by which id it has.
-
-    Raises:
-        Problem: the body is not a JSON object, or has both ids or neither.
-    """
-    try:
-        ids = _decode_ids(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        members(body)
-        raise Problem("body_malformed", "the body is not valid JSON") from None
-    if (ids.meter_id is UNSET) != (ids.vehicle_id is UNSET):
-        return VEHICLE if ids.meter_id is UNSET else METER
-    members(body)  # what is rejected by its kind is JSON; so far only the ids were looked at
-    raise Problem("kind_unknown", "a reading has either meterId or vehicleId, and not both")

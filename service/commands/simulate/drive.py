@@ -14,7 +14,7 @@ import msgspec
 
 from service.commands.simulate.feed import Item
 from service.commands.simulate.tally import Tally
-from service.http.routes.ingest_batch import BatchOutcome
+from service.readings.outcomes import BatchOutcome
 
 RETRY_FOR_S = 60.0
 """How long a request is tried again; after that its readings are lost."""
