@@ -15,8 +15,9 @@ from service.commands.output import print_json, print_table
 from service.database.calls import LIST_REJECTED_READINGS, SETTLE_REJECTED_READINGS
 from service.database.group_commit import MOST_ROWS_A_CALL
 from service.database.pool import Database, open_database
-from service.errors import OUTCOMES, Problem, StartupError, first_line
-from service.readings.model import KINDS, METER, VEHICLE, Kind, kind_of
+from service.errors import OUTCOMES, StartupError, first_line
+from service.readings.decode import Rejection, decode_reading
+from service.readings.model import KINDS, METER, VEHICLE, Kind
 from service.settings import load_settings
 from service.startup import prepared_database
 
@@ -114,12 +115,11 @@ async def _send_again(connection: Any, rows: list[asyncpg.Record]) -> list[str]:
     outcomes = [""] * len(rows)
     sent: dict[Kind, list[tuple[int, tuple[Any, ...]]]] = {METER: [], VEHICLE: []}
     for index, row in enumerate(rows):
-        payload = row["payload"].encode()
-        try:
-            kind = KINDS.get(row["kind"]) or kind_of(payload)
-            sent[kind].append((index, kind.decode(payload).to_row(row["source"])))
-        except Problem as problem:
-            outcomes[index] = problem.code
+        match decode_reading(row["payload"].encode(), KINDS.get(row["kind"])):
+            case Rejection(code=code):
+                outcomes[index] = code
+            case kind, reading:
+                sent[kind].append((index, reading.to_row(row["source"])))
     for kind, readings in sent.items():
         records = await connection.fetch(kind.ingest.query_once, [row for _, row in readings])
         for (index, _), (outcome, _) in zip(readings, records, strict=True):

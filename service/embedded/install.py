@@ -48,7 +48,7 @@ def ensure_charts() -> None:
 
 
 def has_charts() -> bool:
-    """Whether the dashboard's chart library is installed, in the version of the lock file."""
+    """True if the dashboard's chart library is installed, in the version of the lock file."""
     return _is_current(DASHBOARD)
 
 

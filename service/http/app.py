@@ -22,8 +22,14 @@ from service.http.routes.events import Pulses, get_events
 from service.http.routes.fleet import get_fleet_overview, get_fleet_summary
 from service.http.routes.health import get_liveness, get_readiness
 from service.http.routes.history import get_meter_history, get_vehicle_history
-from service.http.routes.ingest import ingest_either, ingest_meter, ingest_vehicle
-from service.http.routes.ingest_batch import ingest_either_batch, ingest_meter_batch, ingest_vehicle_batch
+from service.http.routes.ingest import (
+    ingest_either,
+    ingest_either_batch,
+    ingest_meter,
+    ingest_meter_batch,
+    ingest_vehicle,
+    ingest_vehicle_batch,
+)
 from service.http.routes.links import delete_link, get_links, put_link
 from service.http.routes.metrics import DatabaseMetrics, get_metrics
 from service.http.routes.status import get_meter_status, get_vehicle_status

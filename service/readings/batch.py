@@ -1,53 +1,35 @@
-"""Batch bodies: many readings, each accepted or rejected on its own."""
+"""Decoding of a body with many readings, each of which stands or falls alone."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from service.errors import OUTCOMES, Problem
+from service.readings.decode import Rejection, decode_reading
 from service.readings.decode_errors import elements
-from service.readings.model import METER, VEHICLE, AnyReading, Kind, decode_either, kind_of
-from service.readings.storable import storable_text
+from service.readings.model import METER, VEHICLE, AnyReading, Kind
 
 NDJSON = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """An item that is not a reading.
-
-    Attributes:
-        index: its index in the batch, from 0.
-        kind: the name of its kind, or `unknown`.
-        problem: the reason.
-        text: the item as received.
-    """
-
-    index: int
-    kind: str
-    problem: Problem
-    text: str
-
-
 class Batch:
-    """A decoded batch.
+    """The readings and rejections of a body.
 
     Attributes:
-        received: number of items.
+        received: how many items.
         readings: the readings of each kind, each with its index.
-        rejected: the items that are not readings.
+        rejected: the other items, each with its index.
     """
 
     def __init__(self) -> None:
         self.received = 0
         self.readings: dict[Kind, list[tuple[int, AnyReading]]] = {METER: [], VEHICLE: []}
-        self.rejected: list[Rejected] = []
+        self.rejected: list[tuple[int, Rejection]] = []
 
 
 def decode_batch(body: bytes, *, ndjson: bool, kind: Kind | None, most: int) -> Batch:
-    """Decode a batch: a JSON array or NDJSON, of `kind` or (None) of either kind.
+    """The readings in `body`, a JSON array or one JSON object a line, of `kind` or (None) of either kind.
 
     Raises:
         Problem: it is no JSON array, or has no item or more than `most`.
@@ -59,29 +41,26 @@ def decode_batch(body: bytes, *, ndjson: bool, kind: Kind | None, most: int) -> 
         return batch
     for index, item in enumerate(_lines(body) if ndjson else elements(body)):
         batch.received = _within(most, index + 1)
-        try:
-            found, reading = (kind, kind.decode(item)) if kind else decode_either(item)
-            batch.readings[found].append((index, reading))
-        except Problem as problem:
-            if problem.code not in OUTCOMES:
-                problem = Problem("item_malformed", problem.detail.replace("the body", "the item", 1))
-            text = storable_text(item.decode(errors="replace"))
-            batch.rejected.append(Rejected(index, kind.name if kind else _kind(item), problem, text))
+        decoded = decode_reading(item, kind)
+        if isinstance(decoded, Rejection):
+            batch.rejected.append((index, _of_item(decoded)))
+        else:
+            batch.readings[decoded[0]].append((index, decoded[1]))
     if not batch.received:
         raise Problem("batch_empty", "there is no reading in the batch")
     return batch
 
 
-def _kind(item: bytes) -> str:
-    """Return the name of an item's kind, or `unknown`."""
-    try:
-        return kind_of(item).name
-    except Problem:
-        return "unknown"
+def _of_item(rejection: Rejection) -> Rejection:
+    """The rejection of a body, in the words of a batch."""
+    if rejection.code in OUTCOMES:
+        return rejection
+    detail = rejection.detail.replace("the body", "the item", 1)
+    return Rejection(rejection.kind, "item_malformed", detail, rejection.text)
 
 
 def _lines(body: bytes) -> Iterator[bytes]:
-    """Iterate over the lines of `body` that are not empty."""
+    """The lines of `body` that are not empty, one after the other."""
     return (text for line in io.BytesIO(body) if (text := line.strip(b" \t\r\n")))
 
 

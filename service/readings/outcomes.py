@@ -1,4 +1,4 @@
-"""Outcomes of readings on the wire: of a single one, and of a batch."""
+"""The answers to ingest requests: the outcome of a reading, and those of a batch."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from msgspec import Struct
 
 
 class Outcome(Struct, frozen=True):
-    """Outcome of a reading: `stored`, or `duplicate` for one that was stored before with the same values."""
+    """The outcome of a reading: `stored`, or `duplicate` for one that was stored before with the same values."""
 
     outcome: str
 
 
 class ItemError(Struct, frozen=True):
-    """An item that was not stored: its index in the batch, from 0, and the reason."""
+    """An item that was not stored: its place in the batch, from 0, and why."""
 
     index: int
     code: str
@@ -20,7 +20,7 @@ class ItemError(Struct, frozen=True):
 
 
 class BatchOutcome(Struct, frozen=True):
-    """Outcome of a batch; `errors` lists conflicts and rejected items by index, at most 1,000 of them."""
+    """The outcomes of a batch; `errors` lists conflicts and rejected items by index, at most 1,000 of them."""
 
     received: int
     stored: int
@@ -31,7 +31,7 @@ class BatchOutcome(Struct, frozen=True):
 
     @property
     def status(self) -> int:
-        """HTTP status: 201 nothing rejected, 207 some, 422 all."""
+        """201 nothing rejected, 207 some, 422 all."""
         if not self.conflicts + self.rejected:
             return 201
         return 207 if self.stored + self.duplicates else 422

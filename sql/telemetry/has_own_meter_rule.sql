@@ -12,4 +12,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.has_own_meter_rule () FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.has_own_meter_rule () IS
-'Whether a DBA has replaced telemetry.default_meter_id by a rule of the fleet''s own';
+'True if a DBA has replaced telemetry.default_meter_id by a rule of the fleet''s own';

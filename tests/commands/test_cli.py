@@ -63,6 +63,7 @@ HEAVY = {"aiohttp", "litestar", "pyarrow", "uvicorn"}
         (["--help"], HEAVY | {"asyncpg", "psycopg", "rich"}, set()),
         (["keys", "list"], HEAVY, {"service.commands.keys", "asyncpg"}),
         (["archive", "--help"], HEAVY - {"pyarrow"}, {"pyarrow"}),
+        (["simulate", "--help"], HEAVY - {"aiohttp"}, {"aiohttp"}),
     ],
     ids=" ".join,
 )

@@ -48,8 +48,10 @@ def test_every_item_is_accounted_for_once_in_its_place(items: list[bytes], ndjso
         assert not ndjson or is_empty
         return
     assert batch.received
-    indexes = [index for found in batch.readings.values() for index, _ in found] + [one.index for one in batch.rejected]
+    indexes = [index for found in batch.readings.values() for index, _ in found] + [
+        index for index, _ in batch.rejected
+    ]
     assert sorted(indexes) == list(range(batch.received))
-    assert {one.problem.code for one in batch.rejected} <= OUTCOMES.keys()
+    assert {rejection.code for _, rejection in batch.rejected} <= OUTCOMES.keys()
     if ndjson:
         assert len(batch.readings[METER]) >= items.count(READING)

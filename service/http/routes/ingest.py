@@ -1,10 +1,11 @@
-"""POST /v1/ingest...: a single reading. `api.ingest_*_readings` decides its outcome.
+"""POST /v1/ingest...: readings in, alone or in batches. `api.ingest_*_readings` judges and stores them.
 
-This is the hot route: constant objects are made once, and body and headers are read directly.
+The route of one reading is the hot one: it makes its objects once, and reads body and headers without a detour.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -15,27 +16,78 @@ from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
 from service.database.calls import KEEP_REJECTED
+from service.database.group_commit import MOST_ROWS_A_CALL
 from service.database.pool import Database
 from service.errors import OUTCOMES, Problem
-from service.http.authentication import check_device
+from service.http.authentication import Key, check_device
 from service.http.middleware import key_of
-from service.http.openapi import problems, reads
-from service.http.request_body import header, read_body
-from service.readings.model import (
-    METER,
-    VEHICLE,
-    AnyReading,
-    Kind,
-    MeterReading,
-    VehicleReading,
-    claimed_device,
-    kind_of,
-)
-from service.readings.outcomes import Outcome
+from service.http.openapi import problems, reads, reads_many
+from service.http.request_body import header, read_body, unpack
+from service.readings.batch import NDJSON, Batch, decode_batch
+from service.readings.decode import Rejection, decode_reading
+from service.readings.model import KINDS, METER, VEHICLE, Kind
+from service.readings.outcomes import BatchOutcome, ItemError, Outcome
+
+MOST_ERRORS = 1000
+"""Listed in an answer; the counts are whole."""
+
+
+def _single(path: str, kind: Kind | None, summary: str) -> HTTPRouteHandler:
+    """The route at `path` for one reading of a kind, or (None) of either."""
+
+    async def ingest(request: Request[Any, Any, Any]) -> Response[Outcome]:
+        return await _ingest(request, kind)
+
+    ingest.__name__ = f"ingest_{kind.name}" if kind else "ingest"
+    ingest.__doc__ = f"{summary}. Safe to retry: a reading that was stored is a duplicate."
+    duplicate = "a duplicate: stored before with the same values"
+    return post(
+        path,
+        operation_class=reads(*(each.reading for each in _kinds(kind))),
+        responses={
+            200: ResponseSpec(Outcome, generate_examples=False, description=duplicate),
+            **problems(400, 409, 413, 415, 422, 503),
+        },
+        response_description="stored and committed",
+        tags=["ingest"],
+        summary=summary,
+    )(ingest)
+
+
+def _batch(path: str, kind: Kind | None, summary: str) -> HTTPRouteHandler:
+    """The route at `path` for a batch of readings of a kind, or (None) of both."""
+
+    async def ingest(request: Request[Any, Any, Any]) -> Response[BatchOutcome]:
+        return await _ingest_batch(request, kind)
+
+    ingest.__name__ = f"ingest_{kind.name}_batch" if kind else "ingest_batch"
+    ingest.__doc__ = (
+        f"{summary}: a JSON array, or NDJSON, plain or gzip or zstd. Each stands alone: what is wrong is rejected, the "
+        "rest is stored. Safe to retry: readings that were stored are duplicates."
+    )
+    statuses = {207: "some are rejected, the others stored", 422: "all are rejected"}
+    return post(
+        path,
+        operation_class=reads_many(*(each.reading for each in _kinds(kind))),
+        responses={
+            **{
+                status: ResponseSpec(BatchOutcome, generate_examples=False, description=description)
+                for status, description in statuses.items()
+            },
+            **problems(400, 413, 415, 503),
+        },
+        response_description="all are stored, now or before, and committed",
+        tags=["ingest"],
+        summary=summary,
+    )(ingest)
+
+
+def _kinds(kind: Kind | None) -> list[Kind]:
+    return [kind] if kind else list(KINDS.values())
 
 
 class _Rendered(ASGIResponse):
-    """A response with prebuilt ASGI messages."""
+    """A response whose two messages are made once."""
 
     def __init__(self, body: bytes, status: int) -> None:
         super().__init__(body=body, status_code=status)
@@ -64,31 +116,8 @@ class _Answer(Response[Outcome]):
 _ANSWERS = {outcome: _Answer(outcome) for outcome in ("stored", "duplicate")}
 
 
-def _route(path: str, kind: Kind | None, summary: str, *readings: type[AnyReading]) -> HTTPRouteHandler:
-    """Return the route at `path` for readings of one kind, or (None) of either."""
-
-    async def ingest(request: Request[Any, Any, Any]) -> Response[Outcome]:
-        return await _ingest(request, kind)
-
-    ingest.__name__ = f"ingest_{kind.name}" if kind else "ingest"
-    ingest.__doc__ = f"{summary}. Safe to retry: a reading that was stored is a duplicate."
-    return post(
-        path,
-        operation_class=reads(*readings),
-        responses={
-            200: ResponseSpec(
-                Outcome, generate_examples=False, description="a duplicate: stored before with the same values"
-            ),
-            **problems(400, 409, 413, 415, 422, 503),
-        },
-        response_description="stored and committed",
-        tags=["ingest"],
-        summary=summary,
-    )(ingest)
-
-
 async def _ingest(request: Request[Any, Any, Any], kind: Kind | None) -> Response[Outcome]:
-    """Decode, one call, encode. A reading of the wrong shape is kept as rejected first."""
+    """Decode, one call, encode."""
     scope = request.scope
     if header(scope, b"content-type") != "application/json":
         raise Problem("media_type_unsupported", "send the reading as Content-Type: application/json")
@@ -99,16 +128,11 @@ async def _ingest(request: Request[Any, Any, Any], kind: Kind | None) -> Respons
     body = await read_body(request, state.settings.max_body_bytes)
     source = client[0] if (client := scope["client"]) else None
     key = key_of(scope)
-    try:
-        kind = kind or kind_of(body)
-        reading = kind.decode(body)
-    except Problem as problem:
-        if problem.code in OUTCOMES:
-            if key is not None and (claimed := claimed_device(body)):
-                check_device(key, *claimed)  # not kept: a replay would store it for that device
-            name = kind.name if kind else "unknown"
-            await database.call_grouped(KEEP_REJECTED, [(name, problem.code, problem.detail, body.decode(), source)])
-        raise
+    decoded = decode_reading(body, kind)
+    if isinstance(decoded, Rejection):
+        await _keep(database, key, decoded, source)
+        raise Problem(decoded.code, decoded.detail)
+    kind, reading = decoded
     if key is not None:
         check_device(key, kind.name, reading.device_id)
     [(outcome, detail)] = await database.call_grouped(kind.ingest, [reading.to_row(source)])
@@ -117,6 +141,87 @@ async def _ingest(request: Request[Any, Any, Any], kind: Kind | None) -> Respons
     raise Problem(outcome, detail)
 
 
-ingest_meter = _route("/v1/ingest/meter", METER, "Store a reading of a smart meter", MeterReading)
-ingest_vehicle = _route("/v1/ingest/vehicle", VEHICLE, "Store a reading of a vehicle", VehicleReading)
-ingest_either = _route("/v1/ingest", None, "Store a reading; its id tells its kind", MeterReading, VehicleReading)
+async def _keep(database: Database, key: Key | None, rejection: Rejection, source: str | None) -> None:
+    """Keep a rejected reading, unless it is no JSON at all.
+
+    Raises:
+        Problem: it names a device that is not the key's. A replay would store it as that device's.
+    """
+    if rejection.code in OUTCOMES:
+        if key is not None and (device := rejection.device):
+            check_device(key, *device)
+        await database.call_grouped(KEEP_REJECTED, [rejection.to_row(source)])
+
+
+async def _ingest_batch(request: Request[Any, Any, Any], kind: Kind | None) -> Response[BatchOutcome]:
+    """Decode, call for at most a thousand at a time, count."""
+    scope = request.scope
+    settings = request.app.state.settings
+    database: Database = request.app.state.database
+    media_type = header(scope, b"content-type")
+    if media_type != "application/json" and media_type not in NDJSON:
+        raise Problem(
+            "media_type_unsupported", "send the batch as Content-Type: application/json or application/x-ndjson"
+        )
+    database.check_room(*(each.ingest for each in _kinds(kind)))
+    body = await read_body(request, settings.max_body_bytes)
+    body = unpack(body, header(scope, b"content-encoding"), settings.max_body_bytes)
+    batch = decode_batch(body, ndjson=media_type in NDJSON, kind=kind, most=settings.max_batch_items)
+    source = client[0] if (client := scope["client"]) else None
+    key = key_of(scope)
+    errors = _withhold(batch, key) if key and not key.sends_all else []
+    outcome = await _store(database, batch, source, errors)
+    return Response(outcome, status_code=outcome.status)
+
+
+def _withhold(batch: Batch, key: Key) -> list[ItemError]:
+    """Take out the items of devices that are not the key's: neither stored nor kept. Returns their errors."""
+    errors: list[ItemError] = []
+
+    def may(index: int, device: tuple[str, str] | None) -> bool:
+        try:
+            if device:
+                check_device(key, *device)
+        except Problem as problem:
+            errors.append(ItemError(index, problem.code, problem.detail))
+            return False
+        return True
+
+    for kind, readings in batch.readings.items():
+        batch.readings[kind] = [pair for pair in readings if may(pair[0], (kind.name, pair[1].device_id))]
+    batch.rejected = [pair for pair in batch.rejected if may(pair[0], pair[1].device)]
+    return errors
+
+
+async def _store(database: Database, batch: Batch, source: str | None, errors: list[ItemError]) -> BatchOutcome:
+    """The outcome of a batch, once all of it is committed; `errors` are of the items that were taken out."""
+    outcomes: Counter[str] = Counter()
+    errors += [ItemError(index, rejection.code, rejection.detail) for index, rejection in batch.rejected]
+    for kind, readings in batch.readings.items():
+        for start in range(0, len(readings), MOST_ROWS_A_CALL):
+            part = readings[start : start + MOST_ROWS_A_CALL]
+            records = await database.call_grouped(kind.ingest, [reading.to_row(source) for _, reading in part])
+            for (index, _), (outcome, detail) in zip(part, records, strict=True):
+                outcomes[outcome] += 1
+                if detail is not None:
+                    errors.append(ItemError(index, outcome, detail))
+    rejected = [rejection.to_row(source) for _, rejection in batch.rejected]
+    for start in range(0, len(rejected), MOST_ROWS_A_CALL):
+        await database.call_grouped(KEEP_REJECTED, rejected[start : start + MOST_ROWS_A_CALL])
+    errors.sort(key=lambda error: error.index)
+    return BatchOutcome(
+        received=batch.received,
+        stored=outcomes["stored"],
+        duplicates=outcomes["duplicate"],
+        conflicts=outcomes["conflict"],
+        rejected=len(errors) - outcomes["conflict"],
+        errors=errors[:MOST_ERRORS],
+    )
+
+
+ingest_meter = _single("/v1/ingest/meter", METER, "Store a reading of a smart meter")
+ingest_vehicle = _single("/v1/ingest/vehicle", VEHICLE, "Store a reading of a vehicle")
+ingest_either = _single("/v1/ingest", None, "Store a reading; its id tells its kind")
+ingest_meter_batch = _batch("/v1/ingest/meter/batch", METER, "Store readings of smart meters")
+ingest_vehicle_batch = _batch("/v1/ingest/vehicle/batch", VEHICLE, "Store readings of vehicles")
+ingest_either_batch = _batch("/v1/ingest/batch", None, "Store readings of both kinds; each id tells its kind")
