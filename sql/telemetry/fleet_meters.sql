@@ -1,6 +1,6 @@
 -- bi.vehicle_meter of a window, for a whole fleet at once. That view calls telemetry.default_meter_id once for each
--- vehicle, a second for 10,000. Here it is called only for vehicles with a link in a part of the window, and for a fleet with
--- a rule of its own. The standard rule (telemetry.standard_meter_id) is a join.
+-- vehicle, a second for 10,000. Here it is called only for vehicles with a link in part of the window, or where a fleet
+-- has its own rule. The standard rule (telemetry.standard_meter_id) is a join.
 
 CREATE OR REPLACE FUNCTION telemetry.fleet_meters(p_start timestamptz, p_end timestamptz)
 RETURNS TABLE (vehicle_id text, meter_id text, valid_from timestamptz, valid_until timestamptz)
