@@ -15,71 +15,56 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 DECLARE
-    v_state telemetry.register_state := CASE WHEN p_state IS NULL THEN p_base ELSE p_state END;
-    v_is_back boolean; -- at the level before a fall
-    v_level_kwh double precision;
-    v_level_at timestamptz;
+    v_before CONSTANT telemetry.register_state := CASE WHEN p_state IS NULL THEN p_base ELSE p_state END;
+    v_is_back CONSTANT boolean := coalesce(p_register_kwh >= 0.9 * v_before.former_kwh, FALSE); -- at the level before a fall
+    v_level_kwh CONSTANT double precision := CASE WHEN v_is_back THEN v_before.former_kwh ELSE v_before.baseline_kwh END;
+    v_level_at CONSTANT timestamptz := CASE WHEN v_is_back THEN v_before.former_at ELSE v_before.baseline_at END;
+    v_glitch_after CONSTANT timestamptz := CASE WHEN v_is_back THEN v_before.former_at END;
+    v_kwh double precision;
 BEGIN
-    v_state.kwh := 0;
-    v_state.is_dip := FALSE;
-    v_state.is_implausible := FALSE;
-    v_state.glitch_after := NULL;
-    IF v_state.baseline_kwh IS NULL THEN
-        v_state.baseline_kwh := p_register_kwh;
-        v_state.baseline_at := p_recorded_at;
-        RETURN v_state;
+    IF v_before.baseline_kwh IS NULL THEN
+        RETURN ROW(p_register_kwh, p_recorded_at, 0, FALSE, FALSE, NULL, NULL, NULL)::telemetry.register_state;
     END IF;
 
-    v_is_back := coalesce(p_register_kwh >= 0.9 * v_state.former_kwh, FALSE);
-    v_level_kwh := CASE WHEN v_is_back THEN v_state.former_kwh ELSE v_state.baseline_kwh END;
-    v_level_at := CASE WHEN v_is_back THEN v_state.former_at ELSE v_state.baseline_at END;
     IF p_register_kwh >= v_level_kwh THEN -- a rise
-        v_state.kwh := p_register_kwh - v_level_kwh;
+        v_kwh := p_register_kwh - v_level_kwh;
         IF p_is_new AND telemetry.is_implausible(
-            v_state.kwh, greatest(p_recorded_at - v_level_at, p_expected_interval), p_max_kw
+            v_kwh, greatest(p_recorded_at - v_level_at, p_expected_interval), p_max_kw
         ) THEN
-            v_state.kwh := 0;
-            v_state.is_implausible := TRUE;
-            RETURN v_state;
+            RETURN ROW(
+                v_before.baseline_kwh, v_before.baseline_at, 0, FALSE, TRUE, v_before.former_kwh, v_before.former_at, NULL
+            )::telemetry.register_state;
+        ELSIF v_kwh > 0 OR v_is_back THEN
+            RETURN ROW(p_register_kwh, p_recorded_at, v_kwh, FALSE, FALSE, NULL, NULL, v_glitch_after)::telemetry.register_state;
         END IF;
-        IF v_is_back THEN
-            v_state.glitch_after := v_state.former_at;
-        END IF;
-        IF v_state.kwh > 0 OR v_is_back THEN
-            v_state.former_kwh := NULL;
-            v_state.former_at := NULL;
-        END IF;
-        v_state.baseline_kwh := p_register_kwh;
-        v_state.baseline_at := p_recorded_at;
+        RETURN ROW(
+            p_register_kwh, p_recorded_at, 0, FALSE, FALSE, v_before.former_kwh, v_before.former_at, NULL
+        )::telemetry.register_state;
     ELSIF v_is_back THEN -- a dip below the former level
-        v_state.is_dip := TRUE;
-        v_state.glitch_after := v_state.former_at;
-        v_state.baseline_kwh := v_state.former_kwh;
-        v_state.baseline_at := v_state.former_at;
-        v_state.former_kwh := NULL;
-        v_state.former_at := NULL;
-    ELSIF p_register_kwh >= 0.9 * v_state.baseline_kwh THEN
-        v_state.is_dip := TRUE;
-    ELSE
-        v_state.kwh := CASE
-            WHEN
-                v_state.baseline_kwh BETWEEN 0.9 * p_register_max_kwh AND p_register_max_kwh
-                AND p_register_kwh <= 0.1 * p_register_max_kwh
-                THEN p_register_max_kwh - v_state.baseline_kwh + p_register_kwh -- past its maximum
-            WHEN
-                p_register_kwh > 0.1 * v_state.baseline_kwh
-                AND telemetry.is_implausible(
-                    p_register_kwh, greatest(p_recorded_at - v_state.baseline_at, p_expected_interval), p_max_kw
-                )
-                THEN 0 -- the register of another meter
-            ELSE p_register_kwh -- a reset
-        END;
-        v_state.former_kwh := coalesce(v_state.former_kwh, v_state.baseline_kwh);
-        v_state.former_at := coalesce(v_state.former_at, v_state.baseline_at);
-        v_state.baseline_kwh := p_register_kwh;
-        v_state.baseline_at := p_recorded_at;
+        RETURN ROW(v_level_kwh, v_level_at, 0, TRUE, FALSE, NULL, NULL, v_glitch_after)::telemetry.register_state;
+    ELSIF p_register_kwh >= 0.9 * v_before.baseline_kwh THEN
+        RETURN ROW(
+            v_before.baseline_kwh, v_before.baseline_at, 0, TRUE, FALSE, v_before.former_kwh, v_before.former_at, NULL
+        )::telemetry.register_state;
     END IF;
-    RETURN v_state;
+
+    v_kwh := CASE
+        WHEN
+            v_before.baseline_kwh BETWEEN 0.9 * p_register_max_kwh AND p_register_max_kwh
+            AND p_register_kwh <= 0.1 * p_register_max_kwh
+            THEN p_register_max_kwh - v_before.baseline_kwh + p_register_kwh -- past its maximum
+        WHEN
+            p_register_kwh > 0.1 * v_before.baseline_kwh
+            AND telemetry.is_implausible(
+                p_register_kwh, greatest(p_recorded_at - v_before.baseline_at, p_expected_interval), p_max_kw
+            )
+            THEN 0 -- the register of another meter
+        ELSE p_register_kwh -- a reset
+    END;
+    RETURN ROW(
+        p_register_kwh, p_recorded_at, v_kwh, FALSE, FALSE,
+        coalesce(v_before.former_kwh, v_before.baseline_kwh), coalesce(v_before.former_at, v_before.baseline_at), NULL
+    )::telemetry.register_state;
 END;
 $$;
 

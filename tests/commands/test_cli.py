@@ -65,7 +65,7 @@ HEAVY = {"aiohttp", "litestar", "pyarrow", "uvicorn"}
         (["archive", "--help"], HEAVY - {"pyarrow"}, {"pyarrow"}),
         (["simulate", "--help"], HEAVY - {"aiohttp"}, {"aiohttp"}),
     ],
-    ids=" ".join,
+    ids=("help", "keys", "archive", "simulate"),
 )
 def test_a_command_imports_only_its_own_libraries(arguments: list[str], absent: set[str], present: set[str]) -> None:
     script = f"""

@@ -14,8 +14,8 @@ import pytest
 
 from service.database.migrations import SQL_DIR
 from service.embedded import install
-from tests.processes import running
 from tests.support import ROOT
+from tests.support.processes import running
 
 
 def build(target: str, source: Path, destination: Path) -> Path:
