@@ -208,7 +208,7 @@ def restore_command(archive_: str | None, keep_days: int, **span: Any) -> None:
         archived = chunks.archived_kinds()
         for kind in sorted({kind for kind, *_ in found} - archived):
             print(
-                f"energy: telemetry.{kind}_telemetry_history is not archived: retention drops what is due regardless",
+                f"energy: telemetry.{kind}_telemetry_history is not archived: retention drops due chunks regardless",
                 file=sys.stderr,
             )
         with Report(len(found)) as report:

@@ -154,7 +154,7 @@ def import_command(
         with prepared_database(load_settings()) as prepared:
             counts = asyncio.run(_run(prepared, files, options, rejected, resume=not no_resume))
     except KeyboardInterrupt:
-        print("energy: interrupted; the same command goes on after the last rows that are stored", file=sys.stderr)
+        print("energy: interrupted; the same command continues after the last stored rows", file=sys.stderr)
         sys.exit(130)
     if counts["conflicts"] + counts["rejected"]:
         sys.exit(REJECTED_STATUS)
@@ -202,5 +202,5 @@ async def _import(  # noqa: PLR0913, PLR0917
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         said = str(error).partition("\n")[0] or type(error).__name__
         raise StartupError(
-            f"the database failed ({said}): no chunk is half stored, and the same command goes on after the last one"
+            f"the database failed ({said}): no chunk is half stored, and the same command continues after the last one"
         ) from error
