@@ -147,7 +147,7 @@ def run_workers(settings: Settings, listener: socket.socket, announcement: str) 
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
-        raise StartupError("a worker could not start: see what it said above")
+        raise StartupError("a worker could not start: see its message above")
 
 
 def create_worker() -> Litestar:

@@ -185,7 +185,7 @@ def restore_command(archive_: str | None, keep_days: int, **span: Any) -> None:
             raise StartupError("the archive has nothing of these days")
         archived = chunks.archived_kinds()
         for kind in sorted({kind for kind, *_ in found} - archived):
-            print_error(f"telemetry.{kind}_telemetry_history is not archived: retention drops what is due regardless")
+            print_error(f"telemetry.{kind}_telemetry_history is not archived: retention drops due chunks regardless")
         with Report(len(found)) as report:
             for _, _, manifest, record, fault in found:
                 try:

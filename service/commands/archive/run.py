@@ -93,7 +93,7 @@ def _take_up(chunks: Chunks, place: Place, chunk: Chunk, before: Manifest) -> Ma
                 chunks.take_up_again(chunk)
     except FileNotFoundError:
         raise ArchiveFault(
-            f"{place.address(chunk.data_path)} is missing, its manifest is not: bring it back, or move that away"
+            f"{place.address(chunk.data_path)} is missing, but not its manifest: restore it, or move the manifest away"
         ) from None
     place.delete(chunk.manifest_path)
     return None
@@ -110,8 +110,8 @@ def _require_all(chunks: Chunks, place: Place, chunk: Chunk, there: int) -> None
     for location, readings in copies.items():
         if readings > there:
             raise ArchiveFault(
-                f"{chunk} has {there} readings, and {location} {readings}, of which there is no manifest in this "
-                "archive: bring that back, or move the file away"
+                f"{chunk} has {there} readings, and {location} has {readings} readings without a manifest in this "
+                "archive: restore the manifest, or move the file away"
             )
 
 

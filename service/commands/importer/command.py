@@ -142,7 +142,7 @@ def import_command(
         with prepared_database(load_settings()) as prepared:
             counts = asyncio.run(_run(prepared, files, options, rejected, resume=not no_resume))
     except KeyboardInterrupt:
-        print_error("interrupted; the same command goes on after the last rows that are stored")
+        print_error("interrupted; the same command continues after the last stored rows")
         sys.exit(130)
     if counts["conflicts"] + counts["rejected"]:
         sys.exit(REJECTED_STATUS)
@@ -190,5 +190,5 @@ async def _import(  # noqa: PLR0913, PLR0917
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise StartupError(
             f"the database failed ({first_line(error)}): no chunk is half stored, "
-            "and the same command goes on after the last one"
+            "and the same command continues after the last one"
         ) from error

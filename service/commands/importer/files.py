@@ -36,7 +36,7 @@ def format_of(path: Path, chosen: str | None) -> str:
         suffixes.pop()
     found = chosen or (FORMATS.get(suffixes[-1]) if suffixes else None)
     if found is None:
-        raise StartupError(f"{path}: the name does not tell the format ({', '.join(FORMATS)}): --format says it")
+        raise StartupError(f"{path}: the name does not tell the format ({', '.join(FORMATS)}): give --format")
     return found
 
 

@@ -130,8 +130,7 @@ class Columns:
         kinds = [kind for kind in KINDS.values() if known & (kind.types.keys() - {"timestamp"})]
         if len(kinds) != 1:
             raise StartupError(
-                f"{self._path}: the columns do not tell whether it is of meters or of vehicles "
-                f"({self._found()}): --kind says it"
+                f"{self._path}: the columns do not tell the kind, meter or vehicle ({self._found()}): give --kind"
             )
         return kinds[0]
 

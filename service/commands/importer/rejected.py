@@ -50,7 +50,7 @@ class RejectedFile:
                 path.unlink(missing_ok=True)
             elif not path.exists() or path.stat().st_size < length:
                 raise StartupError(
-                    f"{path} lacks rejected rows of the import that is to go on: bring it back, or add --no-resume"
+                    f"{path} lacks rejected rows of the interrupted import: restore it, or add --no-resume"
                 )
             else:
                 os.truncate(path, length)

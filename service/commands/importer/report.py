@@ -37,7 +37,7 @@ class Report:
         if self._first is None:
             self._first, self._began = now, time.monotonic()
             if now.rows:
-                self._bar.console.print(f"{self._name}: goes on after row {now.rows:,}")
+                self._bar.console.print(f"{self._name}: continues after row {now.rows:,}")
         speed = rate(now.rows - self._first.rows, time.monotonic() - self._began)
         self._bar.update(self._task, completed=now.share, speed=speed)
         if self._bar.disable and time.monotonic() - self._said > LINE_EVERY_S:

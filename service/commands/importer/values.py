@@ -92,7 +92,7 @@ class Times:
 
     def _in_zone(self, name: str, time: datetime) -> datetime:
         if self._zone is None:
-            raise Problem("timestamp_invalid", f"{name} {time} has no offset: --timezone says which clocks it is of")
+            raise Problem("timestamp_invalid", f"{name} {time} has no offset: give the --timezone of its clocks")
         first, second = (time.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1))
         ahead, then = (moment.utcoffset() or timedelta() for moment in (first, second))
         if ahead == then:

@@ -118,7 +118,7 @@ def test_a_file_of_before_the_time_rule_has_the_midnight_that_begins_its_day_and
 def test_without_archive_restore_says_what_retention_will_do(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     archive("run", "--drop")
     with archive_on(archive.database, archive.place, monkeypatch, on=False) as off:
-        assert "retention drops what is due regardless" in off("restore", *BOTH).output
+        assert "retention drops due chunks regardless" in off("restore", *BOTH).output
 
 
 def test_a_restored_day_does_not_hide_the_dropped_days_after_it(archive: Archive) -> None:

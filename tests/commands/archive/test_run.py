@@ -172,7 +172,7 @@ def test_an_archive_without_a_manifest_or_elsewhere_is_not_written_over_with_les
     assert "has 1 readings" in other.output
     archive.manifest().unlink()
     archive.connection.execute("DELETE FROM ops.archived_chunk")
-    assert "of which there is no manifest" in archive("run", status=1).output
+    assert "readings without a manifest" in archive("run", status=1).output
     archive.manifest().write_text("{}")
     assert "it is not a manifest" in archive("run", status=1).output
     assert archive.files().keys() == files.keys()

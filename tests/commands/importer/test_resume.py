@@ -213,7 +213,7 @@ def test_an_import_that_is_killed_interrupted_or_cut_off_is_completed_by_the_nex
         if end == signal.SIGINT:
             assert (running.returncode, said) == (
                 130,
-                "energy: interrupted; the same command goes on after the last rows that are stored\n",
+                "energy: interrupted; the same command continues after the last stored rows\n",
             )
         if end == "lost":
             assert running.returncode == 1
@@ -221,7 +221,7 @@ def test_an_import_that_is_killed_interrupted_or_cut_off_is_completed_by_the_nex
             assert "the same command goes on" in said
         second = process(migrated_database.url, path, tmp_path)
         printed, said = second.communicate(timeout=60)
-        assert (second.returncode, f"goes on after row {done:,}" in said) == (3, True), said
+        assert (second.returncode, f"continues after row {done:,}" in said) == (3, True), said
         bad = rows // 50_000
         assert f"{rows:,} rows: {rows - bad:,} stored, 0 duplicates, 0 conflicts, {bad} rejected" in printed
         found = connection.execute("SELECT count(*), sum(kwh_consumed_ac) FROM telemetry.meter_telemetry_history")
