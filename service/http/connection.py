@@ -41,7 +41,7 @@ _sweepers: dict[int, asyncio.Task[None]] = {}
 
 
 class _AnswerTransport:
-    """The transport as an answer sees it: closing it reads on first."""
+    """Transport of an answer: its `close` lingers."""
 
     __slots__ = ("close", "is_closing", "write")
 
@@ -60,11 +60,11 @@ class GuardedProtocol(HttpToolsProtocol):
     _read = 0
     """Bytes that came since then, while the headers are not complete."""
     _lingers = False
-    """Whether the answer is out and the connection ends; what still comes is dropped."""
+    """Whether this side is closed, so that everything that still comes is dropped."""
     _ends_at: float | None = None
-    """When the rest of a request that is answered must have come."""
+    """Deadline for the rest of a request that is answered; None without one."""
     _dropped = 0
-    """Bytes of that rest."""
+    """Bytes of that rest so far."""
 
     def connection_made(self, transport: Any) -> None:
         """Take the connection, if there is room."""
@@ -161,7 +161,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._ends_at = time.monotonic() + LINGER_S
 
     def linger(self) -> None:
-        """Close the connection; of a client that is still sending, only this side at first."""
+        """Close gracefully: end this side, and read on until the client ends its own or the limits are reached."""
         if self._since is None or not (self._read or not self._in_headers):
             self.transport.close()
             return
@@ -176,7 +176,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.write_eof()
 
     def _drop(self, data: bytes) -> None:
-        """Read on, to no purpose but that the client gets its answer."""
+        """Drop a part of a request that is answered; beyond `LINGER_BYTES` the connection ends."""
         self._dropped += len(data)
         if self._dropped > LINGER_BYTES:
             self.transport.abort()
