@@ -118,7 +118,7 @@ async def _run(
         await server.serve(sockets=[listener])
         for task in tasks:
             if not task.cancel():
-                task.result()  # it ended by itself: an error of the first is that of all
+                task.result()  # it ended by itself; an error of the database comes first
 
 
 async def _watch(embedded: EmbeddedDatabase, server: Server) -> None:

@@ -41,7 +41,7 @@ _sweepers: dict[int, asyncio.Task[None]] = {}
 
 
 class _AnswerTransport:
-    """The transport as an answer sees it: closing it reads on first."""
+    """Transport of an answer: its `close` lingers."""
 
     __slots__ = ("close", "is_closing", "write")
 
@@ -64,7 +64,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _ends_at: float | None = None
     """Clock time by which the rest of an answered request must come."""
     _dropped = 0
-    """Bytes of that rest."""
+    """Bytes of that rest so far."""
 
     def connection_made(self, transport: Any) -> None:
         """Accept the connection; close it beyond `MOST_CONNECTIONS`."""
@@ -162,7 +162,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._ends_at = time.monotonic() + LINGER_S
 
     def linger(self) -> None:
-        """Close the connection; of a client that is still sending, only this side at first."""
+        """Close gracefully: end this side, and read on until the client ends its own or the limits are reached."""
         if self._since is None or not (self._read or not self._in_headers):
             self.transport.close()
             return
@@ -177,7 +177,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.write_eof()
 
     def _drop(self, data: bytes) -> None:
-        """Read on, to no purpose but that the client gets its answer."""
+        """Drop a part of a request that is answered; beyond `LINGER_BYTES` the connection ends."""
         self._dropped += len(data)
         if self._dropped > LINGER_BYTES:
             self.transport.abort()
