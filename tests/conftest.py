@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # and here, with the user's own npm settings; tests start processes without them
         ensure_installed()
         ensure_charts()
-        templates.make_folder()
+        templates.make_folders(config.cache.mkdir("embedded-templates"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
