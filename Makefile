@@ -29,8 +29,8 @@ demo: $(VENV)/runtime
 screenshots: $(VENV)/dev
 	$(BIN)/python -m docs.screenshots $(ARGS)
 
-# two at a time, each on a database of its own; on a server one, as its roles are everybody's
-WORKERS ?= $(if $(TEST_DATABASE_URL),0,2)
+# two processes, each on a database of its own; one for a single file, and on a server, whose roles they would share
+WORKERS ?= $(if $(TEST_DATABASE_URL)$(findstring .py,$(ARGS)),0,2)
 test: $(VENV)/dev
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 

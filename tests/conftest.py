@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
         ensure_installed()
         with contextlib.suppress(StartupError):  # the tests of the charts say so
             ensure_charts()
-        templates.make_folder()
+        templates.make_folders(config.cache.mkdir("embedded-templates"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -1,54 +1,68 @@
-"""Data folders of the embedded database to copy: to make one takes many seconds, to copy one a tenth of a second."""
+"""Data folders of the embedded database to copy: making one takes seconds, copying one a tenth of a second."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from service.embedded import run_embedded
+from service.embedded.install import LAUNCHER
 from service.settings import Settings
 from service.startup import prepared_database
 
-_FOLDER = "ENERGY_TESTS_TEMPLATES"
-"""Environment variable: where the processes of one run of the tests share what the first that needs it makes."""
+_KEPT, _OF_THIS_RUN = "ENERGY_TESTS_KEPT", "ENERGY_TESTS_TEMPLATES"
+"""Environment variables: the folders that the processes of a run share, one of them with later runs."""
 
 
-def make_folder() -> None:
-    """Make the folder of this run, before its processes start."""
-    os.environ[_FOLDER] = tempfile.mkdtemp()
+def make_folders(cache: Path) -> None:
+    """Make the folders before the processes of this run start; what `cache` holds is kept for the next run."""
+    packages = hashlib.sha256(LAUNCHER.read_bytes() + (LAUNCHER.parent / "package-lock.json").read_bytes())
+    os.environ[_KEPT] = str(cache / packages.hexdigest()[:16])
+    Path(os.environ[_KEPT]).mkdir(exist_ok=True)
+    os.environ[_OF_THIS_RUN] = tempfile.mkdtemp()
 
 
 def remove_folder() -> None:
-    """Remove it, after them."""
-    shutil.rmtree(os.environ.pop(_FOLDER))
+    """Remove the folder of this run, after its processes."""
+    shutil.rmtree(os.environ.pop(_OF_THIS_RUN))
 
 
 def copy_new(data_dir: Path) -> None:
     """Make `data_dir` that of a database that nothing has touched yet."""
-    shutil.copytree(_template("new"), data_dir, dirs_exist_ok=True)
+    _copy(Path(os.environ[_KEPT]) / "new", _make_new, data_dir)
 
 
 def copy_migrated(data_dir: Path) -> None:
-    """Make `data_dir` that of a database with this version's schema and no readings."""
-    shutil.copytree(_template("migrated"), data_dir, dirs_exist_ok=True)
+    """Make `data_dir` that of a database with this version's schema and no readings.
+
+    Made in every run: the jobs of an old one would be overdue.
+    """
+    _copy(Path(os.environ[_OF_THIS_RUN]) / "migrated", _make_migrated, data_dir)
 
 
-def _template(name: str) -> Path:
-    """The folder of this name; each is made by the process that comes first."""
-    folder = Path(os.environ[_FOLDER]) / name
-    with Path(f"{folder}.lock").open("w") as lock:
+def _make_new(folder: Path) -> None:
+    with run_embedded(folder):
+        pass
+
+
+def _make_migrated(folder: Path) -> None:
+    copy_new(folder)
+    with prepared_database(Settings(data_dir=folder)):
+        pass
+
+
+def _copy(template: Path, make: Callable[[Path], None], data_dir: Path) -> None:
+    """Copy a template, which the process that comes first makes."""
+    with Path(f"{template}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            unfinished = folder.with_suffix(".new")
-            if name == "new":
-                with run_embedded(unfinished):
-                    pass
-            else:
-                copy_new(unfinished)
-                with prepared_database(Settings(data_dir=unfinished)):
-                    pass
-            unfinished.rename(folder)
-    return folder
+        if not template.exists():
+            unfinished = template.with_suffix(".unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            make(unfinished)
+            unfinished.rename(template)
+    shutil.copytree(template, data_dir, dirs_exist_ok=True)
