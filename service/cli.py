@@ -41,7 +41,7 @@ COMMANDS = (
     Lazy(
         "archive",
         "service.commands.archive.command:archive",
-        "Old readings as Parquet, in a folder or in S3, before retention drops them; and back again",
+        "Old readings as Parquet, in a folder or in S3, before retention drops them; and their restoration",
     ),
     Lazy(
         "demo",
