@@ -56,7 +56,7 @@ COMMANDS = (
     Lazy(
         "import",
         "service.commands.importer.command:import_command",
-        "Import files of readings: CSV, NDJSON (both also packed: .gz, .zst), Parquet",
+        "Import files of readings: CSV, NDJSON (both also compressed: .gz, .zst), Parquet",
     ),
     Lazy("keys", "service.commands.keys:keys", "API keys of the HTTP service"),
     Lazy(
@@ -67,7 +67,7 @@ COMMANDS = (
     Lazy(
         "rejected",
         "service.commands.rejected:rejected",
-        "Readings that were rejected, kept for 30 days: list them, send them again once the cause is mended",
+        "Rejected readings, kept for 30 days: list them, and send them again once their cause is mended",
     ),
     Lazy(
         "serve",
@@ -77,7 +77,7 @@ COMMANDS = (
     Lazy(
         "simulate",
         "service.commands.simulate.command:simulate",
-        "Send the telemetry of a fleet to a running service, and check what the service makes of it",
+        "Send the telemetry of a fleet to a running service, and check the service's answers",
     ),
     Lazy(
         "time-zone",
