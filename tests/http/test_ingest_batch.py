@@ -122,7 +122,7 @@ BROKEN_ITEMS: dict[str, tuple[bytes, str]] = {
     ),
     "NaN": (
         b'{"meterId": "M1", "kwhConsumedAc": NaN, "voltage": 1, "timestamp": "2026-02-08T18:00:00Z"}',
-        "item_malformed",
+        "value_not_finite",
     ),
     "half a surrogate": (b'{"meterId": "\\ud800"}', "item_malformed"),
     "huge number": (
