@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar, get_args
 
@@ -51,7 +51,7 @@ def decode_fields(body: bytes, kind: str, types: Mapping[str, Any]) -> dict[str,
 
 
 def members(body: bytes) -> dict[str, Raw]:
-    """Return the undecoded members of the JSON object `body`; a number that is not finite is 0 there."""
+    """Return the undecoded members of the JSON object `body`; a number that is not finite is another number there."""
     body = only_finite(body)
     try:
         return _decode(body, dict[str, Raw])
@@ -60,19 +60,23 @@ def members(body: bytes) -> dict[str, Raw]:
 
 
 def only_finite(body: bytes) -> bytes:
-    """Replace each NaN and infinity, of any spelling, by 0. The length of the body stays."""
+    """Replace each NaN and infinity, of any spelling, by a finite number of the same length."""
     try:
-        return _replace_words(body.decode(), "0").encode()
+        return _replace_words(body.decode(), _digits).encode()
     except UnicodeDecodeError:
         return body
 
 
-def _replace_words(text: str, number: str) -> str:
-    """Replace the words for NaN and infinity outside of strings by a number, and keep every position."""
+def _digits(word: str) -> str:
+    return "1" * len(word)
+
+
+def _replace_words(text: str, number: Callable[[str], str]) -> str:
+    """Replace each word for NaN and infinity outside of strings by its `number`."""
     lower = text.lower()
     if "nan" not in lower and "inf" not in lower:
         return text
-    return _WORDS.sub(lambda found: found[0] if found[0][0] == '"' else number.ljust(len(found[0])), text)
+    return _WORDS.sub(lambda found: found[0] if found[0][0] == '"' else number(found[0]), text)
 
 
 def elements(body: bytes) -> Iterator[bytes]:
@@ -97,7 +101,7 @@ def elements(body: bytes) -> Iterator[bytes]:
             except json.JSONDecodeError:
                 if form is not text:
                     raise
-                form = _replace_words(text, "NaN")  # as Python spells it
+                form = _replace_words(text, _digits)
                 _, end = _scan(form, at)
             yield text[at:end].encode()
             at = _after_space(text, end)
@@ -145,7 +149,7 @@ def reject_duplicates(body: bytes) -> set[str]:
     """
     # numbers stay text, as they may be longer than Python converts; so a float is one that is not finite
     try:
-        text = _replace_words(body.decode(), "NaN")
+        text = _replace_words(body.decode(), lambda _: "NaN")
         pairs = json.loads(text, object_pairs_hook=list, parse_int=str, parse_float=str)
     except RecursionError:
         raise Problem("body_malformed", "the body is nested too deeply") from None

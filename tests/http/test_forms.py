@@ -5,13 +5,14 @@ import gzip
 import json
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.support import YESTERDAY, Api, Owner, Pair, assert_problem, meter_reading, rfc3339, vehicle_reading
+from tests.support.forms import DAY, FORMS, NOT_FINITE, WITHOUT_OFFSET, with_word
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -23,7 +24,6 @@ SINGLE = [("meter", "/v1/ingest/meter"), ("vehicle", "/v1/ingest/vehicle"), *((k
 BATCH = [(kind, f"{path}/batch") for kind, path in SINGLE]
 JSON, NDJSON = "application/json", "application/x-ndjson"
 PACK: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zstd": zstd.compress, "identity": bytes}
-NOT_FINITE = ["NaN", "nan", "-nan", "NAN", "-nan(ind)", "inf", "-inf", "Infinity", "-Infinity", "+INF"]
 
 
 def device_of(kind: str, pair: Pair) -> str:
@@ -42,33 +42,6 @@ def joined(items: list[bytes], media_type: str) -> bytes:
 async def times_of(owner: Owner, kind: str, device: str) -> list[datetime]:
     query = f"SELECT telemetry.recorded_at(counted_at) AS time FROM telemetry.{kind}_telemetry_history"
     return [row["time"] for row in await owner.fetch(f"{query} WHERE {kind}_id = $1 ORDER BY counted_at", device)]
-
-
-# the day before yesterday, so that no form of its end is ahead of the clock
-DAY: date = (YESTERDAY - timedelta(days=1)).date()
-
-
-def moment(hour: int, minute: int, second: int = 0, microsecond: int = 0) -> datetime:
-    return datetime.combine(DAY, time(hour, minute, second, microsecond, UTC))
-
-
-FORMS = {
-    f"{DAY}T00:20Z": moment(0, 20),
-    f"{DAY}T01:20:47+00": moment(1, 20, 47),
-    f"{DAY} 02:20:47.25+00": moment(2, 20, 47, 250_000),
-    f"{DAY}T03:20:47+0000": moment(3, 20, 47),
-    f"{DAY}t04:20:47z": moment(4, 20, 47),
-    f"{DAY} 05:20:47Z": moment(5, 20, 47),
-    f"{DAY}T06:20:54,500Z": moment(6, 20, 54, 500_000),
-    f"{DAY}T07:20:54.1234567Z": moment(7, 20, 54, 123_457),
-    f"{DAY}T08:20:54.123456789Z": moment(8, 20, 54, 123_457),
-    f"{DAY}T09:20:54.123456789012Z": moment(9, 20, 54, 123_457),
-    f"{DAY:%Y%m%d}T102054Z": moment(10, 20, 54),
-    f"{DAY}T17:20+05:30": moment(11, 50),
-    f"{DAY}T24:00:00Z": moment(0, 0) + timedelta(days=1),
-}
-"""Each form of a time, with its moment; in their order."""
-WITHOUT_OFFSET: list[Any] = [f"{DAY}T07:20", f"{DAY}T24:00:00", f"{DAY} 07:20:54,5", f"{DAY}", 1770573600, 1.5, True]
 
 
 @pytest.mark.parametrize(("kind", "path"), SINGLE)
@@ -146,11 +119,6 @@ async def test_a_link_without_an_offset_is_rejected(api: Api, pair: Pair, wrong:
     assert_problem(response, 422, "parameter_invalid", "from")
 
 
-def with_word(reading: dict[str, Any], field: str, word: str) -> bytes:
-    """The reading as JSON, with a word that is no JSON for the value of a field."""
-    return json.dumps({**reading, field: "@"}).replace('"@"', word).encode()
-
-
 @pytest.mark.parametrize("word", NOT_FINITE)
 @pytest.mark.parametrize("media_type", [JSON, NDJSON])
 @pytest.mark.parametrize(("kind", "path"), BATCH)
@@ -220,6 +188,11 @@ async def test_a_word_that_is_no_number_at_all_is_malformed(api: Api, pair: Pair
     for path in ("/v1/ingest/meter", "/v1/ingest"):
         assert_problem(await post(api, path, body), 400, "body_malformed")
         assert_problem(await post(api, f"{path}/batch", b"[" + body + b"]"), 400, "body_malformed")
+
+
+@pytest.mark.timeout(60)  # a scan that begins anew at each quote would take hours
+async def test_a_string_without_an_end_is_scanned_once(api: Api) -> None:
+    assert_problem(await post(api, "/v1/ingest/batch", b'[nan,"' + b'\\"' * 1_000_000), 400, "body_malformed")
 
 
 @pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8], ids=["plain", "marked"])
