@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 import click
 
 from service.readings.model import KINDS
+from service.readings.times import read_time
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -33,12 +34,7 @@ class _Time(click.ParamType[datetime]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         if (age := _duration(value)) is not None:
             return datetime.now(UTC) - age
-        try:
-            time = datetime.fromisoformat(value)
-        except ValueError:
-            time = None
-        if time and len(value) == len("2026-02-08"):
-            time = time.replace(tzinfo=UTC)
+        time = read_time(f"{value}T00:00Z" if len(value) == len("2026-02-08") else value)
         if time is None or time.tzinfo is None:
             self.fail(
                 f"{value!r} is neither a time with an offset (2026-02-08T18:00:00Z), nor a day of UTC (2026-02-08), "

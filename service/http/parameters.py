@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar.params import PathParameter, QueryParameter
-from msgspec import Meta
 
 from service.errors import Problem
 from service.readings.model import ID_DESCRIPTION, ID_SCHEMA
 from service.readings.storable import storable_time
+from service.readings.times import read_time
 
 MOST_ITEMS = 10_000
 
@@ -53,15 +53,22 @@ def parse_time(name: str, text: str | None) -> datetime | None:
     Raises:
         Problem: it is not an ISO 8601 time with an offset.
     """
+    return parse_body_time(name, text and re.sub(r" (?=\d\d(:?\d\d)?$)", "+", text))
+
+
+def parse_body_time(name: str, text: str | None) -> datetime | None:
+    """Parse the field `name` of a body as a time.
+
+    Raises:
+        Problem: it is not an ISO 8601 time with an offset.
+    """
     if text is None:
         return None
-    try:
-        time: datetime = msgspec.convert(re.sub(r" (?=\d\d:?\d\d$)", "+", text), Annotated[datetime, Meta(tz=True)])
-    except msgspec.ValidationError:
+    if (time := read_time(text)) is None or time.tzinfo is None:
         raise Problem(
             "parameter_invalid",
-            f"{name} must be an ISO 8601 time with an offset, as 2026-02-08T18:01:00Z, not {text!r}",
-        ) from None
+            f"{name} must be an ISO 8601 time with an offset, as 2026-02-08T18:01:00Z, not {text[:64]!r}",
+        )
     return storable_time(time)
 
 

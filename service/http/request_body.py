@@ -1,7 +1,8 @@
-"""Request bodies: reading and decompression within one size limit."""
+"""Request bodies: reading, decompression within one size limit, and removal of a byte order mark."""
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import sys
@@ -38,10 +39,10 @@ def header(scope: Scope, name: bytes) -> str:
 
 
 async def read_body(request: Request[Any, Any, Any], limit: int) -> bytes:
-    """Read the body. No more than `limit` bytes are ever held.
+    """Read the body, unpacked and without its byte order mark; packed and unpacked it has at most `limit` bytes.
 
     Raises:
-        Problem: it is longer, or the client disconnected.
+        Problem: it is longer, is not packed as it says, or the client disconnected.
     """
     if (length := header(request.scope, b"content-length")) and int(length) > limit:
         raise too_large(limit)
@@ -57,7 +58,7 @@ async def read_body(request: Request[Any, Any, Any], limit: int) -> bytes:
         if found > limit:
             raise too_large(limit)
         more = message.get("more_body", False)
-    return b"".join(parts)
+    return _unpack(b"".join(parts), header(request.scope, b"content-encoding"), limit).removeprefix(codecs.BOM_UTF8)
 
 
 T = TypeVar("T")
@@ -79,7 +80,7 @@ async def read_json(request: Request[Any, Any, Any], type_: type[T], limit: int)
         raise Problem("body_malformed", f"the body is not JSON: {error}") from None
 
 
-def unpack(body: bytes, coding: str, limit: int) -> bytes:
+def _unpack(body: bytes, coding: str, limit: int) -> bytes:
     """Decompress a body (gzip, zstd, or none). It stops at `limit` bytes.
 
     Raises:

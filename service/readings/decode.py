@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from service.errors import Problem
-from service.readings.decode_errors import members
+from service.readings.decode_errors import members, only_finite
 from service.readings.model import METER, VEHICLE, AnyReading, Kind
 from service.readings.storable import storable_text
 
@@ -43,7 +43,7 @@ class Rejection(Struct, frozen=True):
     def device(self) -> tuple[str, str] | None:
         """The kind and the id that the body names; None where it names none, or two."""
         try:
-            match _decode_ids(self.text.encode()):
+            match _decode_ids(only_finite(self.text.encode())):
                 case _Ids(Raw() as raw, UnsetType()):
                     return "meter", msgspec.json.decode(raw, type=str)
                 case _Ids(UnsetType(), Raw() as raw):
@@ -83,6 +83,7 @@ def _kind_of(body: bytes) -> Kind:
     Raises:
         Problem: the body is not a JSON object, or has both ids or neither.
     """
+    body = only_finite(body)
     try:
         match _decode_ids(body):
             case _Ids(Raw(), UnsetType()):

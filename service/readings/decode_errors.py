@@ -1,12 +1,14 @@
 """Decode errors: the first fault of a body, by field name.
 
-This is the cold half of decoding: it never runs for a good reading.
+This is the slow half of decoding. Readings run through it if the prebuilt decoder does not read them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar, get_args
 
@@ -14,42 +16,67 @@ import msgspec
 from msgspec import Raw
 
 from service.errors import Problem
+from service.readings.times import read_time
 
 _Shape = TypeVar("_Shape")
 
 _SPACE = " \t\n\r"
+_WORDS = re.compile(
+    r"""
+    "(?:[^"\\]++|\\.)*+"?  # a string, even one without an end, so that no part of it is scanned twice
+    | (?<![\w.+-])[+-]?(?:nan(?:\(\w*\))?|inf(?:inity)?)(?![\w.])
+    """,
+    re.ASCII | re.DOTALL | re.IGNORECASE | re.VERBOSE,
+)
+"""Strings, which are kept, and the words of C, Python and JavaScript for NaN and infinity."""
 # finds the end of a value; numbers stay text, as they may be longer than Python converts
 _scan = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode
 
 
-def explain(body: bytes, kind: str, types: Mapping[str, Any]) -> Problem:
-    """Return the problem of a body that did not decode as a reading of this kind.
-
-    `types` maps each wire name to its type.
+def decode_fields(body: bytes, kind: str, types: Mapping[str, Any]) -> dict[str, Any]:
+    """Decode the fields of a body that the decoder of its kind did not read; `types` maps each wire name to its type.
 
     Raises:
-        Problem: the body is no JSON object, or repeats a name.
+        Problem: the body is not a reading of this kind; names the first field that is wrong.
     """
     fields = members(body)
-    reject_duplicates(body)
+    not_finite = reject_duplicates(body)
     for name in types:
         if name not in fields:
-            return Problem("field_missing", f"{name} is missing; a {kind} reading has {', '.join(types)}")
+            raise Problem("field_missing", f"{name} is missing; a {kind} reading has {', '.join(types)}")
     for name in fields:
         if name not in types:
-            return Problem("field_unknown", f"{name[:64]!r} is not a field; these are: {', '.join(types)}")
-    for name, type_ in types.items():
-        if problem := _explain_value(name, type_, fields[name]):
-            return problem
-    return Problem("body_malformed", "the body is not valid JSON")
+            raise Problem("field_unknown", f"{name[:64]!r} is not a field; these are: {', '.join(types)}")
+    return {name: _value(name, type_, fields[name], not_finite) for name, type_ in types.items()}
 
 
 def members(body: bytes) -> dict[str, Raw]:
-    """Return the undecoded members of the JSON object `body`."""
+    """Return the undecoded members of the JSON object `body`; a number that is not finite is another number there."""
+    body = only_finite(body)
     try:
         return _decode(body, dict[str, Raw])
     except msgspec.ValidationError:
         raise Problem("field_type_invalid", f"a reading is a JSON object, not {_json_type(body)}") from None
+
+
+def only_finite(body: bytes) -> bytes:
+    """Replace each NaN and infinity, of any spelling, by a finite number of the same length."""
+    try:
+        return _replace_words(body.decode(), _digits).encode()
+    except UnicodeDecodeError:
+        return body
+
+
+def _digits(word: str) -> str:
+    return "1" * len(word)
+
+
+def _replace_words(text: str, number: Callable[[str], str]) -> str:
+    """Replace each word for NaN and infinity outside of strings by its `number`."""
+    lower = text.lower()
+    if "nan" not in lower and "inf" not in lower:
+        return text
+    return _WORDS.sub(lambda found: found[0] if found[0][0] == '"' else number(found[0]), text)
 
 
 def elements(body: bytes) -> Iterator[bytes]:
@@ -67,8 +94,15 @@ def elements(body: bytes) -> Iterator[bytes]:
         text = body.decode()
         at = _after_space(text, text.index("[") + 1)
         more = not text.startswith("]", at)
+        form = text
         while more:
-            _, end = _scan(text, at)
+            try:
+                _, end = _scan(form, at)
+            except json.JSONDecodeError:
+                if form is not text:
+                    raise
+                form = _replace_words(text, _digits)
+                _, end = _scan(form, at)
             yield text[at:end].encode()
             at = _after_space(text, end)
             if more := text.startswith(",", at):
@@ -107,11 +141,16 @@ def _decode(body: bytes, shape: type[_Shape]) -> _Shape:
         raise Problem("body_malformed", f"the body is not valid JSON: {error}") from None
 
 
-def reject_duplicates(body: bytes) -> None:
-    """Reject a repeated name in the JSON object `body`, as its value is ambiguous."""
-    # numbers stay text, as they may be longer than Python converts
+def reject_duplicates(body: bytes) -> set[str]:
+    """Return the names in the JSON object `body` whose number is not finite.
+
+    Raises:
+        Problem: a name is repeated, so its value is ambiguous.
+    """
+    # numbers stay text, as they may be longer than Python converts; so a float is one that is not finite
     try:
-        pairs = json.loads(body, object_pairs_hook=list, parse_int=str, parse_float=str)
+        text = _replace_words(body.decode(), lambda _: "NaN")
+        pairs = json.loads(text, object_pairs_hook=list, parse_int=str, parse_float=str)
     except RecursionError:
         raise Problem("body_malformed", "the body is nested too deeply") from None
     seen = set()
@@ -119,26 +158,34 @@ def reject_duplicates(body: bytes) -> None:
         if name in seen:
             raise Problem("field_duplicate", f"{name[:64]!r} is there more than once")
         seen.add(name)
+    return {name for name, value in pairs if isinstance(value, float)}
 
 
-def _explain_value(name: str, type_: Any, raw: Raw) -> Problem | None:
-    """Return the problem of one value, if any."""
-    try:
-        msgspec.json.decode(raw, type=type_)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found = _json_type(bytes(raw))
-    else:
-        return None
-    if datetime in get_args(type_):
-        shown = bytes(raw)[:64].decode(errors="replace")
-        return Problem(
+def _value(name: str, type_: Any, raw: Raw, not_finite: set[str]) -> Any:
+    """Decode the value of a field.
+
+    Raises:
+        Problem: it is of another type, is not finite, or is no time with an offset.
+    """
+    types = get_args(type_)
+    if name in not_finite and float in types:
+        raise Problem("value_not_finite", f"{name} must be a finite number")
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        if datetime not in types:
+            return msgspec.json.decode(raw, type=type_)
+        if (time := read_time(msgspec.json.decode(raw, type=str))) and time.tzinfo:
+            return time
+    found = _json_type(bytes(raw))
+    if datetime in types:
+        shown = "NaN" if name in not_finite else bytes(raw)[:64].decode(errors="replace")
+        raise Problem(
             "timestamp_invalid", f"{name} must be an ISO 8601 time with an offset, as 2026-02-08T18:00:00Z, not {shown}"
         )
-    if str in get_args(type_):
-        return Problem("field_type_invalid", f"{name} must be a string, not {found}")
+    if str in types:
+        raise Problem("field_type_invalid", f"{name} must be a string, not {found}")
     if found == "a number":
-        return Problem("value_out_of_range", f"{name} is a number too large to be stored")
-    return Problem("field_type_invalid", f"{name} must be a number, not {found}")
+        raise Problem("value_out_of_range", f"{name} is a number too large to be stored")
+    raise Problem("field_type_invalid", f"{name} must be a number, not {found}")
 
 
 def _json_type(text: bytes) -> str:

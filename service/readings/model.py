@@ -1,6 +1,6 @@
 """The two kinds of reading on the wire, with their decoders.
 
-A good reading takes one pass of a prebuilt decoder. Only when that fails does `decode_errors` look at it again.
+A good reading takes one pass of a prebuilt decoder. Where that fails, `decode_errors` reads the fields one by one.
 The limits of the values are judged in `telemetry.reject_*_reading`; here they are only told to the OpenAPI document.
 """
 
@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from service.database.calls import INGEST_METER, INGEST_VEHICLE, IngestCall
-from service.readings.decode_errors import explain, reject_duplicates
+from service.readings.decode_errors import decode_fields, reject_duplicates
 from service.readings.storable import storable_text, storable_time
 
 ID_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]*$"}
@@ -112,7 +112,7 @@ class Kind:
         try:
             reading = self._decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise explain(body, self.name, self.types) from None
+            return msgspec.convert(decode_fields(body, self.name, self.types), self.reading)
         if body.count(b'"') != self._quotes:
             reject_duplicates(body)
         return reading

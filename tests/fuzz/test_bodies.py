@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import sys
@@ -51,7 +52,8 @@ HOSTILE = [
     *('"0001-01-01T00:00:00+23:59"', '"9999-12-31T23:59:59.999999-23:59"', '"2026-01-01T24:00:00Z"', '"infinity"'),
     *('"2026-06-30T23:59:60Z"', '"-4713-01-01T00:00:00Z"', '"2026-01-01T00:00:00.1234567890Z"', '"now"', "1e400", "-"),
     *('"\\x41"', '"\\u12"', "'M1'", '{"$gt": ""}', "[" * 30 + "]" * 30, "[" * 2000 + "]" * 2000, '{"a":' * 1500),
-    *("5e-324", "-5e-324", "\ufeff1", "+1", '"a\nb"'),
+    *("5e-324", "-5e-324", "\ufeff1", "+1", '"a\nb"', "nan", "-nan", "-nan(ind)", "inf", "+INF", "nano", "1nan"),
+    *('"2026-01-01T00:00Z"', '"2026-01-01T24:00:01Z"', '"2026-01-01T00:00:00,5+00"', '"20260101T0000Z"', '"nan"'),
 ]  # fmt: skip
 
 
@@ -68,8 +70,18 @@ class Item:
     reading: dict[str, Any] | None
 
 
-def _good(reading: dict[str, Any], order: int, plain: bool) -> Item:
-    members = list(reading.items())
+TIME_FORMS: list[Callable[[str], str]] = [
+    str,
+    lambda time: time.replace("+00:00", "+00"),
+    lambda time: time.replace("+00:00", "-0000").replace(".", ","),
+    lambda time: time.replace("+00:00", "z").replace("T", " "),
+    lambda time: time.replace("-", "").replace(":", ""),
+]
+"""Other forms of the same time, as `datetime.isoformat` writes it."""
+
+
+def _good(reading: dict[str, Any], order: int, plain: bool, form: Callable[[str], str]) -> Item:
+    members = list({**reading, "timestamp": form(reading["timestamp"].replace("Z", "+00:00"))}.items())
     members = members[order % len(members) :] + members[: order % len(members)]
     return Item(json.dumps(dict(members), separators=(",", ":") if plain else None).encode(), reading)
 
@@ -99,7 +111,9 @@ def _bad(draw: st.DrawFn, readings: st.SearchStrategy[dict[str, Any]]) -> Item:
 
 def _items(route: str) -> st.SearchStrategy[Item]:
     readings = {"/v1/ingest/meter": METERS, "/v1/ingest/vehicle": VEHICLES}.get(route, METERS | VEHICLES)
-    return st.builds(_good, readings, st.integers(0, 4), st.booleans()) | _bad(METERS | VEHICLES)
+    return st.builds(_good, readings, st.integers(0, 4), st.booleans(), st.sampled_from(TIME_FORMS)) | _bad(
+        METERS | VEHICLES
+    )
 
 
 @dataclass
@@ -165,7 +179,9 @@ def requests_to(draw: st.DrawFn, path: str) -> Sent:
     headers: dict[str, str | bytes] = {"content-type": NDJSON if lines else JSON}
     if draw(st.integers(0, 3)) == 0:
         body, whole = draw(_damaged(body)), None
-    if batch and draw(st.booleans()):
+    if draw(st.integers(0, 7)) == 0:
+        body = codecs.BOM_UTF8 + body
+    if draw(st.booleans()):
         coding = draw(st.sampled_from(list(CODINGS)))
         headers["content-encoding"] = coding
         body = CODINGS[coding](body)

@@ -1,7 +1,9 @@
 """API keys over HTTP: who gets in, what each scope may, how soon a revocation holds, and what the database is asked."""
 
 import asyncio
+import json
 import logging
+import math
 import re
 import time
 from collections.abc import AsyncIterator
@@ -182,6 +184,11 @@ async def test_a_devices_key_stores_its_own_readings_and_nobody_elses(guarded: A
         ("/v1/ingest/meter", meter_reading(other.meter, voltage=20_000)),
     ):
         assert_problem(await ask(guarded, key, "POST", path, reading), 403, "device_forbidden", "this key may not send")
+    headers = {**bearer(key), "content-type": "application/json"}
+    for path in ("/v1/ingest/meter", "/v1/ingest"):
+        not_finite = json.dumps(meter_reading(other.meter, voltage=math.nan)).replace("NaN", "-nan").encode()
+        answer = await guarded.http.post(path, content=not_finite, headers=headers)
+        assert_problem(answer, 403, "device_forbidden", "this key may not send")
     counts = await owner.fetch(
         "SELECT meter_id FROM telemetry.meter_telemetry_history WHERE meter_id = ANY($1) "
         "UNION ALL SELECT payload FROM telemetry.rejected_reading WHERE payload LIKE '%' || $2 || '%'",

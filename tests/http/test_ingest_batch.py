@@ -122,7 +122,7 @@ BROKEN_ITEMS: dict[str, tuple[bytes, str]] = {
     ),
     "NaN": (
         b'{"meterId": "M1", "kwhConsumedAc": NaN, "voltage": 1, "timestamp": "2026-02-08T18:00:00Z"}',
-        "item_malformed",
+        "value_not_finite",
     ),
     "half a surrogate": (b'{"meterId": "\\ud800"}', "item_malformed"),
     "huge number": (
@@ -199,7 +199,7 @@ async def test_a_line_is_one_reading_whatever_the_other_lines_are(
         b"[" * 100_000,
         b"[{},{}",
         b"[{}]" * 2,
-        b"\xef\xbb\xbf[]",
+        b"\xef\xbb\xbf",
         b"",
         b" ",
         b"[",
@@ -225,7 +225,17 @@ async def test_a_body_that_is_no_json_array_is_rejected_whole(api: Api, owner: O
     assert await stored(owner, "meter", pair.meter) == 0
 
 
-@pytest.mark.parametrize(("body", "media_type"), [(b"[]", JSON), (b" [ ]\n", JSON), (b"", NDJSON), (b"\n\n", NDJSON)])
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b"[]", JSON),
+        (b" [ ]\n", JSON),
+        (b"\xef\xbb\xbf[]", JSON),
+        (b"", NDJSON),
+        (b"\n\n", NDJSON),
+        (b"\xef\xbb\xbf", NDJSON),
+    ],
+)
 async def test_an_empty_batch_is_told_so_as_whoever_sent_it_had_readings(
     api: Api, body: bytes, media_type: str
 ) -> None:

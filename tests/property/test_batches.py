@@ -11,6 +11,7 @@ from service.readings.batch import decode_batch
 from service.readings.decode_errors import elements
 from service.readings.model import METER
 from tests.property.test_readings import JSON_VALUES
+from tests.support.forms import NOT_FINITE
 
 READING = b'{"meterId":"M1","kwhConsumedAc":1,"voltage":2,"timestamp":"2026-02-08T18:00:00Z"}'
 
@@ -20,6 +21,16 @@ READING = b'{"meterId":"M1","kwhConsumedAc":1,"voltage":2,"timestamp":"2026-02-0
 def test_the_elements_of_an_array_are_those_json_finds(values: list, indent: int | None, space: str) -> None:
     body = (space + json.dumps(values, indent=indent) + space).encode()
     assert [json.loads(element) for element in elements(body)] == values
+
+
+@given(
+    st.lists(JSON_VALUES.map(json.dumps) | st.sampled_from(NOT_FINITE), max_size=8), st.sampled_from(["", " ", "\n\t"])
+)
+@settings(max_examples=300, deadline=None)
+def test_a_word_for_nan_is_an_element_and_moves_no_other(values: list[str], space: str) -> None:
+    nested = [f'{{"x": [{value}]}}' for value in values]
+    body = f"[{space}{f'{space},{space}'.join(values + nested)}{space}]".encode()
+    assert [element.decode() for element in elements(body)] == values + nested
 
 
 @given(st.binary(max_size=60) | st.text('[]{}",: 1ea\\\n', max_size=30).map(str.encode))

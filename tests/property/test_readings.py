@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from service.errors import OUTCOMES
 from service.readings.decode import Rejection, decode_reading
 from service.readings.model import METER, VEHICLE, Kind, MeterReading
+from tests.support.forms import NOT_FINITE
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -49,6 +50,28 @@ def test_any_bytes_are_a_reading_or_a_problem(body: bytes) -> None:
 @settings(max_examples=500, deadline=None)
 def test_any_members_in_any_order_and_number_are_a_reading_or_a_problem(members: list) -> None:
     try_all(("{" + ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in members) + "}").encode())
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(NAMES), JSON_VALUES.map(json.dumps) | st.just("NaN")), max_size=8),
+    st.sampled_from(NOT_FINITE),
+)
+@settings(max_examples=500, deadline=None)
+def test_every_spelling_of_nan_is_judged_as_nan_is(members: list[tuple[str, str]], word: str) -> None:
+    def body(nan: str) -> bytes:
+        values = [(name, nan if value == "NaN" else value) for name, value in members]
+        return ("{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in values) + "}").encode()
+
+    try_all(body("NaN"))
+    for kind in (None, METER, VEHICLE):
+        match decode_reading(body("NaN"), kind), decode_reading(body(word), kind):
+            case Rejection() as one, Rejection() as other:
+                assert (one.kind, one.code, one.detail, one.device) == (
+                    other.kind, other.code, other.detail, other.device,
+                )  # fmt: skip
+                assert other.text.encode() == body(word)
+            case one, other:
+                assert one == other
 
 
 @given(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import IO, Any
@@ -11,7 +12,7 @@ import msgspec
 
 from service.commands.importer.rows import LONGEST_LINE, Row, bounded_lines
 from service.errors import OUTCOMES, Problem
-from service.readings.decode_errors import members, reject_duplicates
+from service.readings.decode_errors import members, only_finite, reject_duplicates
 
 _LOOKED_AT = 100
 """Lines that are searched for column names: a broken first line says nothing about the others."""
@@ -48,7 +49,6 @@ class NdjsonRows:
         return cells
 
     def _rows(self) -> Iterator[Row]:
-        decode = msgspec.json.Decoder().decode
         for number, text in self._lines:
             line = text.removeprefix(codecs.BOM_UTF8) if number == 1 else text
             if line.isspace():
@@ -56,7 +56,7 @@ class NdjsonRows:
             try:
                 if len(line) >= LONGEST_LINE:
                     raise Problem("item_malformed", f"the line is longer than {LONGEST_LINE} bytes")
-                cells = decode(line)
+                cells = _decode(line)
                 if type(cells) is not dict:
                     members(line)
                 # two quotes a name and two a string; any other number is a repeated name, or needs a closer look
@@ -68,6 +68,20 @@ class NdjsonRows:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 fault = Problem("item_malformed", f"the line is not valid JSON: {error}")
                 yield Row(number, line.decode(errors="replace"), fault)
+
+
+_decode_json = msgspec.json.Decoder().decode
+
+
+def _decode(line: bytes) -> Any:
+    """Decode a line; a number of it may be NaN or infinite, and SQL judges it."""
+    try:
+        return _decode_json(line)
+    except msgspec.DecodeError:
+        if (finite := only_finite(line)) == line:
+            raise
+        cells = _decode_json(finite)
+        return {**cells, **dict.fromkeys(reject_duplicates(line), math.nan)} if type(cells) is dict else cells
 
 
 def _of_line(problem: Problem) -> Problem:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from service.errors import Problem
 from service.readings.storable import storable_text, storable_time
+from service.readings.times import read_time
 
 Faults: TypeAlias = dict[int, Problem]
 """Place in the column -> its first fault."""
 
-_SHORT_OFFSET = re.compile(r":\d\d(\.\d+)?[+-]\d\d$")
 _NOBODYS_TIME = datetime(1, 1, 2)
 
 
@@ -77,14 +74,12 @@ class Times:
             raise _missing(name)
         if isinstance(value, str):
             try:
-                if self._format:
-                    time = datetime.strptime(value, self._format)
-                else:
-                    # PostgreSQL writes whole hours of an offset as +00
-                    time = msgspec.convert(value + ":00" if _SHORT_OFFSET.search(value) else value, datetime)
-            except (ValueError, msgspec.ValidationError):
+                time = datetime.strptime(value, self._format) if self._format else read_time(value)
+            except ValueError:
+                time = None
+            if time is None:
                 wanted = f"written {self._format}" if self._format else "an ISO 8601 time as 2026-02-08T18:00:00Z"
-                raise Problem("timestamp_invalid", f"{name} must be {wanted}, not {value[:64]!r}") from None
+                raise Problem("timestamp_invalid", f"{name} must be {wanted}, not {value[:64]!r}")
         if not isinstance(time, datetime):
             kind = "a date" if isinstance(value, date) else "a number"
             raise Problem("timestamp_invalid", f"{name} must be a time, not {kind}: {str(value)[:64]}")

@@ -22,7 +22,7 @@ from service.errors import OUTCOMES, Problem
 from service.http.authentication import Key, check_device
 from service.http.middleware import key_of
 from service.http.openapi import problems, reads, reads_many
-from service.http.request_body import header, read_body, unpack
+from service.http.request_body import header, read_body
 from service.readings.batch import NDJSON, Batch, decode_batch
 from service.readings.decode import Rejection, decode_reading
 from service.readings.model import KINDS, METER, VEHICLE, Kind
@@ -165,7 +165,6 @@ async def _ingest_batch(request: Request[Any, Any, Any], kind: Kind | None) -> R
         )
     database.check_room(*(each.ingest for each in _kinds(kind)))
     body = await read_body(request, settings.max_body_bytes)
-    body = unpack(body, header(scope, b"content-encoding"), settings.max_body_bytes)
     batch = decode_batch(body, ndjson=media_type in NDJSON, kind=kind, most=settings.max_batch_items)
     source = client[0] if (client := scope["client"]) else None
     key = key_of(scope)

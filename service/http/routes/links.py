@@ -12,17 +12,17 @@ from msgspec import Meta, Struct, field
 from service.database.calls import LINK_VEHICLE, LIST_VEHICLE_METERS, UNLINK_VEHICLE
 from service.database.pool import Database
 from service.http.openapi import problems, reads
-from service.http.parameters import PathId, Time, parse_time
+from service.http.parameters import PathId, Time, parse_body_time, parse_time
 from service.http.request_body import read_json
 from service.readings.model import DeviceId
-from service.readings.storable import storable_text, storable_time
+from service.readings.storable import storable_text
 
 
 class NewLink(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
     """A new link: from `from` (default: now) until further notice, this meter feeds the vehicle."""
 
     meter_id: DeviceId
-    begin: Annotated[datetime, Meta(tz=True)] | None = field(default=None, name="from")
+    begin: Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None = field(default=None, name="from")
 
 
 class Link(Struct, rename="camel", frozen=True):
@@ -79,7 +79,7 @@ async def put_link(vehicle_id: PathId, request: Request[Any, Any, Any], database
     A meter feeds one vehicle at a time: while it feeds another, 409. Safe to retry.
     """
     link = await read_json(request, NewLink, request.app.state.settings.max_body_bytes)
-    begin = link.begin and storable_time(link.begin)
+    begin = parse_body_time("from", link.begin)
     await database.write_rows(LINK_VEHICLE, vehicle_id, storable_text(link.meter_id), begin)
     return await _links(database, vehicle_id)
 
