@@ -19,10 +19,11 @@ from service.readings.storable import storable_text, storable_time
 
 
 class NewLink(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
-    """A new link: from `from` (default: now) until further notice, this meter feeds the vehicle."""
+    """A new link: from `from` (default: now) until `until` (default: further notice), this meter feeds the vehicle."""
 
     meter_id: DeviceId
     begin: Annotated[datetime, Meta(tz=True)] | None = field(default=None, name="from")
+    until: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class Link(Struct, rename="camel", frozen=True):
@@ -74,13 +75,14 @@ async def get_links(vehicle_id: PathId, database: NamedDependency[Database]) -> 
     summary="Link a vehicle to a meter",
 )
 async def put_link(vehicle_id: PathId, request: Request[Any, Any, Any], database: NamedDependency[Database]) -> Links:
-    """Link a vehicle to a meter from a time on; earlier statements about that time are replaced.
+    """Link a vehicle to a meter from a time on, or for a past session.
 
-    A meter feeds one vehicle at a time: while it feeds another, 409. Safe to retry.
+    Earlier statements about that time are replaced; those about the time before and after stay. A meter feeds one
+    vehicle at a time: while it feeds another, 409. Safe to retry.
     """
     link = await read_json(request, NewLink, request.app.state.settings.max_body_bytes)
-    begin = link.begin and storable_time(link.begin)
-    await database.write_rows(LINK_VEHICLE, vehicle_id, storable_text(link.meter_id), begin)
+    times = [time and storable_time(time) for time in (link.begin, link.until)]
+    await database.write_rows(LINK_VEHICLE, vehicle_id, storable_text(link.meter_id), *times)
     return await _links(database, vehicle_id)
 
 
