@@ -20,7 +20,7 @@ import uvloop
 from service.database.calls import GroupedCall
 from service.database.pool import CONNECTIONS, Database, open_database
 from service.http.app import create_app, spare_the_collector
-from service.http.server import BACKLOG, SERVER_OPTIONS
+from service.http.server import BACKLOG, server_options
 from service.readings.model import METER
 from service.settings import Settings, load_settings
 from service.startup import prepared_database
@@ -63,7 +63,7 @@ async def _run(kind: str, settings: Settings, url: str, connections: int) -> Non
         spare_the_collector()
         listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
         print("serving", flush=True)
-        await uvicorn.Server(uvicorn.Config(app, lifespan="off", **SERVER_OPTIONS)).serve(sockets=[listener])
+        await uvicorn.Server(uvicorn.Config(app, lifespan="off", **server_options(settings))).serve(sockets=[listener])
 
 
 def main(kind: str) -> None:

@@ -39,6 +39,10 @@ class Settings:
     """Most pending readings of a kind; beyond it, 503."""
     max_batch_items: int = 10_000
     """Most readings in the body of a batch."""
+    keep_alive_s: int = 75
+    """An idle connection stays open for this long, seconds: longer than the minute between two readings of a device."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins of the web pages that may call this service from a browser, beside its own."""
     workers: int = 1
     """Processes that serve; each has its own queue and its own connections."""
     timezone: str | None = None
@@ -73,6 +77,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         max_body_bytes=_whole_number(given, "ENERGY_MAX_BODY_BYTES", default.max_body_bytes, 1_024, 1_073_741_824),
         max_pending=_whole_number(given, "ENERGY_MAX_PENDING", default.max_pending, 1_000, 10_000_000),
         max_batch_items=_whole_number(given, "ENERGY_MAX_BATCH_ITEMS", default.max_batch_items, 1, 1_000_000),
+        keep_alive_s=_whole_number(given, "ENERGY_KEEP_ALIVE_S", default.keep_alive_s, 1, 3_600),
+        cors_origins=_origins(given, "ENERGY_CORS_ORIGINS"),
         workers=_whole_number(given, "ENERGY_WORKERS", default.workers, 1, 64),
         timezone=_zone(given, "ENERGY_TIMEZONE"),
         archive=check_archive("ENERGY_ARCHIVE", given.get("ENERGY_ARCHIVE")),
@@ -115,6 +121,14 @@ def _one_of(given: Mapping[str, str], name: str, default: str, choices: tuple[st
     if text not in choices:
         raise StartupError(f"{name} must be one of {', '.join(choices)}, not {text!r}")
     return text
+
+
+def _origins(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    origins = tuple(part.strip().lower() for part in given.get(name, "").split(",") if part.strip())
+    for origin in origins:
+        if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+", origin):
+            raise StartupError(f"{name} must look like https://a.example, http://localhost:8080, not {origin[:64]!r}")
+    return origins
 
 
 def _zone(given: Mapping[str, str], name: str) -> str | None:

@@ -16,3 +16,4 @@ DROP FUNCTION IF EXISTS telemetry.fleet_sums(timestamptz, timestamptz);
 DROP FUNCTION IF EXISTS telemetry.efficiency_status(double precision, double precision);
 DROP FUNCTION IF EXISTS telemetry.efficiency_ratio(double precision, double precision);
 DROP FUNCTION IF EXISTS api.get_fleet_summary(timestamptz, timestamptz, double precision, double precision);
+DROP FUNCTION IF EXISTS telemetry.end_links(text, timestamptz);

@@ -30,6 +30,12 @@ def doctor_command() -> None:
     sys.exit(1 if faults else 0)
 
 
+def _setting(value: object) -> str:
+    """Return the text of a setting as a variable of the environment has it, without its password."""
+    text = ", ".join(value) if isinstance(value, tuple) else str(value)
+    return "" if value is None else mask_password(text)
+
+
 def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
     """Examine settings and database without changing them.
 
@@ -37,8 +43,7 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
         Facts, as pairs of name and value, and faults, each a sentence with its remedy.
     """
     facts = [
-        ("setting", f"{variable_of(name)}={'' if value is None else mask_password(str(value))}")
-        for name, value in dataclasses.asdict(settings).items()
+        ("setting", f"{variable_of(name)}={_setting(value)}") for name, value in dataclasses.asdict(settings).items()
     ]
     if not has_charts():
         facts.append(

@@ -6,6 +6,7 @@ Good requests cost one clock read. A sweep every second closes slow connections.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import time
 from http import HTTPStatus
 from typing import Any
@@ -29,7 +30,7 @@ LINGER_BYTES = 32 * 1024 * 1024
 """Limits of what is still read of a request after its answer. A socket that is closed with unread bytes is reset, and a
 client that is still sending would lose the answer."""
 MOST_CONNECTIONS = 10_000
-"""Open connections of a worker; the next one is closed at once."""
+"""Open connections of a worker; beyond it idle ones are closed, or the next one."""
 SWEEP_S = 1.0
 ENDLESS = "energy.endless"
 """Marks, in the scope of a request, an answer without an end of its own."""
@@ -52,7 +53,10 @@ class _AnswerTransport:
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """A connection with time and size limits."""
+    """A connection with time and size limits.
+
+    An idle connection is closed after uvicorn's `timeout_keep_alive`, or earlier where its place is needed.
+    """
 
     _since: float | None = None
     """Clock time at which the incomplete request began; None without one."""
@@ -67,9 +71,9 @@ class GuardedProtocol(HttpToolsProtocol):
     """Bytes of that rest so far."""
 
     def connection_made(self, transport: Any) -> None:
-        """Accept the connection; close it beyond `MOST_CONNECTIONS`."""
+        """Accept the connection. Beyond `MOST_CONNECTIONS` the longest idle ones are closed, else this one."""
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > MOST_CONNECTIONS and not _close_idle(self.connections):
             transport.abort()
             return
         self._since = time.monotonic()
@@ -132,6 +136,15 @@ class GuardedProtocol(HttpToolsProtocol):
         self._read = 0
         super().on_headers_complete()
         self.cycle.transport = self._answers
+        for name, value in self.headers:
+            if name == b"connection" and b"keep-alive" in value.lower() and self.parser.should_keep_alive():
+                self._confirm_keep_alive()
+
+    def _confirm_keep_alive(self) -> None:
+        """Keep the connection, also of HTTP/1.0, and tell the client how long."""
+        self.cycle.keep_alive = True
+        limit = (b"keep-alive", b"timeout=%d" % self.timeout_keep_alive)
+        self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"keep-alive"), limit]
 
     def on_body(self, body: bytes) -> None:
         """Pass on a part of the body of an accepted request."""
@@ -231,6 +244,19 @@ def _answer(problem: Problem) -> bytes:
         "connection: close\r\n\r\n"
     )
     return head.encode() + body
+
+
+def _close_idle(connections: set[Any]) -> bool:
+    """Close the hundredth of the connections that has been idle for longest; false without an idle one."""
+    idle = [connection for connection in connections if connection.timeout_keep_alive_task is not None]
+    # several at once, as the search takes about a millisecond
+    closed = heapq.nsmallest(
+        len(connections) // 100 + 1, idle, key=lambda connection: connection.timeout_keep_alive_task.when()
+    )
+    for connection in closed:
+        connection.timeout_keep_alive_handler()
+        connections.discard(connection)  # not only once its end is noticed: many may come at once
+    return bool(closed)
 
 
 def _sweep_while_there_are(connections: set[Any]) -> None:

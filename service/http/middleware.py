@@ -1,22 +1,25 @@
-"""Middleware of every request: request id, rate limit, API key, and the key's scope."""
+"""Middleware of every request: request id, CORS, HEAD, rate limit, API key and its scope, names of query parameters."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.exceptions import HTTPException
+from litestar.routes import HTTPRoute
 from litestar.utils import normalize_path
 
 from service.errors import Problem
 from service.http.authentication import Key, Keys, unauthorized
+from service.http.cross_origin import CrossOrigin, complete_methods
 from service.http.problem_details import from_exception, to_response
 from service.http.rate_limit import Addresses, too_many
 from service.observability.metrics import count_request
 from service.observability.request_id import REQUEST_ID, request_id
 
 if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
     from litestar.types import Method, Scope
 
     from service.settings import Settings
@@ -26,7 +29,7 @@ _PUBLIC = ("/health/", "/docs/", "/dashboard/")
 
 def is_public(method: str, path: str) -> bool:
     """Return true for routes that need no key: probes, documentation, and the dashboard without its data."""
-    return method in {"GET", "HEAD"} and (path in {"/", "/docs"} or path.startswith(_PUBLIC))
+    return method == "GET" and (path in {"/", "/docs"} or path.startswith(_PUBLIC))
 
 
 def may(scope: str, method: str, path: str) -> bool:
@@ -34,7 +37,7 @@ def may(scope: str, method: str, path: str) -> bool:
     if scope == "admin":
         return True
     if scope == "read":
-        return method in {"GET", "HEAD"}
+        return method == "GET"
     return method == "POST" and (path == "/v1/ingest" or path.startswith("/v1/ingest/"))
 
 
@@ -51,44 +54,76 @@ class GuardedLitestar(Litestar):
         self._keys = Keys(lambda: self.state.database, settings) if settings.auth == "required" else None
         self._addresses = Addresses(settings.address_rate) if settings.address_rate else None
         self._guarded = bool(self._keys or self._addresses)
+        self._cross_origin = CrossOrigin(settings.cors_origins)
+        self._parameters = {
+            handler: sorted(parameter.field_alias for parameter in model.expected_query_params)
+            for route in self.routes
+            if isinstance(route, HTTPRoute)
+            for handler, model in route.route_handler_map.values()
+        }
+        # Litestar's own answer to OPTIONS names the methods of the first handler of a path only
+        self._methods = {
+            route.path_format: ", ".join(sorted(route.methods)).encode()
+            for route in self.routes
+            if isinstance(route, HTTPRoute)
+        }
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Admit the request, or answer it here."""
+        """Admit the request, or answer it here. HEAD is answered as GET, without the body."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        given, authorization = b"", b""
+        given, authorization, origin = b"", b"", b""
         for name, value in scope["headers"]:
             if name == b"authorization":
                 authorization = value
             elif name == b"x-request-id":
                 given = value
+            elif name == b"origin":
+                origin = value
         this = request_id(given)
         REQUEST_ID.set(this.decode())
-        stamp = (b"x-request-id", this)
+        method, path = scope["method"], scope["path"]
+        is_head = method == "HEAD"
+        if is_head:
+            scope = {**scope, "method": "GET"}
+        stamps = [(b"x-request-id", this), *self._cross_origin.headers(origin, method)]
 
         began = time.perf_counter()
         status = 500  # uvicorn's answer if the application gives none
+        ended = False
 
-        def stamped(message: Any) -> Any:
-            nonlocal status
+        async def stamped(message: Any) -> None:
+            nonlocal status, ended
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message["headers"], stamp]}
-            return send(message)
+                headers = [*message["headers"], *stamps]
+                if status == 405 or method == "OPTIONS":
+                    headers = complete_methods(headers, self._methods.get(scope.get("path_template")))
+                message = {**message, "headers": headers}
+            elif is_head:
+                if ended:
+                    return
+                ended = True  # also of an endless answer: the application is told that the client is gone
+                message = {"type": "http.response.body"}
+            await send(message)
 
-        method, path = scope["method"], scope["path"]
         try:
-            if self._guarded:
+            if self._guarded or scope["query_string"]:
                 try:
-                    await self._admit(scope, authorization)
+                    if self._guarded:
+                        await self._admit(
+                            scope, authorization, is_preflight=self._cross_origin.is_preflight(origin, method)
+                        )
+                    if scope["query_string"]:
+                        self._check_parameters(scope)
                 except Exception as error:
                     problem = error if isinstance(error, Problem) else from_exception(error)
                     await to_response(problem).to_asgi_response(None, request=None)(scope, receive, stamped)  # type: ignore[arg-type]
                     return
             await super().__call__(scope, receive, stamped)
         finally:
-            route = scope.get("path_template") or self._route(method, path)
+            route = scope.get("path_template") or self._route(scope["method"], path)
             count_request(method, route, status, time.perf_counter() - began)
 
     def _route(self, method: str, path: str) -> str:
@@ -98,7 +133,25 @@ class GuardedLitestar(Litestar):
         except HTTPException:
             return "unknown"
 
-    async def _admit(self, scope: Any, authorization: bytes) -> None:
+    def _check_parameters(self, scope: Any) -> None:
+        """Reject a query parameter that the route does not know.
+
+        Raises:
+            Problem: `parameter_invalid`: the detail names the parameter, and those that the route knows.
+        """
+        if scope["method"] == "OPTIONS":  # it has the query of the request that it asks about
+            return
+        try:
+            handler = self.asgi_router.handle_routing(path=normalize_path(scope["path"]), method=scope["method"])[1]
+        except HTTPException:
+            return  # answered by the router
+        known = self._parameters[cast("HTTPRouteHandler", handler)]
+        for name in Request[Any, Any, Any](scope).query_params:
+            if name not in known:
+                rest = f"only {', '.join(known)}" if known else "nor any other"
+                raise Problem("parameter_invalid", f"there is no query parameter {name[:64]!r} here, {rest}")
+
+    async def _admit(self, scope: Any, authorization: bytes, *, is_preflight: bool) -> None:
         """Authenticate the request, and put its key into `scope["auth"]`.
 
         Raises:
@@ -111,7 +164,7 @@ class GuardedLitestar(Litestar):
             wait = self._addresses.take(client[0], time.monotonic())
             if wait:
                 raise too_many("address", self._addresses.rate, "ENERGY_ADDRESS_RATE", wait)
-        if self._keys is None:
+        if self._keys is None or is_preflight:
             return
         if not authorization:
             raise unauthorized()

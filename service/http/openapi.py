@@ -49,13 +49,13 @@ _PROBLEMS = {
 
 
 def problems(*statuses: int, public: bool = False) -> dict[int, ResponseSpec]:
-    """Document the errors of a handler, and those of its key, unless it needs none."""
-    statuses = statuses if public else (*statuses, 401, 403, 429)
+    """Document the errors of a handler, of query parameters, and of its key, unless it needs none."""
+    statuses = (*statuses, 422) if public else (*statuses, 401, 403, 422, 429)
     return {
         status: ResponseSpec(
             ProblemDetails, generate_examples=False, description=_PROBLEMS[status], media_type=PROBLEM_MEDIA_TYPE
         )
-        for status in sorted(statuses)
+        for status in sorted({*statuses})
     }
 
 
@@ -67,9 +67,18 @@ def reads(*bodies: type[msgspec.Struct]) -> type[Operation]:
 def reads_many(*items: type[msgspec.Struct]) -> type[Operation]:
     """Document the body of a handler that decodes many `items` itself: a JSON array, or one item a line."""
     item = _one_of(items)
-    return _reads(
+    operation = _reads(
         {"application/json": Schema(type=OpenAPIType.ARRAY, items=item, min_items=1), "application/x-ndjson": item}
     )
+
+    @dataclass
+    class BatchOperation(operation):  # type: ignore[misc, valid-type]
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            responses: Any = self.responses
+            responses["422"].content |= responses["400"].content  # of the request itself
+
+    return BatchOperation
 
 
 def answers_also_as(*media_types: str) -> type[Operation]:
@@ -118,7 +127,8 @@ def openapi_config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Energy Ingestion Engine",
         version=__version__,
-        description="Telemetry of smart meters and electric vehicles. Times are RFC 3339 in UTC, energies kWh.",
+        description="Telemetry of smart meters and electric vehicles. Times are RFC 3339 in UTC, energies kWh. "
+        "HEAD is answered wherever GET is. A query parameter that a route does not know is answered 422.",
         openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, after_request=_as_problem),
         components=Components(
             security_schemes={

@@ -60,16 +60,19 @@ def _listen(family: int, address: Any) -> socket.socket:
     return port
 
 
-SERVER_OPTIONS: dict[str, Any] = {
-    "http": GuardedProtocol,
-    "ws": "none",
-    "log_config": None,
-    "access_log": False,
-    "server_header": False,
-    # else any client on this machine could name any sender, and have the allowance of each
-    "proxy_headers": False,
-    "timeout_graceful_shutdown": DRAIN_TIMEOUT_S,
-}
+def server_options(settings: Settings) -> dict[str, Any]:
+    """Return the options of uvicorn, which every process that serves shares."""
+    return {
+        "http": GuardedProtocol,
+        "ws": "none",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        # else any client on this machine could name any sender, and have the allowance of each
+        "proxy_headers": False,
+        "timeout_keep_alive": settings.keep_alive_s,
+        "timeout_graceful_shutdown": DRAIN_TIMEOUT_S,
+    }
 
 
 class Server(uvicorn.Server):
@@ -79,7 +82,7 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, database: Database, settings: Settings, announcement: str) -> None:
-        super().__init__(uvicorn.Config(create_app(database, settings), lifespan="off", **SERVER_OPTIONS))
+        super().__init__(uvicorn.Config(create_app(database, settings), lifespan="off", **server_options(settings)))
         self._announcement = announcement
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -135,7 +138,7 @@ def run_workers(settings: Settings, listener: socket.socket, announcement: str) 
         lifespan="on",
         workers=settings.workers,
         loop="uvloop",
-        **SERVER_OPTIONS,
+        **server_options(settings),
     )
     if sys.platform == "linux":  # elsewhere the kernel gives all connections to one of the sockets
         family, address = listener.family, listener.getsockname()

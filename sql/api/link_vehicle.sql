@@ -2,36 +2,29 @@
 -- constraints of the table prevent overlaps in any case.
 
 CREATE OR REPLACE FUNCTION api.link_vehicle(
-    p_vehicle_id text, p_meter_id text, p_from timestamptz DEFAULT NULL
+    p_vehicle_id text, p_meter_id text, p_from timestamptz DEFAULT NULL, p_until timestamptz DEFAULT NULL
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 DECLARE
     v_from CONSTANT timestamptz := coalesce(p_from, now());
-    v_begin timestamptz := v_from;
+    v_during tstzrange;
     v_other telemetry.vehicle_meter_link;
-    v_earlier record;
+    v_meters text [];
+    v_times tstzrange [];
 BEGIN
     PERFORM
         telemetry.require_device_id('vehicleId', p_vehicle_id),
         telemetry.require_device_id('meterId', p_meter_id),
-        telemetry.require_value('from', v_from BETWEEN '1970-01-01Z' AND '9999-01-01Z', 'from 1970 to 9999');
+        telemetry.require_value('from', v_from BETWEEN '1970-01-01Z' AND '9999-01-01Z', 'from 1970 to 9999'),
+        telemetry.require_value('until', p_until > v_from AND p_until <= '9999-01-01Z', 'after from, and up to 9999');
+    v_during := tstzrange(v_from, p_until);
     LOCK TABLE telemetry.vehicle_meter_link IN SHARE ROW EXCLUSIVE MODE;
-
-    -- the same link exists: nothing to cut
-    IF EXISTS (
-        SELECT FROM telemetry.vehicle_meter_link AS l
-        WHERE
-            l.vehicle_id = p_vehicle_id AND l.meter_id = p_meter_id
-            AND l.during @> tstzrange(v_from, NULL)
-    ) THEN
-        RETURN;
-    END IF;
 
     SELECT * INTO v_other
     FROM telemetry.vehicle_meter_link AS l
-    WHERE l.meter_id = p_meter_id AND l.vehicle_id <> p_vehicle_id AND l.during && tstzrange(v_from, NULL)
+    WHERE l.meter_id = p_meter_id AND l.vehicle_id <> p_vehicle_id AND l.during && v_during
     ORDER BY l.during
     LIMIT 1;
     IF found THEN
@@ -41,21 +34,30 @@ BEGIN
             USING ERRCODE = 'IE005';
     END IF;
 
-    PERFORM telemetry.end_links(p_vehicle_id, v_from);
-    -- the vehicle had this meter until then: that link is extended
-    DELETE FROM telemetry.vehicle_meter_link AS l
-    WHERE l.vehicle_id = p_vehicle_id AND l.meter_id = p_meter_id AND upper(l.during) = v_from
-    RETURNING l.during INTO v_earlier;
-    IF found THEN
-        v_begin := lower(v_earlier.during);
-    END IF;
+    WITH replaced AS (
+        DELETE FROM telemetry.vehicle_meter_link AS l
+        WHERE
+            l.vehicle_id = p_vehicle_id
+            AND (l.during && v_during OR (l.during -|- v_during AND l.meter_id = p_meter_id))
+        RETURNING l.meter_id, l.during
+    )
+    SELECT array_agg(r.meter_id), array_agg(r.during) INTO v_meters, v_times
+    FROM replaced AS r;
+    -- range_agg joins what the vehicle had of this meter just before and after
     INSERT INTO telemetry.vehicle_meter_link (vehicle_id, meter_id, during)
-    VALUES (p_vehicle_id, p_meter_id, tstzrange(v_begin, NULL));
+    SELECT p_vehicle_id, p.meter_id, unnest(range_agg(p.during))
+    FROM (
+        SELECT p_meter_id AS meter_id, v_during AS during
+        UNION ALL
+        SELECT r.meter_id, unnest(tstzmultirange(r.during) - tstzmultirange(v_during))
+        FROM unnest(v_meters, v_times) AS r (meter_id, during)
+    ) AS p
+    GROUP BY p.meter_id;
 END;
 $$;
 
-REVOKE EXECUTE ON FUNCTION api.link_vehicle (text, text, timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION api.link_vehicle (text, text, timestamptz) TO energy_service, energy_dba;
+REVOKE EXECUTE ON FUNCTION api.link_vehicle (text, text, timestamptz, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.link_vehicle (text, text, timestamptz, timestamptz) TO energy_service, energy_dba;
 
-COMMENT ON FUNCTION api.link_vehicle (text, text, timestamptz) IS
-'From p_from (now) on, until further notice, the meter feeds the vehicle; earlier statements about that time are replaced. Raises IE005 if the meter feeds another vehicle then, IE004 for an invalid id or time';
+COMMENT ON FUNCTION api.link_vehicle (text, text, timestamptz, timestamptz) IS
+'From p_from (now) until p_until (further notice) the meter feeds the vehicle; earlier statements about that time are replaced, those about other times stay. Raises IE005 if the meter feeds another vehicle then, IE004 for an invalid id or time';

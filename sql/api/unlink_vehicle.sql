@@ -4,10 +4,19 @@ CREATE OR REPLACE FUNCTION api.unlink_vehicle(p_vehicle_id text, p_from timestam
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
+DECLARE
+    v_from CONSTANT timestamptz := coalesce(p_from, now());
+    v_removed boolean;
 BEGIN
     LOCK TABLE telemetry.vehicle_meter_link IN SHARE ROW EXCLUSIVE MODE;
-    IF NOT telemetry.end_links(p_vehicle_id, coalesce(p_from, now())) THEN
-        RAISE EXCEPTION 'vehicle % has no link from % on', p_vehicle_id, telemetry.format_utc(coalesce(p_from, now()))
+    DELETE FROM telemetry.vehicle_meter_link AS l
+    WHERE l.vehicle_id = p_vehicle_id AND lower(l.during) >= v_from;
+    v_removed := found;
+    UPDATE telemetry.vehicle_meter_link AS l
+    SET during = tstzrange(lower(l.during), v_from)
+    WHERE l.vehicle_id = p_vehicle_id AND l.during @> v_from;
+    IF NOT (v_removed OR found) THEN
+        RAISE EXCEPTION 'vehicle % has no link from % on', p_vehicle_id, telemetry.format_utc(v_from)
             USING ERRCODE = 'IE006';
     END IF;
 END;

@@ -11,6 +11,7 @@ from service.http.routes.links import LINK_VEHICLE
 from tests.support import YESTERDAY, Api, Owner, Pair, assert_problem, new_pair, rfc3339
 
 MINUTE = timedelta(minutes=1)
+AT = [rfc3339(YESTERDAY + timedelta(hours=hour)) for hour in range(10)]
 
 
 async def put(api: Api, vehicle: str, **link: Any) -> Any:
@@ -50,6 +51,71 @@ async def test_a_meter_feeds_one_vehicle_at_a_time(api: Api, pair: Pair) -> None
     assert_problem(again, 404, "link_unknown", pair.vehicle)
 
 
+OLD, NEW = "S", "T"
+"""Meters, whose ids end with that of the test's own."""
+
+
+@pytest.mark.parametrize(
+    ("before", "link", "after"),
+    [
+        pytest.param([], (NEW, 3, 5), [(NEW, 3, 5)], id="a past session, nothing before"),
+        pytest.param([(OLD, 2, None)], (NEW, 3, 5), [(OLD, 2, 3), (NEW, 3, 5), (OLD, 5, None)], id="inside"),
+        pytest.param([(OLD, 2, 4)], (NEW, 3, 5), [(OLD, 2, 3), (NEW, 3, 5)], id="overlap at the start"),
+        pytest.param([(OLD, 4, 7)], (NEW, 3, 5), [(NEW, 3, 5), (OLD, 5, 7)], id="overlap at the end"),
+        pytest.param([(OLD, 1, 4), (NEW, 4, 7)], (OLD, 2, 5), [(OLD, 1, 5), (NEW, 5, 7)], id="on both sides"),
+        pytest.param([(OLD, 3, 5)], (NEW, 3, 5), [(NEW, 3, 5)], id="equal bounds"),
+        pytest.param([(OLD, 3, 4), (OLD, 6, 7)], (NEW, 2, 8), [(NEW, 2, 8)], id="around two"),
+        pytest.param(
+            [(OLD, 1, 3), (OLD, 5, None)], (NEW, 3, 5), [(OLD, 1, 3), (NEW, 3, 5), (OLD, 5, None)], id="between"
+        ),
+        pytest.param([(OLD, 1, 3), (OLD, 5, None)], (OLD, 3, 5), [(OLD, 1, None)], id="between, the same meter"),
+        pytest.param([(OLD, 2, None)], (OLD, 3, 5), [(OLD, 2, None)], id="inside, the same meter"),
+        pytest.param([(OLD, 3, 5)], (OLD, 4, None), [(OLD, 3, None)], id="overlap, the same meter, no end"),
+        pytest.param([(OLD, 2, 4), (NEW, 6, 8)], (OLD, 5, None), [(OLD, 2, 4), (OLD, 5, None)], id="no end"),
+    ],
+)
+async def test_a_link_with_an_end_leaves_what_was_before_and_after(
+    api: Api, pair: Pair, before: list[tuple], link: tuple, after: list[tuple]
+) -> None:
+    def told(links: list[tuple]) -> list[tuple]:
+        return [(f"{meter}-{pair.meter}", AT[start], end and AT[end]) for meter, start, end in links]
+
+    for meter, start, end in [*told(before), *told([link] * 2)]:  # safe to retry
+        answer = await put(api, pair.vehicle, meterId=meter, **{"from": start, "until": end})
+        assert answer.status_code == 200, answer.text
+    assert await spans(api, pair.vehicle) == told(after)[::-1]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "status"),
+    [(1, 3, 200), (5, None, 200), (1, 4, 409), (4, 7, 409), (3, 5, 409), (1, 7, 409), (1, None, 409)],
+)
+async def test_a_meter_that_feeds_another_vehicle_then_is_a_conflict(
+    api: Api, pair: Pair, start: int, end: int | None, status: int
+) -> None:
+    other, station = new_pair(), "S-" + pair.meter
+    await put(api, pair.vehicle, meterId=station, **{"from": AT[3], "until": AT[5]})
+    answer = await put(api, other.vehicle, meterId=station, **{"from": AT[start], "until": end and AT[end]})
+    if status == 409:
+        assert_problem(answer, 409, "link_conflict", pair.vehicle, AT[3][:-1], AT[5][:-1])
+    assert answer.status_code == status
+    assert await spans(api, pair.vehicle) == [(station, AT[3], AT[5])]
+
+
+async def test_the_energy_of_a_past_session_is_of_its_meter_and_the_rest_of_the_other(api: Api, pair: Pair) -> None:
+    station = "S-" + pair.meter
+    for minute in range(1, 16):
+        at = YESTERDAY + minute * MINUTE
+        await api.post_meter(station, at, kwhConsumedAc=2.0**minute)
+        await api.post_meter(pair.meter, at, kwhConsumedAc=1)
+    await api.post_vehicle(pair.vehicle, YESTERDAY + MINUTE)
+    session = {"from": rfc3339(YESTERDAY + 4 * MINUTE), "until": rfc3339(YESTERDAY + 7 * MINUTE)}
+    assert (await put(api, pair.vehicle, meterId=station, **session)).status_code == 200
+    balance = await api.performance(pair.vehicle, start=YESTERDAY, hours=1)
+    # minutes 5, 6 and 7 at the station, the other 12 at home
+    assert balance["totalEnergyConsumedAc"] == 2**5 + 2**6 + 2**7 + 12
+
+
 async def test_a_meter_that_changes_vehicle_is_split_at_that_moment(api: Api, pair: Pair) -> None:
     other, station, moment = new_pair(), "S-" + pair.meter, YESTERDAY + timedelta(minutes=7)
     for minute in range(15):
@@ -73,6 +139,11 @@ async def test_a_meter_that_changes_vehicle_is_split_at_that_moment(api: Api, pa
         ({"meterId": "M1", "from": "2026-02-08T18:00:00"}, "parameter_invalid", "from"),
         ({"meterId": "M1", "from": "0001-01-01T00:00:00Z"}, "parameter_invalid", "from"),
         ({"meterId": "\x00"}, "parameter_invalid", "meterId"),
+        ({"meterId": "M1", "from": AT[2], "until": AT[1]}, "parameter_invalid", "until must be after from"),
+        ({"meterId": "M1", "from": AT[2], "until": AT[2]}, "parameter_invalid", "until must be after from"),
+        ({"meterId": "M1", "until": AT[1]}, "parameter_invalid", "until must be after from"),
+        ({"meterId": "M1", "from": AT[1], "until": "9999-12-31T00:00:00Z"}, "parameter_invalid", "until"),
+        ({"meterId": "M1", "from": AT[1], "until": "2026-02-08T18:00:00"}, "parameter_invalid", "until"),
     ],
     ids=str,
 )
@@ -87,7 +158,7 @@ async def test_an_unknown_vehicle_has_no_links(api: Api, pair: Pair) -> None:
 @pytest.mark.concurrent
 async def test_of_many_that_want_one_meter_at_once_one_gets_it(database: Database, owner: Owner, pair: Pair) -> None:
     vehicles = [new_pair().vehicle for _ in range(20)]
-    calls = (database.write_rows(LINK_VEHICLE, vehicle, pair.meter, None) for vehicle in vehicles)
+    calls = (database.write_rows(LINK_VEHICLE, vehicle, pair.meter, None, None) for vehicle in vehicles)
     results = await asyncio.gather(*calls, return_exceptions=True)
     refused = [result for result in results if isinstance(result, Exception)]
     assert [getattr(error, "sqlstate", error) for error in refused] == ["IE005"] * 19

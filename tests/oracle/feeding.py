@@ -58,19 +58,27 @@ def periods(
 
 
 def link_from(links: Iterable[Link], new: Link) -> list[Link] | None:
-    """The links after this one is made, which has no end; None where its meter feeds another vehicle then."""
+    """The links after this one is made; None where its meter feeds another vehicle then."""
     kept: list[Link] = []
     for link in links:
-        goes_on = link.end is None or new.start is None or new.start < link.end
-        if link.vehicle_id != new.vehicle_id:
-            if link.meter_id == new.meter_id and goes_on:
+        ended = link.end is not None and new.start is not None and link.end <= new.start
+        ahead = new.end is not None and link.start is not None and new.end <= link.start
+        if ended or ahead or link.vehicle_id != new.vehicle_id:
+            if link.vehicle_id != new.vehicle_id and link.meter_id == new.meter_id and not (ended or ahead):
                 return None
             kept.append(link)
-        elif not goes_on:
-            kept.append(link)
-        elif new.start is not None and (link.start is None or link.start < new.start):
+            continue
+        if new.start is not None and (link.start is None or link.start < new.start):
             kept.append(link._replace(end=new.start))
-    for link in kept:
-        if (link.vehicle_id, link.meter_id, link.end) == (new.vehicle_id, new.meter_id, new.start):
-            return [*(other for other in kept if other != link), link._replace(end=None)]
+        if new.end is not None and (link.end is None or new.end < link.end):
+            kept.append(link._replace(start=new.end))
+    # the vehicle may have this meter up to the start, or from the end on: that is one link then
+    for link in [link for link in kept if link[:2] == new[:2]]:
+        if new.start is not None and link.end == new.start:
+            new = new._replace(start=link.start)
+        elif new.end is not None and link.start == new.end:
+            new = new._replace(end=link.end)
+        else:
+            continue
+        kept.remove(link)
     return [*kept, new]

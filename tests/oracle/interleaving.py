@@ -58,11 +58,12 @@ class Drop:
 
 @dataclass(frozen=True)
 class MakeLink:
-    """A meter feeds a vehicle from then on."""
+    """A meter feeds a vehicle from start until end; None is without one."""
 
     vehicle: str
     meter: str
     start: datetime
+    end: datetime | None
 
 
 Step = Send | Refresh | RefreshByHand | Compress | Drop | MakeLink
@@ -190,7 +191,9 @@ def _upkeep(
         midnight = base.replace(hour=0, minute=0) + draw(st.integers(1, days)) * DAY
         return Drop(kind, midnight + draw(st.sampled_from([timedelta(0), 7 * HOUR])), by_hand=draw(st.booleans()))
     if what == "link":
-        return MakeLink(draw(st.sampled_from(vehicles)), draw(st.sampled_from(meters)), draw(beside(edges)))
+        start = draw(beside(edges))
+        end = draw(st.none() | beside([edge for edge in edges if edge > start + HOUR] or [start + DAY]))
+        return MakeLink(draw(st.sampled_from(vehicles)), draw(st.sampled_from(meters)), start, end)
     aggregate = draw(st.sampled_from(AGGREGATES))
     width = {"15min": QUARTER, "hourly": HOUR, "daily": DAY}[aggregate.split("_")[1]]
     start = draw(beside(edges)) - draw(st.integers(1, 3)) * width

@@ -76,9 +76,9 @@ class World:
         gaps = [stamps[-1] - newest if newest else None, stamps[-1] - stamps[-2] if len(stamps) > 1 else None]
         self._observed[device] = observed_after(self._observed.get(device), gaps)
 
-    def link(self, vehicle: str, meter: str, start: datetime) -> bool:
-        """From start on, until further notice, the meter feeds the vehicle; False where it feeds another one then."""
-        links = link_from(self._links, Link(vehicle, meter, start, None))
+    def link(self, vehicle: str, meter: str, start: datetime, end: datetime | None = None) -> bool:
+        """From start until end, or further notice, the meter feeds the vehicle; False where it feeds another one."""
+        links = link_from(self._links, Link(vehicle, meter, start, end))
         if links is not None:
             self._links = links
         return links is not None

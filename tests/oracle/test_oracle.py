@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.oracle.balance import FleetBalance, distribution, ratio_of, round_half_away, shown_ratio, status_of
 from tests.oracle.buckets import Bucket
+from tests.oracle.feeding import link_from
 from tests.oracle.model import Device, Profile, Reading, World
+from tests.oracle.records import Link
 from tests.oracle.strategies import Scenario, overlap, scenarios
 
 MICROSECOND = timedelta(microseconds=1)
@@ -290,6 +292,33 @@ def test_a_link_goes_before_the_default_and_takes_the_meter_from_its_owner():
     assert world.performance("V2", at("05-01T09:00"), at("05-01T12:00")).meter_ids == {"M1", "M2", "S1"}
     assert world.performance("V2", at("05-01T09:00"), back).meter_ids == {"M1", "M2"}
     assert world.performance("V1", change, back).meter_ids == frozenset()
+
+
+def test_a_link_with_an_end_replaces_what_was_said_of_its_time_and_nothing_else():
+    nine, ten, eleven, noon = (at(f"05-01T{hour:02}:00") for hour in range(9, 13))
+    world = fleet(("V1", "S1", None, None))
+    assert world.link("V1", "S2", ten, eleven)
+    moments = (nine, ten - MICROSECOND, ten, eleven - MICROSECOND, eleven, noon)
+    assert [world.meter_after("V1", moment) for moment in moments] == ["S1", "S1", "S2", "S2", "S1", "S1"]
+    assert not world.link("V2", "S2", nine, ten + MICROSECOND)
+    assert not world.link("V2", "S2", eleven - MICROSECOND, noon)
+    assert not world.link("V2", "S2", nine)
+    assert world.link("V2", "S2", nine, ten)
+    assert world.link("V2", "S2", eleven, noon)
+    assert world.link("V2", "S1", ten, eleven)
+    # over two, and up to where it ends only
+    assert world.link("V1", "S3", ten + MICROSECOND, noon)
+    moments = (ten, ten + MICROSECOND, eleven, noon - MICROSECOND, noon)
+    assert [world.meter_after("V1", moment) for moment in moments] == ["S2", "S3", "S3", "S3", "S1"]
+
+
+def test_links_of_one_meter_that_meet_are_one_link():
+    ten, eleven, noon, one = (at(f"05-01T{hour}:00") for hour in range(10, 14))
+    around = [Link("V1", "S1", ten, eleven), Link("V1", "S1", noon, one), Link("V2", "S2", None, None)]
+    both = link_from(around, Link("V1", "S1", eleven, noon))
+    assert both is not None
+    assert set(both) == {Link("V1", "S1", ten, one), Link("V2", "S2", None, None)}
+    assert link_from([Link("V1", "S1", None, None)], Link("V1", "S1", ten, eleven)) == [Link("V1", "S1", None, None)]
 
 
 def test_a_link_goes_on_until_another_is_made_and_no_meter_feeds_two():

@@ -218,8 +218,8 @@ class Twins:
                 self.refresh_by_hand(step)
             case Compress(kind):
                 self.database.compress(kind)
-            case MakeLink(vehicle, meter, start):
-                assert self.database.link(vehicle, meter, start) == self.world.link(vehicle, meter, start)
+            case MakeLink(vehicle, meter, start, end):
+                assert self.database.link(vehicle, meter, start, end) == self.world.link(vehicle, meter, start, end)
             case Drop():
                 self.drop(step)
 

@@ -25,7 +25,7 @@ from service.database.migrate import migrate
 from service.database.pool import Database, open_database
 from service.embedded import run_embedded
 from service.http.app import create_app
-from service.http.server import SERVER_OPTIONS
+from service.http.server import server_options
 from service.settings import Settings
 from tests.support.templates import copy_migrated, copy_new
 
@@ -245,7 +245,7 @@ class Api:
 @contextlib.asynccontextmanager
 async def serving(app: Litestar) -> AsyncIterator[Api]:
     """An application on a socket, in this process, as `energy serve` runs it."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", **SERVER_OPTIONS))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", **server_options(app.state.settings)))
     serving = asyncio.create_task(server._serve())
     while not server.started:  # noqa: ASYNC110
         await asyncio.sleep(0.01)

@@ -62,6 +62,7 @@ class EnergyDatabase:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
         # every connection to the embedded database goes on where the one before it stopped
+        connection.execute("DEALLOCATE ALL")
         connection.execute("RESET ROLE")
         connection.execute("SET search_path = public")
         connection.execute("SET TimeZone = 'UTC'")
@@ -96,10 +97,10 @@ class EnergyDatabase:
         rows = json.dumps([{**asdict(reading), "recorded_at": reading.recorded_at.isoformat()} for reading in batch])
         return [row[0] for row in self.connection.execute(INGEST[batch[0].kind], [rows])]
 
-    def link(self, vehicle: str, meter: str, start: datetime) -> bool:
-        """Link a vehicle from start on; False where the meter feeds another one then."""
+    def link(self, vehicle: str, meter: str, start: datetime, end: datetime | None = None) -> bool:
+        """Link a vehicle from start until end, or further notice; False where the meter feeds another one then."""
         try:
-            self.connection.execute("SELECT api.link_vehicle(%s, %s, %s)", (vehicle, meter, start))
+            self.connection.execute("SELECT api.link_vehicle(%s, %s, %s, %s)", (vehicle, meter, start, end))
         except psycopg.Error as error:
             if error.sqlstate != "IE005":
                 raise

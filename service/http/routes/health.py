@@ -26,7 +26,7 @@ class Readiness(Struct, rename="camel", frozen=True):
     schema_version: str
 
 
-@get("/health/live", security=[{}], tags=["health"], summary="Liveness")
+@get("/health/live", security=[{}], responses=problems(public=True), tags=["health"], summary="Liveness")
 async def get_liveness() -> Liveness:
     """Liveness: the process answers. The database is not asked."""
     return Liveness("alive")

@@ -70,11 +70,11 @@ def _batch(path: str, kind: Kind | None, summary: str) -> HTTPRouteHandler:
         path,
         operation_class=reads_many(*(each.reading for each in _kinds(kind))),
         responses={
+            **problems(400, 413, 415, 503),
             **{
                 status: ResponseSpec(BatchOutcome, generate_examples=False, description=description)
                 for status, description in statuses.items()
             },
-            **problems(400, 413, 415, 503),
         },
         response_description="all are stored, now or before, and committed",
         tags=["ingest"],

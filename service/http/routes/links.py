@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from litestar import Request, delete, get, put
 from litestar.di import NamedDependency
@@ -17,12 +17,15 @@ from service.http.request_body import read_json
 from service.readings.model import DeviceId
 from service.readings.storable import storable_text
 
+_BodyTime: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None
+
 
 class NewLink(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
-    """A new link: from `from` (default: now) until further notice, this meter feeds the vehicle."""
+    """A new link: from `from` (default: now) until `until` (default: further notice), this meter feeds the vehicle."""
 
     meter_id: DeviceId
-    begin: Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None = field(default=None, name="from")
+    begin: _BodyTime = field(default=None, name="from")
+    until: _BodyTime = None
 
 
 class Link(Struct, rename="camel", frozen=True):
@@ -74,13 +77,14 @@ async def get_links(vehicle_id: PathId, database: NamedDependency[Database]) -> 
     summary="Link a vehicle to a meter",
 )
 async def put_link(vehicle_id: PathId, request: Request[Any, Any, Any], database: NamedDependency[Database]) -> Links:
-    """Link a vehicle to a meter from a time on; earlier statements about that time are replaced.
+    """Link a vehicle to a meter from a time on, or for a past session.
 
-    A meter feeds one vehicle at a time: while it feeds another, 409. Safe to retry.
+    Earlier statements about that time are replaced; those about the time before and after stay. A meter feeds one
+    vehicle at a time: while it feeds another, 409. Safe to retry.
     """
     link = await read_json(request, NewLink, request.app.state.settings.max_body_bytes)
-    begin = parse_body_time("from", link.begin)
-    await database.write_rows(LINK_VEHICLE, vehicle_id, storable_text(link.meter_id), begin)
+    times = [parse_body_time("from", link.begin), parse_body_time("until", link.until)]
+    await database.write_rows(LINK_VEHICLE, vehicle_id, storable_text(link.meter_id), *times)
     return await _links(database, vehicle_id)
 
 
