@@ -222,7 +222,7 @@ def test_a_revoked_key_is_refused_by_every_worker_within_5_seconds(two_workers: 
 
 
 def test_metrics_of_all_workers_are_added_up_and_outlive_a_worker_that_is_killed(two_workers: dict[str, str]) -> None:
-    stored = 'energy_readings_total{outcome="stored",kind="meter"} '
+    stored = 'energy_readings_total{kind="meter",outcome="stored"} '
     limit = "energy_ingest_queue_limit_readings "
 
     def read(name: str) -> float:
