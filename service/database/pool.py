@@ -176,10 +176,12 @@ async def open_connection(url: str) -> AsyncIterator[AnyConnection]:
         raise StartupError(describe_failure(error, url)) from error
     try:
         yield connection
-    finally:
+    except BaseException:
         # the request that cancels an interrupted statement may be under way: ended now, it would complain on stderr
         with suppress(Exception):  # the connection may be what failed
             await connection.execute("SELECT", timeout=CLOSE_TIMEOUT_S)
+        raise
+    finally:
         connection.terminate()
 
 

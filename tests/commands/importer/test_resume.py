@@ -163,12 +163,14 @@ async def test_the_same_file_is_imported_by_one_process_at_a_time(
 async def test_a_connection_that_ends_while_a_statement_is_cancelled_complains_of_nothing(
     test_database: TestDatabase, caplog: pytest.LogCaptureFixture, steps: int
 ) -> None:
-    async with open_connection(test_database.url) as connection:
-        statement = asyncio.create_task(connection.execute("SELECT pg_sleep(20)"))
-        await asyncio.sleep(0.05)
-        statement.cancel()
-        for _ in range(steps):  # of the loop, in which the request that cancels it gets a little further
-            await asyncio.sleep(0)
+    with pytest.raises(Stopped):
+        async with open_connection(test_database.url) as connection:
+            statement = asyncio.create_task(connection.execute("SELECT pg_sleep(20)"))
+            await asyncio.sleep(0.05)
+            statement.cancel()
+            for _ in range(steps):  # of the loop, in which the request that cancels it gets a little further
+                await asyncio.sleep(0)
+            raise Stopped
     await asyncio.gather(statement, return_exceptions=True)
     await asyncio.sleep(0.1)
     gc.collect()  # a future complains when nobody can retrieve its exception any more
