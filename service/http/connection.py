@@ -31,6 +31,8 @@ LINGER_BYTES = 32 * 1024 * 1024
 client that is still sending would lose the answer."""
 MOST_CONNECTIONS = 10_000
 """Open connections of a worker; beyond it idle ones are closed, or the next one."""
+IDLE_S = 5.0
+"""An idle connection is closed for another one only after this: a client between two requests keeps its place."""
 SWEEP_S = 1.0
 ENDLESS = "energy.endless"
 """Marks, in the scope of a request, an answer without an end of its own."""
@@ -201,6 +203,11 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete and self.cycle.scope.get(ENDLESS):
             self.transport.close()
 
+    def is_idle(self, since: float) -> bool:
+        """True if no request has come since this time of the event loop."""
+        kept = self.timeout_keep_alive_task
+        return kept is not None and kept.when() - self.timeout_keep_alive <= since
+
     def sweep(self, now: float) -> None:
         """Close the connection if the client is too slow. The time does not count while this side stops reading."""
         if self._ends_at is not None:
@@ -247,8 +254,8 @@ def _answer(problem: Problem) -> bytes:
 
 
 def _close_idle(connections: set[Any]) -> bool:
-    """Close the hundredth of the connections that has been idle for longest; false without an idle one."""
-    idle = [connection for connection in connections if connection.timeout_keep_alive_task is not None]
+    """Close the hundredth of the connections that has been idle for longest; false if none is idle for `IDLE_S`."""
+    idle = [connection for connection in connections if connection.is_idle(asyncio.get_running_loop().time() - IDLE_S)]
     # several at once, as the search takes about a millisecond
     closed = heapq.nsmallest(
         len(connections) // 100 + 1, idle, key=lambda connection: connection.timeout_keep_alive_task.when()

@@ -80,6 +80,7 @@ async def test_where_there_are_too_many_connections_the_longest_idle_one_makes_r
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(connection, "IDLE_S", 0)
     async with served(database, Settings()) as api, contextlib.AsyncExitStack() as stack:
         clients = []
         for _ in range(5):
