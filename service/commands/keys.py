@@ -101,7 +101,7 @@ def _ask(query: str, *arguments: Any) -> list[tuple[Any, ...]]:
 def _with_database(work: Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
     with prepared_database(load_settings()) as prepared:
         try:
-            with psycopg.connect(prepared.url, autocommit=True) as connection:
+            with psycopg.connect(prepared.url, autocommit=True, prepare_threshold=None) as connection:
                 return work(connection)
         except psycopg.errors.InsufficientPrivilege as error:
             raise StartupError(

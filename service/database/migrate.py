@@ -84,7 +84,8 @@ def set_time_zone(url: str, time_zone: str) -> None:
         StartupError: the database refused; the message says why.
     """
     try:
-        with psycopg.connect(url, autocommit=True) as connection:
+        # no prepared statements: connections to the embedded database share one session, which would keep them
+        with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
             with connection.transaction():
                 connection.execute("SELECT ops.set_time_zone(%s)", [time_zone])
                 _apply_code(connection, SQL_DIR)
@@ -114,7 +115,7 @@ def make_login(url: str, name: str, password: str, role: str) -> None:
         StartupError: the database refused, or `name` is a superuser.
     """
     try:
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
             found = connection.execute("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = %s", [name]).fetchone()
             if found and found[0]:
                 raise StartupError(f"{name} is a superuser: a member of {role} needs a login of its own")

@@ -54,7 +54,7 @@ def sql_of(state: str, folder: Path) -> Path:
 
 
 def connect(url: str) -> Connection:
-    connection = psycopg.connect(url, autocommit=True)
+    connection = psycopg.connect(url, autocommit=True, prepare_threshold=None)
     connection.execute("RESET ROLE; SET search_path = public; SET TimeZone = 'UTC'")
     return connection
 

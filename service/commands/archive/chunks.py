@@ -297,7 +297,9 @@ def open_chunks(prepared: Prepared, *, alone: bool) -> Iterator[Chunks]:
         StartupError: the login may not act as energy_owner, or another archiver is at work.
     """
     try:
-        connection = psycopg.connect(prepared.url, autocommit=True, connect_timeout=int(CONNECT_TIMEOUT_S))
+        connection = psycopg.connect(
+            prepared.url, autocommit=True, connect_timeout=int(CONNECT_TIMEOUT_S), prepare_threshold=None
+        )
     except psycopg.Error as error:
         raise StartupError(f"the database at {describe_url(prepared.url)} refused: {first_line(error)}") from error
     with connection:

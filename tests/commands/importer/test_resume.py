@@ -220,7 +220,7 @@ def test_an_import_that_is_killed_interrupted_or_cut_off_is_completed_by_the_nex
         if end == "lost":
             assert running.returncode == 1
             assert said.count("\n") == 1
-            assert "the same command goes on" in said
+            assert "the same command continues" in said
         second = process(migrated_database.url, path, tmp_path)
         printed, said = second.communicate(timeout=60)
         assert (second.returncode, f"continues after row {done:,}" in said) == (3, True), said
