@@ -93,5 +93,5 @@ $(VENV)/runtime $(VENV)/dev:
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) --require-hashes -r $<
 	@$(PIP) --no-deps --no-build-isolation -e .
-	@$(BIN)/python -m service.embedded.install || true # without charts the dashboard has tables
+	@$(BIN)/python -m service.embedded || true # without charts the dashboard has tables
 	@touch $@

