@@ -46,6 +46,22 @@ def key_of(scope: Scope) -> Key | None:
     return cast("Key | None", scope.get("auth"))
 
 
+def _without_body(send: Any) -> Any:
+    """Return a `send` that ends the answer without its body."""
+    ended = False
+
+    async def send_head(message: Any) -> None:
+        nonlocal ended
+        if message["type"] != "http.response.start":
+            if ended:
+                return
+            ended = True  # also of an endless answer: the application is told that the client is gone
+            message = {"type": "http.response.body"}
+        await send(message)
+
+    return send_head
+
+
 class GuardedLitestar(Litestar):
     """The application behind its middleware, which unknown routes pass, too."""
 
@@ -91,22 +107,19 @@ class GuardedLitestar(Litestar):
 
         began = time.perf_counter()
         status = 500  # uvicorn's answer if the application gives none
-        ended = False
+        if is_head:
+            send = _without_body(send)
 
-        async def stamped(message: Any) -> None:
-            nonlocal status, ended
+        # not a coroutine of its own: every answer passes here
+        def stamped(message: Any) -> Any:
+            nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*message["headers"], *stamps]
                 if status == 405 or method == "OPTIONS":
                     headers = complete_methods(headers, self._methods.get(scope.get("path_template")))
                 message = {**message, "headers": headers}
-            elif is_head:
-                if ended:
-                    return
-                ended = True  # also of an endless answer: the application is told that the client is gone
-                message = {"type": "http.response.body"}
-            await send(message)
+            return send(message)
 
         try:
             if self._guarded or scope["query_string"]:
