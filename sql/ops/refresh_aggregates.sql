@@ -40,7 +40,7 @@ BEGIN
             FOR v_day IN
                 SELECT c.day, pg_catalog.array_agg(c.changed_by) AS changed_by
                 FROM telemetry.changed_midnight AS c
-                WHERE v_aggregate = v_kind || '_daily' AND c.kind = v_kind
+                WHERE v_resolution = 'daily' AND c.kind = v_kind
                     AND c.day >= v_due.due_start AND c.day < v_due.due_end
                 GROUP BY c.day
             LOOP

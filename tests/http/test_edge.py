@@ -1,4 +1,4 @@
-"""What every route answers: HEAD, unknown query parameters, and pages of other origins."""
+"""Answers common to all routes: HEAD, unknown query parameters, and pages of other origins."""
 
 import asyncio
 

@@ -15,7 +15,7 @@ TELLING = (0.0, 1.0, 17.0, 20.0, 32.0, 850.0, 1000.0, 849.9375)
 # What fits twice into the interval is a number of units, so whether a reading is on the limit needs no rounding.
 LIMITS = ((60, 30.0), (60, 7.5), (60, 600.0), (900, 11.0), (900, 150.0), (3600, 22.0), (3600, 50.0), (None, 30.0))
 INTERVALS = (None, None, 10, 60, 300, 900, 1800, 3600, 5 * 3600, 12 * 3600)
-# What a meter draws beside a parked car: in an hour 0.05 kWh is the most that is idle.
+# A meter beside a parked car: 0.05 kWh in an hour is the most that is idle.
 STANDBY = (0.0, 1 / UNITS, 0.0125, 51 / UNITS, 0.05, 52 / UNITS)
 
 

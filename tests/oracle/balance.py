@@ -8,7 +8,7 @@ from math import floor, fsum
 
 JUDGED = ("normal", "low", "impossible")
 STANDBY_KW = 0.05
-"""What a meter may draw beside a vehicle that is idle, unless the fleet says otherwise."""
+"""Limit of the power that a meter draws beside an idle vehicle, unless the fleet says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Efficiency(Balance):
 
     @property
     def is_complete(self) -> bool:
-        """Whether each side has readings, and at most one of them is missing."""
+        """True if each side has readings, and lacks at most one of them."""
         return self.meter_readings >= max(1, self.meter_readings_expected - 1) and self.vehicle_readings >= max(
             1, self.vehicle_readings_expected - 1
         )
@@ -109,7 +109,7 @@ def status_of(
     interval: timedelta,
     standby_kw: float = STANDBY_KW,
 ) -> str:
-    """What the two sums of so much time say, judged by the ratio as it is shown.
+    """The status of the two sums over a time, judged by the ratio as it is shown.
 
     Args:
         kwh_ac: What the meter gave.
@@ -159,7 +159,7 @@ def fleet_balance(rows: Sequence[Balance]) -> FleetBalance:
 
 
 def distribution(ratios: Sequence[float]) -> list[int]:
-    """How many ratios there are in each band of 0.05 from 0 to 1, and from 1 on."""
+    """The number of ratios in each band of 0.05 from 0 to 1, and from 1 on."""
     bands = [0] * 21
     for ratio in ratios:
         bands[min(20, round(ratio * 10_000) // 500)] += 1

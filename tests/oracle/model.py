@@ -43,7 +43,7 @@ class World:
         self._rows: dict[Device, list[HistoryRow]] = {}  # of the devices that were asked for since the last change
         self._retention = {kind: Retention(kind) for kind in (METER, VEHICLE)}
 
-    # What happens
+    # Events
 
     def arrive(self, batch: Iterable[Reading]) -> list[str]:
         """Take a batch of readings in the order given, and tell what became of each."""
@@ -98,7 +98,7 @@ class World:
         self._retention[kind].drop(start, end)
 
     def untaken(self, kind: str, start: datetime, end: datetime) -> bool:
-        """Whether the aggregates lack something of the history of (start, end]."""
+        """True if the aggregates lack a part of the history of (start, end]."""
         rows = ((device_id, row) for device_id in self.devices(kind) for row in self.history(kind, device_id))
         return self._retention[kind].untaken(rows, start, end)
 
@@ -111,7 +111,7 @@ class World:
         return self._retention[kind].dropped_until
 
     def can_mend(self, reading: Reading) -> bool:
-        """Whether the history still holds the register that this reading's is compared with."""
+        """True if the history still holds the register that this reading's is compared with."""
         newest = self._newest(reading.device)
         if self._profile(reading.device).energy_kind != "register" or not self._gone[reading.device] or newest is None:
             return True

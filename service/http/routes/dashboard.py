@@ -27,8 +27,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # revalidated each time, mostly with 304: an upgrade shows at once
-    "Cache-Control": "no-cache",
 }
 _assets = Assets([*ASSETS.iterdir(), *(CHARTS / file for file in CHART_FILES)], HEADERS)
 
