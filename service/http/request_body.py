@@ -13,6 +13,7 @@ import msgspec
 from litestar import Request
 
 from service.errors import Problem
+from service.readings.decode_errors import UNDECODABLE
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -76,7 +77,7 @@ async def read_json(request: Request[Any, Any, Any], type_: type[T], limit: int)
         return msgspec.json.decode(await read_body(request, limit), type=type_)
     except msgspec.ValidationError as error:
         raise Problem("parameter_invalid", str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise Problem("body_malformed", f"the body is not JSON: {error}") from None
 
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from service.errors import Problem
-from service.readings.decode_errors import members, only_finite
+from service.readings.decode_errors import UNDECODABLE, members, only_finite
 from service.readings.model import METER, VEHICLE, AnyReading, Kind
 from service.readings.storable import storable_text
 
@@ -21,7 +21,6 @@ class _Ids(Struct, rename="camel"):
 
 
 _decode_ids = msgspec.json.Decoder(_Ids).decode
-_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Rejection(Struct, frozen=True):
@@ -48,7 +47,7 @@ class Rejection(Struct, frozen=True):
                     return "meter", msgspec.json.decode(raw, type=str)
                 case _Ids(UnsetType(), Raw() as raw):
                     return "vehicle", msgspec.json.decode(raw, type=str)
-        except _UNDECODABLE:
+        except UNDECODABLE:
             pass
         return None
 
@@ -90,7 +89,7 @@ def _kind_of(body: bytes) -> Kind:
                 return METER
             case _Ids(UnsetType(), Raw()):
                 return VEHICLE
-    except _UNDECODABLE:
+    except UNDECODABLE:
         members(body)
         raise Problem("body_malformed", "the body is not valid JSON") from None
     members(body)  # only the ids were looked at so far, and the rest may not be JSON

@@ -18,6 +18,9 @@ from msgspec import Raw
 from service.errors import Problem
 from service.readings.times import read_time
 
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""Errors of msgspec for a text that it cannot decode."""
+
 _Shape = TypeVar("_Shape")
 
 _SPACE = " \t\n\r"
@@ -170,7 +173,7 @@ def _value(name: str, type_: Any, raw: Raw, not_finite: set[str]) -> Any:
     types = get_args(type_)
     if name in not_finite and float in types:
         raise Problem("value_not_finite", f"{name} must be a finite number")
-    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    with contextlib.suppress(*UNDECODABLE):
         if datetime not in types:
             return msgspec.json.decode(raw, type=type_)
         if (time := read_time(msgspec.json.decode(raw, type=str))) and time.tzinfo:

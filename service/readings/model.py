@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from service.database.calls import INGEST_METER, INGEST_VEHICLE, IngestCall
-from service.readings.decode_errors import decode_fields, reject_duplicates
+from service.readings.decode_errors import UNDECODABLE, decode_fields, reject_duplicates
 from service.readings.storable import storable_text, storable_time
 
 ID_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]*$"}
@@ -111,7 +111,7 @@ class Kind:
         """
         try:
             reading = self._decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             return msgspec.convert(decode_fields(body, self.name, self.types), self.reading)
         if body.count(b'"') != self._quotes:
             reject_duplicates(body)
@@ -121,7 +121,7 @@ class Kind:
         """The readings in `body`, a JSON array or one JSON object a line; None where one needs a closer look."""
         try:
             readings = self._decode_lines(body) if ndjson else self._decode_array(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             return None
         if ndjson and body.strip().count(b"\n") + 1 != len(readings) > 0:
             return None  # more than one on a line, one on several lines, or empty lines

@@ -12,7 +12,7 @@ import msgspec
 
 from service.commands.importer.rows import LONGEST_LINE, Row, bounded_lines
 from service.errors import OUTCOMES, Problem
-from service.readings.decode_errors import members, only_finite, reject_duplicates
+from service.readings.decode_errors import UNDECODABLE, members, only_finite, reject_duplicates
 
 _LOOKED_AT = 100
 """Lines that are searched for column names: a broken first line says nothing about the others."""
@@ -65,7 +65,7 @@ class NdjsonRows:
                 yield Row(number, cells)
             except Problem as problem:
                 yield Row(number, line.decode(errors="replace"), _of_line(problem))
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            except UNDECODABLE as error:
                 fault = Problem("item_malformed", f"the line is not valid JSON: {error}")
                 yield Row(number, line.decode(errors="replace"), fault)
 
