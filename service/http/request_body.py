@@ -21,7 +21,7 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
-    from litestar.types import Scope
+    from litestar.types import Receive, Scope
 
 _LONGEST_WINDOW = 23
 """Largest window of a zstd frame, as a power of two: 8 MiB, as RFC 8878 asks of every decoder. Frames that need more
@@ -39,19 +39,19 @@ def header(scope: Scope, name: bytes) -> str:
     return ""
 
 
-async def read_body(request: Request[Any, Any, Any], limit: int) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """Read the body, unpacked and without its byte order mark; packed and unpacked it has at most `limit` bytes.
 
     Raises:
         Problem: it is longer, is not packed as it says, or the client disconnected.
     """
-    if (length := header(request.scope, b"content-length")) and int(length) > limit:
+    if (length := header(scope, b"content-length")) and int(length) > limit:
         raise too_large(limit)
     parts: list[bytes] = []
     found = 0
     more = True
     while more:
-        message: Any = await request.receive()
+        message: Any = await receive()
         if message["type"] == "http.disconnect":
             raise Problem("http_invalid", "the client went away before its body was complete")
         parts.append(message.get("body", b""))
@@ -59,7 +59,7 @@ async def read_body(request: Request[Any, Any, Any], limit: int) -> bytes:
         if found > limit:
             raise too_large(limit)
         more = message.get("more_body", False)
-    return _unpack(b"".join(parts), header(request.scope, b"content-encoding"), limit).removeprefix(codecs.BOM_UTF8)
+    return _unpack(b"".join(parts), header(scope, b"content-encoding"), limit).removeprefix(codecs.BOM_UTF8)
 
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ async def read_json(request: Request[Any, Any, Any], type_: type[T], limit: int)
     if header(request.scope, b"content-type") != "application/json":
         raise Problem("media_type_unsupported", "send it as Content-Type: application/json")
     try:
-        return msgspec.json.decode(await read_body(request, limit), type=type_)
+        return msgspec.json.decode(await read_body(request.scope, request.receive, limit), type=type_)
     except msgspec.ValidationError as error:
         raise Problem("parameter_invalid", str(error)) from None
     except UNDECODABLE as error:
