@@ -60,6 +60,8 @@ def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) 
             for migration_id in pending:
                 _apply(backend, migrations[migration_id], known[migration_id])
             _apply_code(backend.connection, sql_dir)
+            if (sql_dir / "ops" / "revoke_job_functions.sql").exists():  # absent in older versions
+                backend.connection.execute("SELECT ops.revoke_job_functions()")
             if (sql_dir / "ops" / "apply_policies.sql").exists():  # absent in older versions
                 _apply_policies(backend.connection)
             return pending
