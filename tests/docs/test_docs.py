@@ -161,6 +161,7 @@ def test_settings_are_the_same_in_code_documents_and_env_example() -> None:
         "ENERGY_SERVICE_PASSWORD",
         "ENERGY_BI_PASSWORD",
         "ENERGY_DBA_PASSWORD",
+        "ENERGY_ARCHIVE_PASSWORD",
         "GRAFANA_PASSWORD",
     }
     assert {settings.variable_of(field.name) for field in dataclasses.fields(Settings)} == names
