@@ -163,6 +163,7 @@ def test_settings_are_the_same_in_code_documents_and_env_example() -> None:
         "ENERGY_DBA_PASSWORD",
         "ENERGY_ARCHIVE_PASSWORD",
         "GRAFANA_PASSWORD",
+        "ENERGY_DOMAIN",
     }
     assert {settings.variable_of(field.name) for field in dataclasses.fields(Settings)} == names
     default = Settings()
@@ -304,7 +305,7 @@ def test_compose_and_dockerfile_name_only_what_is_there() -> None:
         assert (ROOT / source).exists()
         assert f"!{source.split('/')[0]}" in ignored, f".dockerignore keeps {source} out"
     compose = (ROOT / "docker-compose.yml").read_text()
-    assert "USER energy" in dockerfile
+    assert "USER 10001:10001" in dockerfile
     for hardened in ("read_only: true", 'cap_drop: ["ALL"]', "no-new-privileges:true", "ENERGY_AUTH: required"):
         assert hardened in compose
     assert re.search(r"image: timescale/timescaledb:\d+\.\d+\.\d+-pg1[678]$", compose, re.MULTILINE)
