@@ -30,7 +30,13 @@ CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 COMMANDS = (ROOT / "docs/cli.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("sql/*.md"), *ROOT.glob("tests/**/*.md")]
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("sql/*.md"),
+        *ROOT.glob("deploy/*.md"),
+        *ROOT.glob("tests/**/*.md"),
+    ]
 )
 
 
@@ -308,7 +314,9 @@ def test_compose_and_dockerfile_name_only_what_is_there() -> None:
     assert "USER 10001:10001" in dockerfile
     for hardened in ("read_only: true", 'cap_drop: ["ALL"]', "no-new-privileges:true", "ENERGY_AUTH: required"):
         assert hardened in compose
-    assert re.search(r"image: timescale/timescaledb:\d+\.\d+\.\d+-pg1[678]$", compose, re.MULTILINE)
+    assert re.search(
+        r"image: timescale/timescaledb:\d+\.\d+\.\d+-pg1[678](@sha256:[0-9a-f]{64})?$", compose, re.MULTILINE
+    )
     assert "-oss" not in compose
     for password in re.findall(r"PASSWORD\S*: (\S.*)", compose):
         assert password.startswith("${"), "a secret is baked in"
