@@ -16,11 +16,11 @@ COPY pyproject.toml README.md LICENSE ./
 COPY sql ./sql
 COPY service ./service
 COPY --from=charts /charts/node_modules ./service/dashboard/node_modules
+# a new volume that is mounted at /archive takes over its owner
 RUN touch service/dashboard/node_modules/.package-lock.json \
     && pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e . \
     && groupadd --system --gid 10001 energy \
     && useradd --system --uid 10001 --gid 10001 --no-create-home energy \
-    # a new volume that is mounted here takes over its owner
     && install -d -o 10001 -g 10001 /archive
 
 # by number: Kubernetes cannot tell whether a name is root

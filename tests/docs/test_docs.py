@@ -164,6 +164,7 @@ def test_settings_are_the_same_in_code_documents_and_env_example() -> None:
     example = (ROOT / ".env.example").read_text()
     assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == names | {
         "POSTGRES_PASSWORD",
+        "POSTGRES_MEMORY",
         "ENERGY_SERVICE_PASSWORD",
         "ENERGY_BI_PASSWORD",
         "ENERGY_DBA_PASSWORD",

@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.deploy.test_kubernetes import CLUSTER
 from tests.faults.server import programs
 from tests.support import ROOT
 from tests.support.processes import free_port, run
@@ -25,6 +26,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 PAGE = (ROOT / "docs/high-availability.md").read_text()
 SETTINGS = {"shared_preload_libraries": "timescaledb", "timescaledb.telemetry_level": "off", "archive_mode": "on"}
+MADE = CLUSTER["spec"]["bootstrap"]["initdb"]
 MINUTE = timedelta(minutes=1)
 
 
@@ -65,6 +67,27 @@ def ask(url: str, query: str, *arguments: Any) -> Any:
     with psycopg.connect(url, autocommit=True) as connection:
         found = connection.execute(query, arguments or None)
         return found.fetchone() if found.description else None
+
+
+def wait_until(url: str, condition: str) -> None:
+    deadline = time.monotonic() + 60
+    while ask(url, condition) != (True,):
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.1)
+
+
+def migrated(server: str) -> str:
+    """The URL of a new database, made as in deploy/kubernetes: the login of the migration is no superuser."""
+    for statement in (f"CREATE ROLE {MADE['owner']} LOGIN", *MADE["postInitSQL"]):
+        ask(server, statement)
+    ask(server, f"CREATE DATABASE {MADE['database']} OWNER {MADE['owner']}")
+    url = server.removesuffix("/postgres") + f"/{MADE['database']}"
+    given = {"DATABASE_URL": url.replace("//postgres@", f"//{MADE['owner']}@"), "ENERGY_SERVICE_PASSWORD": "secret"}
+    for _ in range(2):
+        done = run("migrate", "--service-login", "energy_app", **given)
+        assert done.returncode == 0, done.stderr
+    assert run("keys", "create", "--scope", "admin", **given).returncode == 0
+    return url
 
 
 def load(url: str, folder: Path, first: int) -> None:
@@ -109,8 +132,8 @@ def test_the_database_comes_back_as_it_was_at_a_moment_and_takes_the_later_readi
     files.run(programs() / "initdb", "-D", folder / "damaged", *arguments)
     archived = {"archive_command": archive_command.replace("/srv/wal", f"{folder}/wal")}
     configure(files, "damaged", {**SETTINGS, **archived, "port": str(free_port())})
-    with files.started("damaged") as damaged:
-        assert run("migrate", DATABASE_URL=damaged).returncode == 0
+    with files.started("damaged") as server:
+        damaged = migrated(server)
         ask(damaged, "SELECT api.set_device_profile('meter', 'M-R', p_energy_kind => 'register')")
         port = damaged.rpartition(":")[2].partition("/")[0]
         where = ["-h", "127.0.0.1", "-p", port, "-U", "postgres", "-D", folder / "restored"]
@@ -132,19 +155,15 @@ def test_the_database_comes_back_as_it_was_at_a_moment_and_takes_the_later_readi
         settings |= {"recovery_target_time": moment, "port": str(free_port())}
         configure(files, "restored", settings)
         files.run("touch", folder / "restored/recovery.signal")
-        with files.started("restored") as restored:
-            deadline = time.monotonic() + 60
-            while ask(restored, "SELECT pg_get_wal_replay_pause_state()") != ("paused",):
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+        with files.started("restored") as another:
+            restored = another.removesuffix("/postgres") + f"/{MADE['database']}"
+            wait_until(restored, "SELECT pg_get_wal_replay_pause_state() = 'paused'")
             # 4
             assert ask(restored, HISTORIES) == then
             # 5
             ask(restored, "SELECT pg_wal_replay_resume()")
-            while ask(restored, "SELECT pg_is_in_recovery()") == (True,):
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            doctor = run("doctor", DATABASE_URL=restored)
+            wait_until(restored, "SELECT NOT pg_is_in_recovery()")
+            doctor = run("doctor", DATABASE_URL=restored.replace("//postgres@", f"//{MADE['owner']}@"))
             assert doctor.returncode == 0, doctor.stdout
             # 6
             commands = re.findall(r'psql -X "\$DAMAGED" -c "(\\copy.+?CSV HEADER)"$', PAGE, re.MULTILINE | re.DOTALL)
