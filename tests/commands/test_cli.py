@@ -456,6 +456,44 @@ def test_a_dba_login_changes_policies_and_reads_no_readings(empty_database: Test
             connection.execute(f"DROP ROLE {login}")
 
 
+@pytest.mark.concurrent
+def test_an_archive_login_archives_and_is_no_superuser(empty_database: TestDatabase, tmp_path: Path) -> None:
+    login = "energy_test_archive"
+    missing = run("migrate", "--archive-login", login, DATABASE_URL=empty_database.url)
+    assert_one_plain_line(missing, "--archive-login needs DATABASE_URL and ENERGY_ARCHIVE_PASSWORD")
+    password = tmp_path / "password"
+    password.write_text("secret1\n")
+    result = run(
+        "migrate",
+        "--archive-login",
+        login,
+        DATABASE_URL=empty_database.url,
+        ENERGY_ARCHIVE_PASSWORD_FILE=str(password),
+    )
+    assert result.returncode == 0, result.stderr
+    url = re.sub(r"//[^@/]*@", f"//{login}:secret1@", empty_database.url)
+    try:
+        with psycopg.connect(empty_database.url, autocommit=True) as connection:
+            connection.execute("SELECT ops.set_policy('telemetry.meter_telemetry_history', 'archive', 'true')")
+            connection.execute("SELECT ops.apply_policies()")
+            connection.execute(
+                "INSERT INTO telemetry.meter_telemetry_history "
+                "(meter_id, counted_at, received_at, kwh_consumed_ac, voltage) "
+                "VALUES ('M1', now() - INTERVAL '3 years', now(), 1, 230)"
+            )
+            connection.execute('CALL ops.refresh_aggregates(NULL, \'{"kind": "meter"}\')')
+        archived = run("archive", "run", DATABASE_URL=url, ENERGY_ARCHIVE=str(tmp_path / "archive"))
+        assert (archived.returncode, "archived 1 of 1 chunks, 1 rows" in archived.stdout) == (0, True), archived.stderr
+        with psycopg.connect(url, autocommit=True) as connection:
+            [(superuser, makes_roles)] = connection.execute(
+                "SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user"
+            ).fetchall()
+            assert (superuser, makes_roles) == (False, False)
+    finally:
+        with psycopg.connect(empty_database.url, autocommit=True) as connection:
+            connection.execute(f"DROP ROLE {login}")
+
+
 def test_the_days_of_another_time_zone_take_one_command(untouched: dict[str, str]) -> None:
     assert run("migrate", **untouched, ENERGY_TIMEZONE="Europe/Berlin").returncode == 0
     assert re.search(r"time zone +Europe/Berlin", run("doctor", **untouched).stdout)
