@@ -90,7 +90,7 @@ AS $$
             'every login of this database may make jobs, by %s functions: SELECT ops.revoke_job_functions() as a superuser',
             count(*)
         ),
-        FALSE -- where nobody is a superuser, nobody can end it
+        FALSE -- without a superuser, nobody can end it
     FROM ops.list_open_job_functions() AS f
     HAVING count(*) > 0
     UNION ALL
