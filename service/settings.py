@@ -12,6 +12,11 @@ from zoneinfo import available_timezones
 
 from service.errors import StartupError
 
+READING_FIELDS = frozenset(
+    {"meterid", "vehicleid", "kwhconsumedac", "kwhdelivereddc", "voltage", "soc", "batterytemp", "timestamp"}
+)
+"""Fields of readings on the wire, in lower case: `drop_fields` names none of them."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -43,6 +48,8 @@ class Settings:
     """An idle connection stays open for this long, seconds: longer than the minute between two readings of a device."""
     cors_origins: tuple[str, ...] = ()
     """Origins of the web pages that may call this service from a browser, beside its own."""
+    drop_fields: tuple[str, ...] = ()
+    """Fields that are dropped from a reading before it is judged."""
     workers: int = 1
     """Processes that serve; each has its own queue and its own connections."""
     timezone: str | None = None
@@ -79,6 +86,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         max_batch_items=_whole_number(given, "ENERGY_MAX_BATCH_ITEMS", default.max_batch_items, 1, 1_000_000),
         keep_alive_s=_whole_number(given, "ENERGY_KEEP_ALIVE_S", default.keep_alive_s, 1, 3_600),
         cors_origins=_origins(given, "ENERGY_CORS_ORIGINS"),
+        drop_fields=_drop_fields(given, "ENERGY_DROP_FIELDS"),
         workers=_whole_number(given, "ENERGY_WORKERS", default.workers, 1, 64),
         timezone=_zone(given, "ENERGY_TIMEZONE"),
         archive=check_archive("ENERGY_ARCHIVE", given.get("ENERGY_ARCHIVE")),
@@ -129,6 +137,16 @@ def _origins(given: Mapping[str, str], name: str) -> tuple[str, ...]:
         if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+", origin):
             raise StartupError(f"{name} must look like https://a.example, http://localhost:8080, not {origin[:64]!r}")
     return origins
+
+
+def _drop_fields(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    fields = tuple(part.strip() for part in given.get(name, "").split(",") if part.strip())
+    for field in fields:
+        if not re.fullmatch(r"[\w.:@/ -]{1,64}", field):
+            raise StartupError(f"{name} must look like rssi, firmware, not {field[:64]!r}")
+        if field.lower() in READING_FIELDS:
+            raise StartupError(f"{name} must not name {field!r}: a reading needs that field")
+    return fields
 
 
 def _zone(given: Mapping[str, str], name: str) -> str | None:
