@@ -6,12 +6,13 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 import pytest
 
 from tests.http.test_forms import BATCH, JSON, KINDS, NDJSON, SINGLE, device_of, joined, post, times_of
-from tests.support import YESTERDAY, Api, Owner, Pair, assert_problem, meter_reading
+from tests.support import YESTERDAY, Api, Owner, Pair, assert_problem, meter_reading, now
 
 IDS = {
     "MAC": "00:1B:44:11:3A:{}",
@@ -196,3 +197,23 @@ async def test_a_client_that_expects_to_be_told_to_go_on_is_told(api: Api, pair:
                 assert head.startswith(b"HTTP/1.1 201 ")
                 return
         assert (await answer_of(reader))[0] == 201
+
+
+ASKED = {
+    b"HEAD /health/live HTTP/1.1\r\nHost: x\r\n\r\n": 200,
+    b"GET /v1/nothing HTTP/1.0\r\nHost: x\r\n\r\n": 404,
+    request(b"{}", length(b"{}")): 422,
+    request(b"", length(b"")): 400,
+    b"no HTTP\r\n\r\n": 400,
+    b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 20_000 + b"\r\n\r\n": 431,
+}
+
+
+@pytest.mark.parametrize(("asked", "status"), ASKED.items(), ids=[f"{text[:12]}" for text in ASKED])
+async def test_every_answer_has_the_time_of_the_server(api: Api, asked: bytes, status: int) -> None:
+    async with connected(api) as (reader, writer):
+        writer.write(asked)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    assert int(head.split()[1]) == status
+    [date] = [line.partition(": ")[2] for line in head.split("\r\n") if line.lower().startswith("date: ")]
+    assert abs(parsedate_to_datetime(date) - now()) < timedelta(seconds=5)
