@@ -128,7 +128,7 @@ static int request(const char *method, const char *path, const char *body) {
         strchr(host, ':') ? "[" : "", host, strchr(host, ':') ? "]" : "", port,
         key ? "Authorization: Bearer " : "", key ? key : "", key ? "\r\n" : "", length);
     retry_after = 0, answer[0] = 0;
-    if (getaddrinfo(host, port, &hints, &found)) return 0;
+    if (size >= (int)sizeof head || getaddrinfo(host, port, &hints, &found)) return 0; /* too long a key; no such host */
     int one = socket(found->ai_family, SOCK_STREAM, 0);
     setsockopt(one, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     setsockopt(one, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
