@@ -26,6 +26,8 @@ from tests.support import ROOT, TestDatabase, fresh_database, now
 from tests.support.processes import Service, free_port, running
 from tests.support.templates import copy_migrated
 
+pytestmark = pytest.mark.long
+
 SOURCES = ROOT / "docs/clients"
 HERE = Path(__file__).parent
 CLIENTS = ["c", "python", "javascript", "micropython", "micropython on CPython"]

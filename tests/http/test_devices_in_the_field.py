@@ -1,10 +1,7 @@
 """Requests as meters, gateways and command lines in the field send them: old HTTP, odd ids, odd clocks, odd numbers."""
 
-import asyncio
-import contextlib
 import json
 import uuid
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote
@@ -13,6 +10,7 @@ import pytest
 
 from tests.http.test_forms import BATCH, JSON, KINDS, NDJSON, SINGLE, device_of, joined, post, times_of
 from tests.support import YESTERDAY, Api, Owner, Pair, assert_problem, meter_reading, now
+from tests.support.sockets import answer, connected, end
 
 IDS = {
     "MAC": "00:1B:44:11:3A:{}",
@@ -117,23 +115,6 @@ async def test_lines_that_curl_joined_are_one_malformed_item_and_kept(
     assert (await post(api, path, b"\r\n".join(items), NDJSON)).json()["duplicates"] == 2
 
 
-@contextlib.asynccontextmanager
-async def connected(api: Api) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    async with asyncio.timeout(20):
-        reader, writer = await asyncio.open_connection("127.0.0.1", api.http.base_url.port)
-        try:
-            yield reader, writer
-        finally:
-            writer.close()
-
-
-async def answer_of(reader: asyncio.StreamReader) -> tuple[int, dict]:
-    """Status and body of the next answer."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-    return int(head.split()[1]), json.loads(await reader.readexactly(length))
-
-
 def request(body: bytes, *fields: str, version: str = "1.1", path: str = "/v1/ingest/meter") -> bytes:
     media_type = NDJSON if path.endswith("/batch") else JSON
     head = [f"POST {path} HTTP/{version}", "Host: energy.example", f"Content-Type: {media_type}", *fields]
@@ -152,9 +133,9 @@ async def test_http_1_0_is_answered_and_the_connection_ends(api: Api, pair: Pair
     body = json.dumps(meter_reading(pair.meter)).encode()
     async with connected(api) as (reader, writer):
         writer.write(request(body, length(body), version="1.0", path=path))
-        status, answer = await answer_of(reader)
-        assert (status, answer.get("stored", answer.get("outcome"))) in {(201, "stored"), (201, 1)}
-        assert await reader.read() == b""
+        status, _, content = await answer(reader)
+        assert (status, content.get("stored", content.get("outcome"))) in {(201, "stored"), (201, 1)}
+        assert await end(reader) == b""
 
 
 @pytest.mark.parametrize("path", SENT)
@@ -166,7 +147,7 @@ async def test_requests_that_do_not_wait_for_answers_are_answered_in_order(
     bodies[7] = b'{"meterId": 5}'
     async with connected(api) as (reader, writer):
         writer.write(b"".join(request(body, length(body), path=path) for body in bodies))
-        statuses = [(await answer_of(reader))[0] for _ in bodies]
+        statuses = [(await answer(reader))[0] for _ in bodies]
     assert statuses == [201] * 7 + [422] + [201] * 12
     assert await times_of(owner, "meter", pair.meter) == times[:7] + times[8:]
 
@@ -179,7 +160,7 @@ async def test_chunks_may_have_extensions_and_trailers(api: Api, pair: Pair, pat
         for expected in (201, {"/v1/ingest/meter": 200, "/v1/ingest": 200}.get(path, 201)):
             chunked = chunks % (body[:7], len(body) - 7, body[7:])
             writer.write(request(chunked, "Transfer-Encoding: chunked", path=path))
-            assert (await answer_of(reader))[0] == expected
+            assert (await answer(reader))[0] == expected
 
 
 @pytest.mark.parametrize("waits", [True, False])
@@ -196,7 +177,7 @@ async def test_a_client_that_expects_to_be_told_to_go_on_is_told(api: Api, pair:
             if not head.startswith(b"HTTP/1.1 100 "):
                 assert head.startswith(b"HTTP/1.1 201 ")
                 return
-        assert (await answer_of(reader))[0] == 201
+        assert (await answer(reader))[0] == 201
 
 
 ASKED = {
