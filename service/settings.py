@@ -13,6 +13,11 @@ from zoneinfo import available_timezones
 
 from service.errors import StartupError
 
+READING_FIELDS = frozenset(
+    {"meterid", "vehicleid", "kwhconsumedac", "kwhdelivereddc", "voltage", "soc", "batterytemp", "timestamp"}
+)
+"""Fields of readings on the wire, in lower case: `drop_fields` names none of them."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -46,6 +51,8 @@ class Settings:
     """Origins of the web pages that may call this service from a browser, beside its own."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks (CIDR) of proxies whose `X-Forwarded-For` names the client's address; none by default."""
+    drop_fields: tuple[str, ...] = ()
+    """Fields that are dropped from a reading before it is judged."""
     workers: int = 1
     """Processes that serve; each has its own queue and its own connections."""
     timezone: str | None = None
@@ -86,6 +93,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         keep_alive_s=_whole_number(given, "ENERGY_KEEP_ALIVE_S", default.keep_alive_s, 1, 3_600),
         cors_origins=_origins(given, "ENERGY_CORS_ORIGINS"),
         trusted_proxies=_networks(given, "ENERGY_TRUSTED_PROXIES"),
+        drop_fields=_drop_fields(given, "ENERGY_DROP_FIELDS"),
         workers=_whole_number(given, "ENERGY_WORKERS", default.workers, 1, 64),
         timezone=_zone(given, "ENERGY_TIMEZONE"),
         archive=check_archive("ENERGY_ARCHIVE", given.get("ENERGY_ARCHIVE")),
@@ -173,6 +181,16 @@ def _networks(given: Mapping[str, str], name: str) -> tuple[str, ...]:
             raise StartupError(f"{name} has {text}, so everybody could name any address: name the proxies' own network")
         networks.append(str(network))
     return tuple(networks)
+
+
+def _drop_fields(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    fields = tuple(part.strip() for part in given.get(name, "").split(",") if part.strip())
+    for field in fields:
+        if not re.fullmatch(r"[\w.:@/ -]{1,64}", field):
+            raise StartupError(f"{name} must look like rssi, firmware, not {field[:64]!r}")
+        if field.lower() in READING_FIELDS:
+            raise StartupError(f"{name} must not name {field!r}: a reading needs that field")
+    return fields
 
 
 def _zone(given: Mapping[str, str], name: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
@@ -288,7 +289,7 @@ def _answer(problem: Problem) -> bytes:
     head = (
         f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n"
         f"content-type: {PROBLEM_MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nx-request-id: {this.decode()}\r\n"
-        "connection: close\r\n\r\n"
+        f"date: {formatdate(usegmt=True)}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body
 

@@ -131,7 +131,7 @@ async def _ingest(scope: Scope, receive: Receive, state: State, kind: Kind | Non
     body = await read_body(scope, receive, state.settings.max_body_bytes)
     source = client[0] if (client := scope["client"]) else None
     key = key_of(scope)
-    decoded = decode_reading(body, kind)
+    decoded = decode_reading(body, kind, state.settings.drop_fields)
     if isinstance(decoded, Rejection):
         await _keep(database, key, decoded, source)
         raise Problem(decoded.code, decoded.detail)
@@ -168,7 +168,13 @@ async def _ingest_batch(request: Request[Any, Any, Any], kind: Kind | None) -> R
         )
     database.check_room(*(each.ingest for each in _kinds(kind)))
     body = await read_body(scope, request.receive, settings.max_body_bytes)
-    batch = decode_batch(body, ndjson=media_type in NDJSON, kind=kind, most=settings.max_batch_items)
+    batch = decode_batch(
+        body,
+        ndjson=media_type in NDJSON,
+        kind=kind,
+        most=settings.max_batch_items,
+        dropped=settings.drop_fields,
+    )
     source = client[0] if (client := scope["client"]) else None
     key = key_of(scope)
     errors = _withhold(batch, key) if key and not key.sends_all else []
