@@ -26,7 +26,7 @@ from service.http.request_body import header, read_body
 from service.readings.batch import NDJSON, Batch, decode_batch
 from service.readings.decode import Rejection, decode_reading
 from service.readings.model import KINDS, METER, VEHICLE, Kind
-from service.readings.outcomes import BatchOutcome, ItemError, Outcome
+from service.readings.outcomes import BatchOutcome, IgnoredItemMeasure, IgnoredMeasure, ItemError, Outcome
 
 MOST_ERRORS = 1000
 """Listed in an answer; the counts are whole."""
@@ -135,7 +135,11 @@ async def _ingest(request: Request[Any, Any, Any], kind: Kind | None) -> Respons
     kind, reading = decoded
     if key is not None:
         check_device(key, kind.name, reading.device_id)
-    [(outcome, detail)] = await database.call_grouped(kind.ingest, [reading.to_row(source)])
+    [(outcome, detail, ignored)] = await database.call_grouped(kind.ingest, [reading.to_row(source)])
+    if ignored:
+        return Response(
+            Outcome(outcome, [IgnoredMeasure(*measure) for measure in ignored]), status_code=OUTCOMES[outcome]
+        )
     if answer := _ANSWERS.get(outcome):
         return answer
     raise Problem(outcome, detail)
@@ -195,19 +199,23 @@ def _withhold(batch: Batch, key: Key) -> list[ItemError]:
 async def _store(database: Database, batch: Batch, source: str | None, errors: list[ItemError]) -> BatchOutcome:
     """The outcome of a batch, once all of it is committed; `errors` are of the items that were taken out."""
     outcomes: Counter[str] = Counter()
+    ignored: list[IgnoredItemMeasure] = []
     errors += [ItemError(index, rejection.code, rejection.detail) for index, rejection in batch.rejected]
     for kind, readings in batch.readings.items():
         for start in range(0, len(readings), MOST_ROWS_A_CALL):
             part = readings[start : start + MOST_ROWS_A_CALL]
             records = await database.call_grouped(kind.ingest, [reading.to_row(source) for _, reading in part])
-            for (index, _), (outcome, detail) in zip(part, records, strict=True):
+            for (index, _), (outcome, detail, measures) in zip(part, records, strict=True):
                 outcomes[outcome] += 1
                 if detail is not None:
                     errors.append(ItemError(index, outcome, detail))
+                if measures:
+                    ignored += [IgnoredItemMeasure(index, *measure) for measure in measures]
     rejected = [rejection.to_row(source) for _, rejection in batch.rejected]
     for start in range(0, len(rejected), MOST_ROWS_A_CALL):
         await database.call_grouped(KEEP_REJECTED, rejected[start : start + MOST_ROWS_A_CALL])
     errors.sort(key=lambda error: error.index)
+    ignored.sort(key=lambda measure: measure.index)
     return BatchOutcome(
         received=batch.received,
         stored=outcomes["stored"],
@@ -215,6 +223,7 @@ async def _store(database: Database, batch: Batch, source: str | None, errors: l
         conflicts=outcomes["conflict"],
         rejected=len(errors) - outcomes["conflict"],
         errors=errors[:MOST_ERRORS],
+        ignored=ignored[:MOST_ERRORS],
     )
 
 
