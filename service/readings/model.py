@@ -26,9 +26,14 @@ Timestamp = Annotated[
     datetime, Meta(tz=True, description="the device's own time, ISO 8601 with an offset; the end of the interval")
 ]
 
+# no range for the OpenAPI document: a reading with a measure outside it is stored
+Voltage = Annotated[float, Meta(description="mains voltage, V; ignored outside 0 to 1500")]
+Soc = Annotated[float, Meta(description="state of charge, percent; ignored outside 0 to 100")]
+BatteryTemp = Annotated[float, Meta(description="battery temperature, degrees Celsius; ignored outside -60 to 120")]
+
 
 def in_range(description: str, least: float, most: float) -> Meta:
-    """A number's description, and its range for the OpenAPI document: what lies outside is judged in SQL, by name."""
+    """A number's description, and its range for the OpenAPI document: what lies outside is rejected in SQL, by name."""
     return Meta(description=description, extra_json_schema={"minimum": least, "maximum": most})
 
 
@@ -37,7 +42,7 @@ class MeterReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=Tr
 
     meter_id: DeviceId
     kwh_consumed_ac: Annotated[float, in_range("AC energy drawn in the interval, kWh, 0 to 1e7", 0, 1e7)]
-    voltage: Annotated[float, in_range("mains voltage, V, 0 to 1500", 0, 1500)] | UnsetType | None = UNSET
+    voltage: Voltage | UnsetType | None = UNSET
     timestamp: Timestamp
 
     @property
@@ -65,11 +70,9 @@ class VehicleReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=
     """One reading of an electric vehicle."""
 
     vehicle_id: DeviceId
-    soc: Annotated[float, in_range("state of charge, percent, 0 to 100", 0, 100)] | UnsetType | None = UNSET
+    soc: Soc | UnsetType | None = UNSET
     kwh_delivered_dc: Annotated[float, in_range("DC energy delivered in the interval, kWh, 0 to 1e7", 0, 1e7)]
-    battery_temp: (
-        Annotated[float, in_range("battery temperature, degrees Celsius, -60 to 120", -60, 120)] | UnsetType | None
-    ) = UNSET
+    battery_temp: BatteryTemp | UnsetType | None = UNSET
     timestamp: Timestamp
 
     @property
