@@ -145,7 +145,7 @@ async def test_the_first_readings_answer_what_the_documents_print(api: Api) -> N
     more = re.findall(r"```console\n(.*?)```", README + DEVICES, re.DOTALL)
     assert session in more
     exchanges = re.findall(r"\$ (curl .*)\n(.*)\n", "".join(more))
-    assert len(exchanges) == 6
+    assert len(exchanges) == 7
     for command, printed in exchanges:
         words = shlex.split(command)
         [url] = [word for word in words if word.startswith("http://127.0.0.1:3000")]

@@ -14,6 +14,7 @@ import asyncpg
 from service.commands.importer.chunks import Chunk, read_chunks
 from service.commands.importer.files import format_of, open_rows, plain_faults
 from service.commands.importer.mapping import Columns, Options
+from service.commands.importer.ndjson import NdjsonRows
 from service.commands.importer.rejected import RejectedFile
 from service.database.pool import AnyConnection
 from service.errors import StartupError
@@ -43,7 +44,9 @@ INSERT = {
 """For a database without COPY."""
 
 COUNTED = {"stored": "stored", "duplicate": "duplicates", "conflict": "conflicts", "rejected": "rejected"}
-"""Outcome -> name of its count; every other outcome is a rejection."""
+"""Outcome -> name of its count; every other outcome but `IGNORED` is a rejection."""
+IGNORED = "ignored"
+"""Not an outcome of its own: a row whose measure outside its range is stored as not measured."""
 
 
 class Progress(NamedTuple):
@@ -51,7 +54,7 @@ class Progress(NamedTuple):
 
     Attributes:
         rows: rows of the file that are done.
-        counts: their number by outcome: stored, duplicates, conflicts, rejected.
+        counts: their number by outcome: stored, duplicates, conflicts, rejected; and of those with an ignored measure.
         share: share of the file that has been read, 0 to 1.
     """
 
@@ -91,7 +94,7 @@ async def import_file(  # noqa: PLR0913
         StartupError: the file is damaged, or is being imported already; chunks stored until then stay.
     """
     with open_rows(path, format_of(path, options.format), options.delimiter) as rows:
-        columns = Columns(path, rows.names, options)
+        columns = Columns(path, rows.names, options, is_open=isinstance(rows, NdjsonRows))
         with plain_faults(path):
             import_id = await asyncio.to_thread(options.fingerprint, path)
         kind = columns.kind.name
@@ -130,7 +133,7 @@ async def _store(staged: _Staged, kind: str, side: RejectedFile, *, all_new: boo
     counts = Counter(rejected=len(rejected))
     if chunk.records:
         for outcome, readings, place, detail in await staged.connection.fetch(STORE[kind], all_new):
-            counts[COUNTED.get(outcome, "rejected")] += readings
+            counts[IGNORED if outcome == IGNORED else COUNTED.get(outcome, "rejected")] += readings
             if place is not None:
                 rejected.append(chunk.reject(place - 1, outcome, detail))
     side.write(sorted(rejected, key=lambda row: row.line))

@@ -75,8 +75,9 @@ class Columns:
         used: the columns that are needed.
     """
 
-    def __init__(self, path: Path, names: Sequence[str], options: Options) -> None:
-        self._path, self._names, self._options = path, names, options
+    def __init__(self, path: Path, names: Sequence[str], options: Options, *, is_open: bool = False) -> None:
+        """Find the columns among `names`; `is_open`: later rows may have more of them, as in NDJSON."""
+        self._path, self._names, self._options, self._is_open = path, names, options, is_open
         self.kind = self._kind()
         self._times = Times(ZoneInfo(options.timezone) if options.timezone else None, options.time_format)
         self._sources = {name: self._find(name) for name in self.kind.types if name not in options.constants}
@@ -103,6 +104,8 @@ class Columns:
             if name in self._options.constants:
                 [value] = self._values(name, [self._options.constants[name]], {}, text=True)
                 values[name] = repeat(value, len(cells))
+            elif not self._sources[name]:  # a measure that the file does not have
+                values[name] = repeat(None, len(cells))
             else:
                 found = [rows.column(cells, column) for column in self._sources[name]]
                 column = found[0] if len(found) == 1 else list(map(_joined, zip(*found, strict=True)))
@@ -116,10 +119,10 @@ class Columns:
             return [time + _MICROSECOND for time in times] if self._is_counted else times
         if get_args(self.kind.types[name])[0] is str:
             return ids(name, column, faults)
-        found = numbers(name, column, faults, text=text)
+        found = numbers(name, column, faults, text=text, is_optional=name in self.kind.optional)
         if scale := self._options.scales.get(name):
             up, down = scale.numerator, scale.denominator
-            return [value * up / down for value in found]
+            return [None if value is None else value * up / down for value in found]
         return found
 
     def _kind(self) -> Kind:
@@ -146,6 +149,8 @@ class Columns:
         columns = [column for column in dict.fromkeys(aliases) if column in self._names]
         if len(columns) == 1:
             return columns
+        if not columns and name in self.kind.optional:
+            return [name] if self._is_open else []
         which = f"both {' and '.join(columns)} are there" if columns else f"no column for {name}"
         raise StartupError(
             f"{self._path}: {which} ({self._found()}): --column {name}=COLUMN names it, --set {name}=VALUE gives "

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from types import TracebackType
 
-from service.commands.importer.load import COUNTED, Progress
+from service.commands.importer.load import COUNTED, IGNORED, Progress
 from service.commands.output import progress_bar, rate
 
 LINE_EVERY_S = 10.0
@@ -49,10 +49,13 @@ class Report:
         """Return the summary of the file."""
         before = self._first.rows if self._first else 0
         text = summary(self._name, done.rows, done.counts, time.monotonic() - self._began, before)
-        return f"{text}; rejected rows: {side}" if done.counts["conflicts"] + done.counts["rejected"] else text
+        listed = sum(done.counts[name] for name in ("conflicts", "rejected", IGNORED))
+        return f"{text}; rejected rows: {side}" if listed else text
 
 
 def summary(name: str, rows: int, counts: Counter[str], seconds: float, before: int = 0) -> str:
     """Return a summary of rows; the first `before` of them were done earlier."""
     found = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in COUNTED.values())
+    if counts[IGNORED]:
+        found += f", {counts[IGNORED]:,} with an ignored measure"
     return f"{name}: {rows:,} rows: {found}; {seconds:.1f} s, {rate(rows - before, seconds)}"

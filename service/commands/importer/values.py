@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 from service.errors import Problem
-from service.readings.storable import storable_text, storable_time
+from service.readings.storable import storable_number, storable_text, storable_time
 from service.readings.times import read_time
 
 Faults: TypeAlias = dict[int, Problem]
@@ -24,17 +25,27 @@ def ids(name: str, column: Sequence[Any], faults: Faults) -> list[str]:
     return [_id(name, index, value, faults) for index, value in enumerate(column)]
 
 
-def numbers(name: str, column: Sequence[Any], faults: Faults, *, text: bool) -> list[float]:
-    """Convert numbers, written as `text` or not."""
+def numbers(
+    name: str, column: Sequence[Any], faults: Faults, *, text: bool, is_optional: bool = False
+) -> Sequence[float | None]:
+    """Convert numbers, written as `text` or not.
+
+    A measure (`is_optional`) may be blank: None. One that is too large for a double is clamped, and SQL ignores it.
+    """
     try:
         if text:
             if _plain_digits("".join(column)):
-                return list(map(float, column))
+                if not is_optional:
+                    return list(map(float, column))
+                found = [float(value) if value else None for value in column]
+                if math.inf not in found and -math.inf not in found:
+                    return found
         elif set(map(type, column)) <= {int, float}:
             return list(map(float, column))
     except (ValueError, OverflowError):
         pass
-    return [_number(name, index, value, faults, text) for index, value in enumerate(column)]
+    number = _measure if is_optional else _number
+    return [number(name, index, value, faults, text) for index, value in enumerate(column)]
 
 
 class Times:
@@ -114,6 +125,16 @@ def _id(name: str, index: int, value: Any, faults: Faults) -> str:
     else:
         faults.setdefault(index, Problem("field_type_invalid", f"{name} must be a string, not {str(value)[:64]}"))
     return ""
+
+
+def _measure(name: str, index: int, value: Any, faults: Faults, text: bool) -> float | None:
+    if value is None or value == "":
+        return None
+    if type(value) is int:
+        return float(storable_number(value))
+    number = _number(name, index, value, faults, text)
+    # the words for infinity end in a letter
+    return storable_number(number) if text and value[-1].isdigit() else number
 
 
 def _number(name: str, index: int, value: Any, faults: Faults, text: bool) -> float:

@@ -33,12 +33,12 @@ class Stopped(Exception):  # noqa: N818
 
 
 def write_rows(path: Path, meter: str, rows: int = ROWS, bad_every: int = 100) -> None:
-    """Rows of a second each, 1 kWh each; of every `bad_every` the last has an impossible voltage."""
+    """Rows of a second each, 1 kWh each; of every `bad_every` the last has an impossible energy."""
     with path.open("w") as file:
         file.write("meterId,timestamp,kwhConsumedAc,voltage\n")
         for row in range(1, rows + 1):
             moment = rfc3339(START + timedelta(seconds=row))
-            file.write(f"{meter},{moment},1,{230 if row % bad_every else 9999}\n")
+            file.write(f"{meter},{moment},{1 if row % bad_every else -1},230\n")
 
 
 def stop_after(chunks: int) -> Iterator[None]:
