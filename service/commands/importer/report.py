@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -49,7 +50,14 @@ class Report:
         """Return the summary of the file."""
         before = self._first.rows if self._first else 0
         text = summary(self._name, done.rows, done.counts, time.monotonic() - self._began, before)
+        if done.left_out:
+            text += f"; left out: {list_left_out(done.left_out)}"
         return f"{text}; rejected rows: {side}" if done.counts["conflicts"] + done.counts["rejected"] else text
+
+
+def list_left_out(left_out: Mapping[str, int]) -> str:
+    """Return the items of a file that are no readings, with their number."""
+    return ", ".join(f"{what}: {count:,}" for what, count in sorted(left_out.items()))
 
 
 def summary(name: str, rows: int, counts: Counter[str], seconds: float, before: int = 0) -> str:

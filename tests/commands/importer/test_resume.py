@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -81,6 +82,29 @@ async def test_a_run_goes_on_after_the_last_chunk_and_lists_every_rejected_row_o
     assert result.codes == [(line, "value_out_of_range") for line in range(101, ROWS + 2, 100)]
     assert await total(owner, pair.meter) == (2475, 2475)
     assert await owner.fetch("SELECT FROM telemetry.import_progress") == []
+
+
+async def test_a_run_that_goes_on_within_the_repeated_hour_knows_the_rows_before(
+    import_: Import, owner: Owner, pair: Pair, tmp_path: Path
+) -> None:
+    day = datetime.now(UTC).date()
+    year = day.year if (day.month, day.day) > (11, 1) else day.year - 1
+    sunday = date(year, 10, 31) - timedelta(days=(date(year, 10, 31).weekday() + 1) % 7)
+    path = tmp_path / "a.csv"
+    # a reading each 5 s of 02:00 to 03:00, twice: the first chunk of 1,000 rows ends in the second hour
+    clocks = [f"02:{second // 60:02}:{second % 60:02}" for second in range(0, 3600, 5)] * 2
+    path.write_text(
+        "meterId,timestamp,kwhConsumedAc,voltage\n" + "".join(f"{pair.meter},{sunday} {c},1,230\n" for c in clocks)
+    )
+    options: dict[str, Any] = {"timezone": "Europe/Paris", "repeated_hour_by_order": True}
+    steps = stop_after(0)
+    with pytest.raises(Stopped):
+        await import_(path, show=lambda progress: next(steps), **options)
+    assert await total(owner, pair.meter) == (1000, 1000)
+    result = await import_(path, **options)
+    assert (result.rows, result.counts) == (1440, {"stored": 1440})
+    query = "SELECT max(counted_at) - min(counted_at) FROM telemetry.meter_telemetry_history WHERE meter_id = $1"
+    assert await owner.fetchval(query, pair.meter) == timedelta(hours=2, seconds=-5)
 
 
 async def test_without_resume_or_with_another_meaning_it_begins_at_the_first_row(
