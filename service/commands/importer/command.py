@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import math
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +16,14 @@ import asyncpg
 import click
 
 from service.commands.importer.dialect import LOOKED_AT
-from service.commands.importer.encoding import is_text_encoding
 from service.commands.importer.explain import explain
 from service.commands.importer.files import FORMATS
 from service.commands.importer.load import Progress, Target, import_file
-from service.commands.importer.mapping import FIELDS, Options
+from service.commands.importer.mapping import Options
+from service.commands.importer.parameters import Assignment, Scale, read_delimiter, read_encoding, read_time_format
 from service.commands.importer.presets import PRESETS
 from service.commands.importer.report import Report, summary
 from service.commands.importer.source import check_source
-from service.commands.importer.values import EPOCHS
 from service.commands.options import KIND, ZONE
 from service.commands.output import print_error
 from service.database.calls import REFRESH_AGGREGATES
@@ -39,62 +35,6 @@ from service.startup import Prepared, prepared_database
 CHUNK_ROWS = 50_000
 EMBEDDED_CHUNK_ROWS = 1_000
 REJECTED_STATUS = 3
-
-
-class _Assignment(click.ParamType[tuple[str, str]]):
-    """FIELD=TEXT with a known field."""
-
-    name = "assignment"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        field, equals, text = value.partition("=")
-        if not equals or field not in FIELDS or not text:
-            self.fail(f"{value!r} is not FIELD=..., with one of {', '.join(sorted(set(FIELDS.values())))}")
-        return FIELDS[field], text
-
-
-class _Scale(_Assignment):
-    """FIELD=FACTOR."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        field, text = super().convert(value, param, ctx)
-        if field == "timestamp" or field.endswith("Id"):
-            self.fail(f"{field} is not a number")
-        try:
-            factor = Fraction(text)
-            if not math.isfinite(float(factor)):
-                raise ValueError
-            return field, factor
-        except (ValueError, OverflowError, ZeroDivisionError):
-            self.fail(f"{text!r} is neither a number nor a fraction as 1/60")
-
-
-def _delimiter(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    value = {"\\t": "\t", "tab": "\t"}.get(value or "", value)
-    if value is not None and (len(value) != 1 or value in '"\r\n'):
-        raise click.BadParameter("must be one character, or tab")
-    return value
-
-
-def _encoding(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not is_text_encoding(value):
-        raise click.BadParameter(f"{value!r} is not the name of an encoding of text, as UTF-8, UTF-16, ISO-8859-1")
-    return value
-
-
-def _time_format(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value is None or value in EPOCHS:
-        return value
-    try:
-        example = _EXAMPLE.strftime(value)
-        if "%" not in value or datetime.strptime(example, value).date() != _EXAMPLE.date():
-            raise ValueError("it has no day, month and year")
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no format for strptime: {error}") from None
-    return value
-
-
-_EXAMPLE = datetime(2026, 2, 8, 18, 30, tzinfo=UTC)
 
 
 @click.command("import")
@@ -110,18 +50,18 @@ _EXAMPLE = datetime(2026, 2, 8, 18, 30, tzinfo=UTC)
 @click.option(
     "--column",
     "columns",
-    type=_Assignment(),
+    type=Assignment(),
     multiple=True,
     metavar="FIELD=COLUMN",
     help="Column of a field with another name; Date+Time joins two columns with a space.",
 )
 @click.option(
-    "--set", "constants", type=_Assignment(), multiple=True, metavar="FIELD=VALUE", help="One value for every row."
+    "--set", "constants", type=Assignment(), multiple=True, metavar="FIELD=VALUE", help="One value for every row."
 )
 @click.option(
     "--scale",
     "scales",
-    type=_Scale(),
+    type=Scale(),
     multiple=True,
     metavar="FIELD=FACTOR",
     help="Factor of the numbers: 0.001 turns Wh into kWh, 1/60 the kW of a minute into kWh.",
@@ -129,7 +69,7 @@ _EXAMPLE = datetime(2026, 2, 8, 18, 30, tzinfo=UTC)
 @click.option("--timezone", type=ZONE, help="Zone of times without an offset, as Europe/Paris.")
 @click.option(
     "--time-format",
-    callback=_time_format,
+    callback=read_time_format,
     metavar="FORMAT",
     help="Format of times that are not ISO 8601, as for strptime: %d/%m/%Y %H:%M; or epoch-s or epoch-ms.",
 )
@@ -140,7 +80,7 @@ _EXAMPLE = datetime(2026, 2, 8, 18, 30, tzinfo=UTC)
 )
 @click.option(
     "--delimiter",
-    callback=_delimiter,
+    callback=read_delimiter,
     metavar="CHARACTER",
     help="Separator of the cells of a CSV; by default found among comma, semicolon, tab and bar.",
 )
@@ -152,7 +92,7 @@ _EXAMPLE = datetime(2026, 2, 8, 18, 30, tzinfo=UTC)
 @click.option("--decimal", type=click.Choice([".", ","]), default=".", help="Decimal point of numbers in a CSV.")
 @click.option(
     "--encoding",
-    callback=_encoding,
+    callback=read_encoding,
     metavar="NAME",
     help="Encoding of a text, as ISO-8859-1; by default told by the byte order mark, else UTF-8.",
 )

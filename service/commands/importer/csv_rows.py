@@ -95,9 +95,13 @@ class CsvRows:
             if len(taken[0]) >= LONGEST_LINE:
                 detail = f"the line is longer than {LONGEST_LINE} characters"
                 yield Row(line, "".join(taken), Problem("item_malformed", detail))
-            elif len(cells) == width or (cells and self._fit(cells)):
+            elif not cells:
+                continue
+            elif not cells[0].strip() and not any(map(str.strip, cells)):
+                self.left_out["rows without a value"] += 1
+            elif len(cells) == width or self._fit(cells):
                 yield Row(line, cells)
-            elif cells:
+            else:
                 detail = f"the row has {len(cells)} cells, the header {width}"
                 yield Row(line, "".join(taken), Problem("item_malformed", detail))
 

@@ -14,7 +14,7 @@ from service.commands.importer.mapping import ENERGIES, REGISTER
 from service.commands.importer.presets import PRESETS
 from service.commands.importer.report import list_left_out
 from service.commands.importer.source import Source, open_source
-from service.commands.importer.values import EPOCHS
+from service.commands.importer.times import EPOCHS
 from service.commands.output import make_console, make_table
 
 _LOOKED_AT = 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
@@ -12,6 +13,7 @@ from service.errors import Problem
 
 _BLOCK_BYTES = 1 << 16
 _LONGEST_TEXT = 4096
+_DEEPEST = 100
 _WATT_HOURS = "72"
 _FORWARD = {"", "0", "1"}
 _DELTA = {"", "0", "4"}
@@ -42,14 +44,23 @@ class _Scan:
         self.readings: list[tuple[int, dict[str, str], dict[str, Any]]] = []
 
     def feed(self, block: bytes) -> None:
-        """Parse a block; an empty one ends the file."""
-        self._parser.Parse(block, not block)
+        """Parse a block; an empty one ends the file.
+
+        Raises:
+            FormatError: the file is in an encoding that is not supported, or declares a document type.
+        """
+        try:
+            self._parser.Parse(block, not block)
+        except (LookupError, ValueError) as error:
+            raise FormatError(f"the XML cannot be decoded: {error}") from error
 
     def _refuse(self, *_: Any) -> None:
         raise FormatError(f"line {self._parser.CurrentLineNumber} declares a document type, which Green Button has not")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         local = name.rpartition("}")[2]
+        if len(self._path) == _DEEPEST:
+            raise FormatError(f"line {self._parser.CurrentLineNumber} is more than {_DEEPEST} elements deep")
         self._path.append(local)
         self._text = ""
         if local == "entry":
@@ -184,9 +195,6 @@ class GreenButtonRows(RowsOfDicts):
 
 def _whole(values: dict[str, str], name: str, default: str = "") -> int:
     text = values.get(name, default)
-    try:
-        if len(text) > 18:
-            raise ValueError
-        return int(text)
-    except ValueError:
-        raise Problem("field_type_invalid", f"{name} must be a whole number, not {text[:64]!r}") from None
+    if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
+        raise Problem("field_type_invalid", f"{name} must be a whole number, not {text[:64]!r}")
+    return int(text)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -164,9 +164,9 @@ async def _staged(
         await transaction.start()
         async with _undone_on_failure(transaction):
             if target.copy:
-                table = f"import_{kind}_reading"
-                records = [(place, *record) for place, record in enumerate(found, 1)]
-                await connection.copy_records_to_table(table, records=records, schema_name="pg_temp")
+                await copy_records(
+                    connection, f"import_{kind}_reading", [(place, *record) for place, record in enumerate(found, 1)]
+                )
             else:
                 await connection.execute(INSERT[kind], [(*record, None) for record in found])
         return _Staged(chunk, connection, transaction)
@@ -181,6 +181,34 @@ async def _staged(
         # a thread cannot be cancelled; the file must not be closed under it
         upcoming.cancel()
         await asyncio.gather(upcoming, reading, return_exceptions=True)
+
+
+async def copy_records(connection: AnyConnection, table: str, records: Sequence[tuple[Any, ...]]) -> None:
+    """Copy records into a temporary table.
+
+    asyncpg waits forever if the connection is lost while the server takes no more data, so the loss is watched here.
+
+    Raises:
+        asyncpg.ConnectionDoesNotExistError: the connection was lost.
+    """
+    lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(_: Any) -> None:
+        if not lost.done():
+            lost.set_result(None)
+
+    connection.add_termination_listener(end)
+    copy = asyncio.ensure_future(connection.copy_records_to_table(table, records=records, schema_name="pg_temp"))
+    try:
+        futures: set[asyncio.Future[Any]] = {copy, lost}
+        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        if not copy.done():
+            raise asyncpg.ConnectionDoesNotExistError("the connection was lost during a copy")
+        await copy
+    finally:
+        connection.remove_termination_listener(end)
+        copy.cancel()
+        await asyncio.gather(copy, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

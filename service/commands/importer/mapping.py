@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from service.commands.importer.rows import Rows
-from service.commands.importer.values import Faults, Times, numbers
+from service.commands.importer.times import Times
+from service.commands.importer.values import Faults, numbers
 from service.commands.importer.values import ids as read_ids
 from service.errors import StartupError
 from service.readings.model import KINDS, Kind
@@ -55,7 +56,7 @@ class Options:
         header_line: number of the line of a CSV that names the columns, from 1; None to find it.
         decimal: decimal point of numbers that are written as text.
         timezone: zone of times without an offset.
-        time_format: format of times that are not ISO 8601, as for strptime, or one of `values.EPOCHS`.
+        time_format: format of times that are not ISO 8601, as for strptime, or one of `times.EPOCHS`.
         declare_registers: declare the devices with registers that have no profile.
         repeated_hour_by_order: tell the times that clocks show twice by the order of the rows.
         columns: field -> its column, or several of them as A+B.

@@ -14,7 +14,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from service.commands.importer.csv_rows import Adapter, CsvRows
-from service.commands.importer.mapping import REGISTER, Options
+from service.commands.importer.mapping import ENERGIES, REGISTER, Options
 from service.commands.importer.rows import FormatError, Row, Rows
 from service.commands.importer.running import Differences
 from service.readings.model import KINDS
@@ -83,7 +83,7 @@ class Preset:
             if found and name in known and name not in options.constants:
                 columns[name] = found[0]
         scales = {**learned.scales, **options.scales}
-        if self.scale_hint and not scales:
+        if self.scale_hint and ENERGIES[options.kind or self.kind] not in scales:
             raise FormatError(self.scale_hint)
         return replace(
             options,

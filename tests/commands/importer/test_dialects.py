@@ -82,6 +82,11 @@ def test_blanks_around_cells_and_delimiters_at_the_end_of_lines_mean_nothing(tmp
     assert (found.records, found.wrong) == ([READING], {})
 
 
+def test_lines_of_nothing_but_delimiters_are_no_rows(tmp_path: Path) -> None:
+    found = parsed(tmp_path / "a.csv", PLAIN + ",,,\n\n , ,\n  \n")
+    assert (found.records, found.wrong, found.left_out) == ([READING], {}, {"rows without a value": 3})
+
+
 def test_a_value_beyond_the_header_is_still_wrong(tmp_path: Path) -> None:
     found = parsed(tmp_path / "a.csv", PLAIN + "M1,2026-02-08T12:01:00Z,1,230,,9\nM1,2026-02-08T12:02:00Z,1\n")
     assert found.wrong == {3: "the row has 6 cells, the header 4", 4: "the row has 3 cells, the header 4"}

@@ -1,13 +1,18 @@
 """Files of the sources that have a preset; ids, times and energies are worked out by hand from the files in `data`."""
 
 import codecs
+import contextlib
+import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service.commands.importer.chunks import Chunk, read_chunks
+from service.commands.importer.mapping import Options
 from service.commands.importer.presets import PRESETS
+from service.commands.importer.source import open_source
 from service.errors import StartupError
 from tests.commands.importer.conftest import Import, parse
 from tests.support import YESTERDAY, Owner, Pair
@@ -153,6 +158,23 @@ def test_nem12_records_that_are_wrong_are_rejected_by_line(tmp_path: Path) -> No
         parse(path, preset="nem12")
 
 
+@pytest.mark.parametrize(("minutes", "count"), [(5, 288), (15, 96)])
+def test_nem12_intervals_of_every_length_fill_the_day(tmp_path: Path, minutes: int, count: int) -> None:
+    path = tmp_path / "a.csv"
+    values = ",".join(["0"] * (count - 1) + ["0.5"])
+    path.write_text(f"100,NEM12,1,A,B\n200,N1,E1,E1,E1,,S,MWh,{minutes},\n300,20260105,{values},A,,,,\n900\n")
+    found = parse(path, preset="nem12").records
+    assert len(found) == count
+    assert found[0] == ("N1", at(2026, 1, 4, 14, minutes), 0.0, None)
+    assert found[-1] == ("N1", at(2026, 1, 5, 14), 500.0, None)
+
+
+def test_dsmr_telegrams_are_the_same_with_the_line_ends_of_another_system(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes((DATA / "dsmr.txt").read_bytes().replace(b"\r\n", b"\n"))
+    assert parse(path, preset="dsmr") == parse(DATA / "dsmr.txt", preset="dsmr")
+
+
 def test_dsmr_telegrams_give_the_sum_of_the_tariffs_and_the_season_of_the_clock() -> None:
     found = parse(DATA / "dsmr.txt", preset="dsmr")
     # 1234.567 + 765.433, and 02:30 of summer and of winter time; the third has a digit changed, the last is cut
@@ -227,6 +249,47 @@ def test_every_preset_has_a_file() -> None:
     assert (DATA / "dsmr.txt").exists()
 
 
+OPTIONS: dict[str, dict[str, Any]] = {
+    "octopus": {"constants": {"meterId": "M1"}},
+    "green-button": {"constants": {"meterId": "M1"}},
+    "teslamate": {"constants": {"vehicleId": "V1"}},
+}
+
+
+def file_of(preset: str) -> Path:
+    return next(path for path in DATA.iterdir() if path.stem == preset)
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_a_run_that_goes_on_reads_the_rows_that_a_whole_run_reads(preset: str) -> None:
+    path, options = file_of(preset), Options(preset=preset, **OPTIONS.get(preset, {}))
+    whole: list[Chunk] = []
+    for skip in (0, 2, 4):
+        with open_source(path, options) as (rows, columns, _):
+            chunks = list(read_chunks(path, rows, columns, skip, 2))
+            whole = whole or chunks
+            records = [(chunk.records, [row.line for row in chunk.rejected]) for chunk in chunks]
+            assert records == [(chunk.records, [row.line for row in chunk.rejected]) for chunk in whole[skip // 2 :]]
+            assert rows.left_out == parse(path, preset=preset, **OPTIONS.get(preset, {})).left_out
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_a_damaged_file_ends_in_plain_words_or_rejected_rows(preset: str, tmp_path: Path) -> None:
+    content = file_of(preset).read_bytes()
+    path = tmp_path / "a"
+    chance = random.Random(preset)
+    for _ in range(150):
+        broken = bytearray(content)
+        for _ in range(chance.choice([1, 3, 30])):
+            place = chance.randrange(len(broken) + 1)
+            broken[place : place + chance.choice([0, 1, 1, 50])] = chance.choice(
+                [b"", b"\x00", b"\xff", b"9" * 400, b",", b'"', b"<", b"\n", b"1e999", b"-1", "\u0663".encode()]
+            )
+        path.write_bytes(broken)
+        with contextlib.suppress(StartupError):
+            parse(path, preset=preset, **OPTIONS.get(preset, {}))
+
+
 async def energies(owner: Owner, meter: str) -> list[tuple[float, float | None]]:
     rows = await owner.fetch(
         "SELECT kwh_consumed_ac, register_kwh FROM telemetry.meter_telemetry_history WHERE meter_id = $1 "
@@ -257,6 +320,22 @@ async def test_registers_are_sent_for_declared_devices_and_no_others(
     assert await energies(owner, pair.meter) == [(0, 1000), (0.5, 1000.5), (1.5, 1002)]
     assert (await import_(path, **options)).counts == {"duplicates": 3}
     await owner.execute("DELETE FROM telemetry.import_progress")
+
+
+async def test_readings_without_a_measure_are_stored_as_not_measured(
+    import_: Import, owner: Owner, pair: Pair, tmp_path: Path
+) -> None:
+    optional = (
+        "SELECT is_nullable = 'YES' FROM information_schema.columns WHERE table_schema = 'telemetry' "
+        "AND table_name = 'meter_telemetry_history' AND column_name = 'voltage'"
+    )
+    if not await owner.fetchval(optional):
+        pytest.skip("the history of this schema requires every measure")
+    path = tmp_path / "a.csv"
+    registers(path, pair.meter, [1000, 1000.5])
+    assert (await import_(path, preset="home-assistant", declare_registers=True)).counts == {"stored": 2}
+    voltages = "SELECT voltage FROM telemetry.meter_telemetry_history WHERE meter_id = $1"
+    assert [voltage for (voltage,) in await owner.fetch(voltages, pair.meter)] == [None, None]
 
 
 async def test_a_profile_that_says_otherwise_is_never_changed(

@@ -1,6 +1,7 @@
 """Imports that end before their time, and what the next run makes of them."""
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -12,11 +13,13 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import asyncpg
 import psycopg
 import pytest
 
-from service.commands.importer.load import Progress
+from service.commands.importer.load import Progress, copy_records
 from service.commands.importer.mapping import Options
 from service.commands.importer.rejected import RejectedFile
 from service.database.pool import open_connection
@@ -199,6 +202,45 @@ async def test_a_connection_that_ends_while_a_statement_is_cancelled_complains_o
     await asyncio.sleep(0.1)
     gc.collect()  # a future complains when nobody can retrieve its exception any more
     assert caplog.messages == []
+
+
+@pytest.mark.concurrent
+async def test_a_connection_that_is_lost_while_the_server_takes_no_more_data_ends_the_copy(
+    test_database: TestDatabase,
+) -> None:
+    server = urlsplit(test_database.url)
+    is_open, sockets = asyncio.Event(), []
+    is_open.set()
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event | None) -> None:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            if gate:
+                await gate.wait()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(server.hostname, server.port or 5432)
+        sockets.extend([writer, back])
+        with contextlib.suppress(ConnectionError):
+            await asyncio.gather(pipe(reader, back, is_open), pipe(there, writer, None))
+
+    proxy = await asyncio.start_server(forward, "127.0.0.1", 0)
+    port = proxy.sockets[0].getsockname()[1]
+    address = server._replace(netloc=f"{server.netloc.rpartition('@')[0]}@127.0.0.1:{port}").geturl()
+    connection = await asyncpg.connect(address)
+    await connection.execute("CREATE TEMPORARY TABLE t (a text)")
+    is_open.clear()
+    copying = asyncio.create_task(copy_records(connection, "t", [("x" * 1000,)] * 20_000))
+    done, _ = await asyncio.wait({copying}, timeout=0.5)
+    assert not done
+    for socket in sockets:
+        socket.transport.abort()
+    done, _ = await asyncio.wait({copying}, timeout=10)
+    assert done
+    with pytest.raises(asyncpg.ConnectionDoesNotExistError):
+        copying.result()
+    is_open.set()
+    proxy.close()
 
 
 def process(url: str, path: Path, folder: Path) -> subprocess.Popen[str]:
