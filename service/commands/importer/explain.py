@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from service.commands.importer.files import plain_faults
+from service.commands.importer.files import format_of, plain_faults
 from service.commands.importer.mapping import ENERGIES, REGISTER
 from service.commands.importer.presets import PRESETS
 from service.commands.importer.report import list_left_out
@@ -39,7 +39,11 @@ def explain(path: Path, options: Any) -> None:
         lines = [row.line for place, row in enumerate(good) if place not in faults]
         console = make_console()
         console.print(f"{path}:")
-        facts = [*_facts(source), ("interval", _interval(readings))]
+        facts = [
+            ("format", format_of(path, source.options.format)),
+            *_facts(source),
+            ("interval", _interval(readings)),
+        ]
         console.print(make_table(["", ""], facts))
         names = ["line", *_order(source)]
         shown = [

@@ -141,12 +141,13 @@ class GreenButtonRows(RowsOfDicts):
             scan.resources.clear()
             found, scan.readings = scan.readings, []
             for line, reading, entry in found:
-                links = entry["links"]
-                if (reason := self._reason(self._type(links), reading)) is not None:
+                if "type_of" not in entry:
+                    entry["type_of"] = self._type(entry["links"])
+                if (reason := self._reason(entry["type_of"], reading)) is not None:
                     self.left_out[reason] += 1
                     continue
                 try:
-                    yield Row(line, self._cells(reading, links))
+                    yield Row(line, _cells(reading, entry))
                 except Problem as problem:
                     yield Row(line, str(reading), problem)
 
@@ -173,24 +174,24 @@ class GreenButtonRows(RowsOfDicts):
             return f"readings of quality {quality}, estimated"
         return None
 
-    def _cells(self, reading: dict[str, str], links: dict[str, list[str]]) -> dict[str, Any]:
-        start, duration = _whole(reading, "start"), _whole(reading, "duration")
-        value, power = _whole(reading, "value"), _whole(self._type(links), "powerOfTenMultiplier", "0")
-        if not -12 <= power <= 12:
-            raise Problem("value_out_of_range", f"powerOfTenMultiplier {power} is outside -12 to 12")
-        power -= 3  # kWh of Wh
-        try:
-            end = _EPOCH + timedelta(seconds=start + duration)
-        except OverflowError:
-            raise Problem("timestamp_invalid", f"start {start} is beyond the year 9999") from None
-        usage_point = next(
-            (link for link in [*links.get("self", []), *links.get("up", [])] if "UsagePoint/" in link), ""
-        )
-        return {
-            "timestamp": end,
-            "kwhConsumedAc": float(value * 10**power) if power >= 0 else value / 10**-power,
-            "usagePoint": usage_point.partition("UsagePoint/")[2].partition("/")[0] or None,
-        }
+
+def _cells(reading: dict[str, str], entry: dict[str, Any]) -> dict[str, Any]:
+    start, duration = _whole(reading, "start"), _whole(reading, "duration")
+    value, power = _whole(reading, "value"), _whole(entry["type_of"], "powerOfTenMultiplier", "0")
+    if not -12 <= power <= 12:
+        raise Problem("value_out_of_range", f"powerOfTenMultiplier {power} is outside -12 to 12")
+    power -= 3  # kWh of Wh
+    try:
+        end = _EPOCH + timedelta(seconds=start + duration)
+    except OverflowError:
+        raise Problem("timestamp_invalid", f"start {start} is beyond the year 9999") from None
+    links = [*entry["links"].get("self", []), *entry["links"].get("up", [])]
+    usage_point = next((link for link in links if "UsagePoint/" in link), "")
+    return {
+        "timestamp": end,
+        "kwhConsumedAc": float(value * 10**power) if power >= 0 else value / 10**-power,
+        "usagePoint": usage_point.partition("UsagePoint/")[2].partition("/")[0] or None,
+    }
 
 
 def _whole(values: dict[str, str], name: str, default: str = "") -> int:

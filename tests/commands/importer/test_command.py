@@ -107,6 +107,7 @@ def test_explain_prints_how_a_file_is_understood_and_needs_no_database(
     lines = [" ".join(line.split()) for line in printed.splitlines()]
     assert [line for line in lines if line] == [
         "a.csv:",
+        "format csv",
         "encoding utf-16",
         "delimiter ';'",
         "header line 2",

@@ -4,6 +4,7 @@ import codecs
 import contextlib
 import random
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,14 @@ def test_an_option_stands_above_a_preset(tmp_path: Path) -> None:
         scales={"kwhConsumedAc": 10},
     )
     assert found.records[0] == ("M1", at(2026, 3, 29), 1.32, None)
+
+
+def test_a_preset_of_meters_reads_the_register_of_a_vehicle_if_it_is_told_so() -> None:
+    path, columns = DATA / "home-assistant.csv", {"vehicleId": "entity_id"}
+    found = parse(
+        path, preset="home-assistant", kind="vehicle", columns=columns, scales={"registerKwh": Fraction(1, 1000)}
+    )
+    assert found.records[2] == ("sensor.p1_meter_energy_import", at(2026, 1, 5, 2), None, None, None, 4.713)
 
 
 def test_every_preset_has_a_file() -> None:
