@@ -165,11 +165,11 @@ class GreenButtonRows(RowsOfDicts):
     def _reason(type_: dict[str, str], reading: dict[str, str]) -> str | None:
         """Return the reason why a reading is no measured consumption; None if it is."""
         if type_.get("uom") != _WATT_HOURS:
-            return f"readings in uom {type_.get('uom', 'unknown')}, not {_WATT_HOURS}, Wh"
+            return f"readings in uom {type_.get('uom', 'unknown')[:8]}, not {_WATT_HOURS}, Wh"
         if type_.get("flowDirection", "") not in _FORWARD:
-            return f"readings of flowDirection {type_['flowDirection']}, not 1, consumption"
+            return f"readings of flowDirection {type_['flowDirection'][:8]}, not 1, consumption"
         if type_.get("accumulationBehaviour", "") not in _DELTA:
-            return f"readings of accumulationBehaviour {type_['accumulationBehaviour']}, not 4, of an interval"
+            return f"readings of accumulationBehaviour {type_['accumulationBehaviour'][:8]}, not 4, of an interval"
         if (quality := reading.get("quality")) in _NOT_MEASURED:
             return f"readings of quality {quality}, estimated"
         return None

@@ -101,10 +101,10 @@ class Nem12Rows(RowsOfDicts):
             return None, Problem("item_malformed", f"record 200 has {len(cells)} cells, not 9: its days are not read")
         nmi, suffix, unit, minutes = cells[1], cells[4] or cells[3], cells[7], cells[8]
         if not suffix.upper().startswith("E"):
-            self.left_out[f"register {suffix} of {nmi}, not consumption"] += 1
+            self.left_out[f"registers {suffix[:2]}, not consumption"] += 1
             return None, None
         if unit.lower() not in _KWH_OF_UNIT:
-            self.left_out[f"register {suffix} of {nmi}, in {unit}, not in kWh"] += 1
+            self.left_out[f"registers {suffix[:2]} in {unit[:8]}, not in kWh"] += 1
             return None, None
         if minutes not in {"5", "15", "30"}:
             return None, Problem("item_malformed", f"interval length {minutes[:16]!r} is not 5, 15 or 30 minutes")
@@ -114,7 +114,7 @@ class Nem12Rows(RowsOfDicts):
     def _intervals(self, day: _Day, register: _Register) -> Iterator[Row]:
         for place, (value, quality) in enumerate(zip(day.values, day.qualities, strict=True), 1):
             if quality[:1] != _ACTUAL:
-                self.left_out[f"intervals of quality {quality or 'unknown'}, not actual"] += 1
+                self.left_out[f"intervals of quality {quality[:3] or 'unknown'}, not actual"] += 1
                 continue
             cells: dict[str, Any] = {
                 "meterId": register.meter_id,

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from service.commands.importer.load import COUNTED, Progress
-from service.commands.output import progress_bar, rate
+from service.commands.output import printable, progress_bar, rate
 
 LINE_EVERY_S = 10.0
 
@@ -57,7 +57,7 @@ class Report:
 
 def list_left_out(left_out: Mapping[str, int]) -> str:
     """Return the items of a file that are no readings, with their number."""
-    return ", ".join(f"{what}: {count:,}" for what, count in sorted(left_out.items()))
+    return printable(", ".join(f"{what}: {count:,}" for what, count in sorted(left_out.items())))
 
 
 def summary(name: str, rows: int, counts: Counter[str], seconds: float, before: int = 0) -> str:

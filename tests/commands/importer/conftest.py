@@ -29,6 +29,7 @@ class Imported:
     rows: int
     counts: Counter[str]
     rejected: list[dict[str, Any]]
+    left_out: dict[str, int]
 
     @property
     def codes(self) -> list[tuple[int, str]]:
@@ -54,7 +55,7 @@ class Import:
         side = path.with_name(path.name + ".rejected.ndjson")
         done = await import_file(self.target, path, Options(**options), side, resume=resume, show=show)
         rejected = side.read_text().splitlines() if side.exists() else []
-        return Imported(done.rows, +done.counts, [json.loads(line) for line in rejected])
+        return Imported(done.rows, +done.counts, [json.loads(line) for line in rejected], dict(done.left_out))
 
 
 @dataclass

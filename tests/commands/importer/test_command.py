@@ -134,7 +134,7 @@ def test_explain_shows_five_readings_and_what_a_preset_leaves_out() -> None:
     printed = explained("--preset", "nem12", DATA / "nem12.csv")
     assert printed.count("6305888444  2026-01-04T") == 5
     assert "142 readings and 0 rejected of the first 142 rows; nothing stored" in printed
-    assert "left out: intervals of quality S14, not actual: 2, register B1" in printed
+    assert "left out: intervals of quality S14, not actual: 2, registers B1" in printed
     with pytest.raises(StartupError, match="--set meterId=VALUE"):
         explained("--preset", "octopus", DATA / "octopus.csv")
 

@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 
 from service.commands.importer.chunks import Chunk, read_chunks
+from service.commands.importer.load import Progress
 from service.commands.importer.mapping import Options
 from service.commands.importer.presets import PRESETS
+from service.commands.importer.report import Report
 from service.commands.importer.source import open_source
 from service.errors import StartupError
 from tests.commands.importer.conftest import Import, parse
@@ -134,8 +137,8 @@ def test_nem12_intervals_are_of_market_time_and_only_actual_consumption() -> Non
     assert (len(found.records), found.wrong) == (48 + 46 + 48, {})
     assert found.left_out == {
         "intervals of quality S14, not actual": 2,
-        "register B1 of 6305888444, not consumption": 1,
-        "register Q1 of 6305888444, not consumption": 1,
+        "registers B1, not consumption": 1,
+        "registers Q1, not consumption": 1,
     }
 
 
@@ -324,11 +327,20 @@ async def test_registers_are_sent_for_declared_devices_and_no_others(
     options: dict[str, Any] = {"preset": "home-assistant", "constants": {"voltage": "230"}}
     with pytest.raises(StartupError, match=f"meter {pair.meter} has a running register: .*--declare-registers"):
         await import_(path, **options)
+    with path.open("a") as file:
+        file.write(f"{pair.meter},unavailable,2026-01-05T00:00:00.000Z\n")
     result = await import_(path, **options, declare_registers=True)
-    assert result.counts == {"stored": 3}
+    assert (result.counts, result.left_out) == ({"stored": 3}, {"state unavailable": 1})
     assert await energies(owner, pair.meter) == [(0, 1000), (0.5, 1000.5), (1.5, 1002)]
     assert (await import_(path, **options)).counts == {"duplicates": 3}
     await owner.execute("DELETE FROM telemetry.import_progress")
+
+
+def test_the_summary_counts_what_was_left_out() -> None:
+    done = Progress(3, Counter(stored=3), 1.0, {"state unknown": 1200, "rows without a value": 1})
+    assert (
+        Report("a.csv").summary(done, Path("a")).endswith("; left out: rows without a value: 1, state unknown: 1,200")
+    )
 
 
 async def test_readings_without_a_measure_are_stored_as_not_measured(
