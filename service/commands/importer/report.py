@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
 from service.commands.importer.load import COUNTED, IGNORED, Progress
-from service.commands.output import progress_bar, rate
+from service.commands.output import printable, progress_bar, rate
 
 LINE_EVERY_S = 10.0
 
@@ -49,8 +50,15 @@ class Report:
         """Return the summary of the file."""
         before = self._first.rows if self._first else 0
         text = summary(self._name, done.rows, done.counts, time.monotonic() - self._began, before)
+        if done.left_out:
+            text += f"; left out: {list_left_out(done.left_out)}"
         listed = sum(done.counts[name] for name in ("conflicts", "rejected", IGNORED))
         return f"{text}; rejected rows: {side}" if listed else text
+
+
+def list_left_out(left_out: Mapping[str, int]) -> str:
+    """Return the items of a file that are no readings, with their number."""
+    return printable(", ".join(f"{what}: {count:,}" for what, count in sorted(left_out.items())))
 
 
 def summary(name: str, rows: int, counts: Counter[str], seconds: float, before: int = 0) -> str:

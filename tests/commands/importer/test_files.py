@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.commands.importer.rows import LONGEST_LINE
-from service.commands.importer.values import Times
+from service.commands.importer.times import Times
 from service.errors import Problem, StartupError
 from tests.commands.importer.conftest import Import
 from tests.support import YESTERDAY, Owner, Pair, rfc3339
