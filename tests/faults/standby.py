@@ -48,6 +48,10 @@ class Standby(Server):
         self._set(self.url, "primary_conninfo", "")
         self._wait(self.url, "SELECT WHERE NOT EXISTS (SELECT FROM pg_stat_wal_receiver)")
 
+    def url_of(self, url: str) -> str:
+        """The URL of the same database here."""
+        return url.replace(f":{self._primary.port}/", f":{self.port}/")
+
     def go_on(self) -> None:
         """End a stall; returns once it has everything."""
         self._set(self.url, "primary_conninfo", f"host=127.0.0.1 port={self._primary.port} user=postgres")
@@ -84,7 +88,7 @@ class Standby(Server):
 
 @contextlib.contextmanager
 def run_standby(primary: Server, name: str = "standby") -> Iterator[Standby]:
-    """A running standby; when the block ends, it is gone, and a primary that runs waits for none and keeps no slot."""
+    """A running standby; when the block ends, it is gone, and the primary runs, waits for none and keeps no slot."""
     folder = Path(tempfile.mkdtemp(prefix="energy-standby-"))
     standby = None
     try:
@@ -95,9 +99,10 @@ def run_standby(primary: Server, name: str = "standby") -> Iterator[Standby]:
         if standby is not None:
             standby.kill()
         primary.thaw()
-        if primary.is_running:
-            Standby._set(primary.url, "synchronous_standby_names", "")
-            Standby._wait(primary.url, "SELECT FROM pg_replication_slots WHERE NOT active AND slot_name = %s", name)
-            with psycopg.connect(primary.url, autocommit=True) as connection:
-                connection.execute("SELECT pg_drop_replication_slot(%s)", [name])
+        if not primary.is_running:
+            primary.start()
+        Standby._set(primary.url, "synchronous_standby_names", "")
+        Standby._wait(primary.url, "SELECT WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE active)")
+        with psycopg.connect(primary.url, autocommit=True) as connection:
+            connection.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
         shutil.rmtree(folder, ignore_errors=True)

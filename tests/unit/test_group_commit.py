@@ -32,6 +32,10 @@ class FakePool:
             raise self.refuses
         yield self
 
+    def add_log_listener(self, callback: Any) -> None: ...
+
+    def remove_log_listener(self, callback: Any) -> None: ...
+
     async def fetch(self, query: str, rows: list[Any], name: str) -> list[Any]:
         self.calls.append(rows)
         await self.go.wait()

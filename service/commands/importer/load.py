@@ -16,6 +16,7 @@ from service.commands.importer.files import format_of, open_rows, plain_faults
 from service.commands.importer.mapping import Columns, Options
 from service.commands.importer.rejected import RejectedFile
 from service.database.pool import AnyConnection
+from service.database.replication import replicated
 from service.errors import StartupError
 
 BEGIN = "SELECT * FROM api.begin_import($1, $2, $3, $4)"
@@ -116,10 +117,12 @@ async def import_file(  # noqa: PLR0913
                     progress = Progress(progress.rows + staged.chunk.size, progress.counts + found, staged.chunk.share)
                     done = [progress.counts[name] for name in COUNTED.values()]
                     await staged.connection.execute(RECORD, import_id, progress.rows, *done, side.length)
-                    await staged.transaction.commit()
+                    with replicated(staged.connection):
+                        await staged.transaction.commit()
                 all_new = not (found["duplicates"] or found["conflicts"])
                 show(progress)
-        await first.execute(FINISH, import_id)
+        with replicated(first):
+            await first.execute(FINISH, import_id)
         return progress
 
 
