@@ -166,3 +166,50 @@ async def test_the_standby_stalls_and_then_the_primary_is_lost(
         [sending],
         f"acknowledged during the stall: {sum(n for at, n in sending.acknowledged_at if stalled + 1 < at < promoted)}",
     )
+
+
+def test_doctor_and_metrics_say_what_a_failover_would_lose(server: Server, url: str) -> None:
+    assert run("migrate", DATABASE_URL=url).returncode == 0
+    with psycopg.connect(url, autocommit=True) as connection:
+
+        def said() -> tuple[str, bool]:
+            query = "SELECT finding, is_fault FROM ops.diagnose() WHERE topic = 'standbys'"
+            [(finding, is_fault)] = connection.execute(query).fetchall()
+            return finding, is_fault
+
+        def metrics() -> dict[str, float]:
+            query = "SELECT name || coalesce(labels ->> 'state', ''), value FROM api.get_database_metrics()"
+            found = connection.execute(f"{query} WHERE name LIKE '%%standby%%'").fetchall()
+            return {name.removeprefix("energy_"): value for name, value in found}
+
+        finding, is_fault = said()
+        assert ("there is none" in finding, is_fault) == (True, False)
+        with run_standby(server) as standby:
+            finding, is_fault = said()
+            assert ("1, none of them synchronous: a failover can lose" in finding, is_fault) == (True, True)
+            standby.catch_up()
+            found = metrics()
+            assert found.pop("standby_lag_bytes") >= 0
+            assert found == {
+                "synchronous_standbys_required": 0,
+                "standbyssynchronous": 0,
+                "standbysasynchronous": 1,
+            }
+            standby.make_synchronous()
+            assert said() == ("1, 1 of them synchronous: acknowledged readings outlive a failover", False)
+            standby.stall()
+            connection.execute("SET synchronous_commit = local; CREATE TABLE filling AS SELECT generate_series(1, 1e4)")
+            finding, is_fault = said()
+            assert ("no such standby is connected" in finding, is_fault) == (True, True)
+            assert metrics() == {
+                "synchronous_standbys_required": 1,
+                "standbyssynchronous": 0,
+                "standbysasynchronous": 0,
+            }
+            standby.go_on()
+            doctor = run("doctor", DATABASE_URL=url)
+            assert "1 of them synchronous" in doctor.stdout
+            standby.freeze()  # it stays connected, and does not answer
+            connection.execute("INSERT INTO filling SELECT generate_series(1, 1e4)")
+            assert metrics()["standby_lag_bytes"] > 100_000
+            standby.thaw()

@@ -44,6 +44,9 @@ def _span(required: bool) -> Callable[[Callable[..., None]], Callable[..., None]
     return add
 
 
+RETRY_S = 300.0
+"""Wait after a round that a lost database ended, as in a failover, whatever the interval of `--every`."""
+
 _archive_option = click.option(
     "--archive",
     "archive_",
@@ -80,11 +83,13 @@ def run_command(archive_: str | None, drop: bool, every: int | None) -> None:
     if not settings.database_url:
         raise StartupError("--every needs DATABASE_URL: the embedded database would be in use all the time")
     while True:
+        wait_s = every * 3600.0
         try:
             _run(settings, place(), drop)
         except StartupError as error:
-            print_error(f"{error}; again in {every} h")
-        time.sleep(every * 3600)
+            wait_s = RETRY_S
+            print_error(f"{error}; again in {RETRY_S / 60:g} min")
+        time.sleep(wait_s)
 
 
 def _run(settings: Settings, place: Place, drop: bool) -> bool:
