@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from typing import Any
 
 import asyncpg
@@ -82,14 +82,19 @@ def replay_command(dry_run: bool, **filters: Any) -> None:
     A reading that is stored, now or meanwhile, is settled. One that is rejected again stays, with the new reason beside
     the old one. Safe to repeat, and to interrupt.
     """
-    outcomes = asyncio_run(replay, dry_run, filters)
+    outcomes = asyncio_run(replay, dry_run, filters, load_settings().drop_fields)
     verb = "would be sent again" if dry_run else "sent again"
     found = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
     print(f"{outcomes.total()} {verb}" + (f": {found}" if found else ""))
 
 
-async def replay(database: Database, dry_run: bool, filters: dict[str, Any]) -> Counter[str]:
-    """Send unsettled readings again, a page a transaction; count the outcomes (`dry_run`: the old reasons)."""
+async def replay(
+    database: Database, dry_run: bool, filters: dict[str, Any], dropped: Container[str] = ()
+) -> Counter[str]:
+    """Send unsettled readings again, a page a transaction; count the outcomes (`dry_run`: the old reasons).
+
+    Fields in `dropped` are ignored.
+    """
     outcomes: Counter[str] = Counter()
     async for rows in _pages(database, filters):
         if dry_run:
@@ -99,7 +104,7 @@ async def replay(database: Database, dry_run: bool, filters: dict[str, Any]) -> 
         async with database.write.acquire() as connection:
             with replicated(connection):
                 async with connection.transaction():
-                    found = await _send_again(connection, rows)
+                    found = await _send_again(connection, rows, dropped)
                     await connection.execute(SETTLE_REJECTED_READINGS, ids, received, found)
         outcomes.update(found)
     return outcomes
@@ -113,12 +118,12 @@ async def _pages(database: Database, filters: dict[str, Any]) -> AsyncIterator[l
         last = rows[-1]["rejected_id"]
 
 
-async def _send_again(connection: Any, rows: list[asyncpg.Record]) -> list[str]:
+async def _send_again(connection: Any, rows: list[asyncpg.Record], dropped: Container[str]) -> list[str]:
     """Return the outcome of each reading; none is kept a second time."""
     outcomes = [""] * len(rows)
     sent: dict[Kind, list[tuple[int, tuple[Any, ...]]]] = {METER: [], VEHICLE: []}
     for index, row in enumerate(rows):
-        match decode_reading(row["payload"].encode(), KINDS.get(row["kind"])):
+        match decode_reading(row["payload"].encode(), KINDS.get(row["kind"]), dropped):
             case Rejection(code=code):
                 outcomes[index] = code
             case kind, reading:

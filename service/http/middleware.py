@@ -1,4 +1,4 @@
-"""Middleware of every request: request id, CORS, HEAD, rate limit, API key and its scope, names of query parameters."""
+"""Middleware of every request: client's address, request id, CORS, HEAD, rate limit, API key, query parameters."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from litestar.utils import normalize_path
 
 from service.errors import Problem
 from service.http.authentication import Key, Keys, unauthorized
+from service.http.client_address import TrustedProxies
 from service.http.cross_origin import CrossOrigin, complete_methods
 from service.http.problem_details import from_exception, to_response
 from service.http.rate_limit import Addresses, too_many
@@ -20,9 +21,15 @@ from service.observability.request_id import REQUEST_ID, request_id
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
-    from litestar.types import Method, Scope
+    from litestar.types import ASGIApp, Method, Scope
 
     from service.settings import Settings
+
+DIRECT = "direct"
+"""Option of a handler: an async function of scope, receive and state to the response, which stands for the handler.
+
+A request for the exact path of such a handler skips Litestar's routing and its objects.
+"""
 
 _PUBLIC = ("/health/", "/docs/", "/dashboard/")
 
@@ -70,12 +77,20 @@ class GuardedLitestar(Litestar):
         self._keys = Keys(lambda: self.state.database, settings) if settings.auth == "required" else None
         self._addresses = Addresses(settings.address_rate) if settings.address_rate else None
         self._guarded = bool(self._keys or self._addresses)
+        self._proxies = TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None
         self._cross_origin = CrossOrigin(settings.cors_origins)
         self._parameters = {
             handler: sorted(parameter.field_alias for parameter in model.expected_query_params)
             for route in self.routes
             if isinstance(route, HTTPRoute)
             for handler, model in route.route_handler_map.values()
+        }
+        self._direct = {
+            (method, route.path): handler.opt[DIRECT]
+            for route in self.routes
+            if isinstance(route, HTTPRoute)
+            for method, (handler, _) in route.route_handler_map.items()
+            if DIRECT in handler.opt
         }
         # Litestar's own answer to OPTIONS names the methods of the first handler of a path only
         self._methods = {
@@ -89,6 +104,8 @@ class GuardedLitestar(Litestar):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
+        if self._proxies:
+            self._proxies.correct(scope)
         given, authorization, origin = b"", b"", b""
         for name, value in scope["headers"]:
             if name == b"authorization":
@@ -100,15 +117,13 @@ class GuardedLitestar(Litestar):
         this = request_id(given)
         REQUEST_ID.set(this.decode())
         method, path = scope["method"], scope["path"]
-        is_head = method == "HEAD"
-        if is_head:
+        if method == "HEAD":
             scope = {**scope, "method": "GET"}
+            send = _without_body(send)
         stamps = [(b"x-request-id", this), *self._cross_origin.headers(origin, method)]
 
         began = time.perf_counter()
         status = 500  # uvicorn's answer if the application gives none
-        if is_head:
-            send = _without_body(send)
 
         # not a coroutine of its own: every answer passes here
         def stamped(message: Any) -> Any:
@@ -121,20 +136,22 @@ class GuardedLitestar(Litestar):
                 message = {**message, "headers": headers}
             return send(message)
 
+        answer: ASGIApp = super().__call__
         try:
-            if self._guarded or scope["query_string"]:
-                try:
-                    if self._guarded:
-                        await self._admit(
-                            scope, authorization, is_preflight=self._cross_origin.is_preflight(origin, method)
-                        )
-                    if scope["query_string"]:
-                        self._check_parameters(scope)
-                except Exception as error:
-                    problem = error if isinstance(error, Problem) else from_exception(error)
-                    await to_response(problem).to_asgi_response(None, request=None)(scope, receive, stamped)  # type: ignore[arg-type]
-                    return
-            await super().__call__(scope, receive, stamped)
+            try:
+                if self._guarded:
+                    await self._admit(
+                        scope, authorization, is_preflight=self._cross_origin.is_preflight(origin, method)
+                    )
+                if scope["query_string"]:
+                    self._check_parameters(scope)
+                if direct := self._direct.get((method, path)):
+                    scope["path_template"] = path
+                    answer = await direct(scope, receive, self.state)
+            except Exception as error:
+                problem = error if isinstance(error, Problem) else from_exception(error)
+                answer = to_response(problem).to_asgi_response(None, request=None)  # type: ignore[arg-type]
+            await answer(scope, receive, stamped)
         finally:
             route = scope.get("path_template") or self._route(scope["method"], path)
             count_request(method, route, status, time.perf_counter() - began)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar, get_args
 
@@ -36,19 +36,21 @@ _WORDS = re.compile(
 _scan = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode
 
 
-def decode_fields(body: bytes, kind: str, types: Mapping[str, Any]) -> dict[str, Any]:
+def decode_fields(body: bytes, kind: str, types: Mapping[str, Any], dropped: Container[str] = ()) -> dict[str, Any]:
     """Decode the fields of a body that the decoder of its kind did not read; `types` maps each wire name to its type.
+
+    A field in `dropped` is ignored, whatever its value.
 
     Raises:
         Problem: the body is not a reading of this kind; names the first field that is wrong.
     """
     fields = members(body)
-    not_finite = reject_duplicates(body)
+    not_finite = reject_duplicates(body, dropped)
     for name in types:
         if name not in fields:
             raise Problem("field_missing", f"{name} is missing; a {kind} reading has {', '.join(types)}")
     for name in fields:
-        if name not in types:
+        if name not in types and name not in dropped:
             raise Problem("field_unknown", f"{name[:64]!r} is not a field; these are: {', '.join(types)}")
     return {name: _value(name, type_, fields[name], not_finite) for name, type_ in types.items()}
 
@@ -144,11 +146,11 @@ def _decode(body: bytes, shape: type[_Shape]) -> _Shape:
         raise Problem("body_malformed", f"the body is not valid JSON: {error}") from None
 
 
-def reject_duplicates(body: bytes) -> set[str]:
+def reject_duplicates(body: bytes, dropped: Container[str] = ()) -> set[str]:
     """Return the names in the JSON object `body` whose number is not finite.
 
     Raises:
-        Problem: a name is repeated, so its value is ambiguous.
+        Problem: a name that is not in `dropped` is repeated, so its value is ambiguous.
     """
     # numbers stay text, as they may be longer than Python converts; so a float is one that is not finite
     try:
@@ -158,7 +160,7 @@ def reject_duplicates(body: bytes) -> set[str]:
         raise Problem("body_malformed", "the body is nested too deeply") from None
     seen = set()
     for name, _ in pairs:
-        if name in seen:
+        if name in seen and name not in dropped:
             raise Problem("field_duplicate", f"{name[:64]!r} is there more than once")
         seen.add(name)
     return {name for name, value in pairs if isinstance(value, float)}

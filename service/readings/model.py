@@ -6,6 +6,7 @@ The limits of the values are judged in `telemetry.reject_*_reading`; here they a
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias, get_args
 
@@ -103,8 +104,8 @@ class Kind:
         # escapes a quote within a string.
         self._quotes = sum(2 if get_args(field.type)[0] is float else 4 for field in fields)
 
-    def decode(self, body: bytes) -> AnyReading:
-        """The reading in `body`.
+    def decode(self, body: bytes, dropped: Container[str] = ()) -> AnyReading:
+        """The reading in `body`, without its fields in `dropped`.
 
         Raises:
             Problem: the body is not JSON, or not this kind of reading; names the first field that is wrong.
@@ -112,7 +113,7 @@ class Kind:
         try:
             reading = self._decode(body)
         except UNDECODABLE:
-            return msgspec.convert(decode_fields(body, self.name, self.types), self.reading)
+            return msgspec.convert(decode_fields(body, self.name, self.types, dropped), self.reading)
         if body.count(b'"') != self._quotes:
             reject_duplicates(body)
         return reading

@@ -11,6 +11,8 @@ import pytest
 from tests.support import meter_reading, now
 from tests.support.processes import assert_one_plain_line, run, running
 
+pytestmark = pytest.mark.long
+
 
 def test_what_was_rejected_is_listed_and_stored_once_its_cause_is_gone(environment: dict[str, str]) -> None:
     with running(environment, "--migrate") as service:
@@ -45,10 +47,13 @@ def test_what_was_rejected_is_listed_and_stored_once_its_cause_is_gone(environme
     assert total == "3 sent again"
     assert set(outcomes.split(", ")) == {"1 stored", "1 value_out_of_range", "1 field_unknown"}
     assert run("rejected", "replay", "--code", "timestamp_in_future", **environment).stdout == "0 sent again\n"
+    dropped = run("rejected", "replay", "--code", "field_unknown", **environment, ENERGY_DROP_FIELDS="note")
+    assert dropped.stdout == "1 sent again: 1 stored\n"
 
     with running(environment) as service:
         assert service.get("/v1/status/meter/M1").status_code == 200
         assert service.get("/v1/status/meter/M2").status_code == 404
+        assert service.get("/v1/status/meter/M3").status_code == 200
 
 
 @pytest.mark.parametrize(
