@@ -56,6 +56,7 @@ TELLS_NOBODY = {
     "ops.apply_policy",  # a step of ops.apply_policies
     "ops.guard_chunks",  # made anew by every run of the archive and of retention
     "ops.make_daily_aggregates",  # a step of ops.set_time_zone
+    "ops.revoke_job_functions",  # of every migration
     "ops.record_job_run",  # the embedded database's
 }
 
