@@ -15,6 +15,7 @@ from service.commands.output import print_json, print_table
 from service.database.calls import LIST_REJECTED_READINGS, SETTLE_REJECTED_READINGS
 from service.database.group_commit import MOST_ROWS_A_CALL
 from service.database.pool import Database, open_database
+from service.database.replication import replicated
 from service.errors import OUTCOMES, StartupError, first_line
 from service.readings.decode import Rejection, decode_reading
 from service.readings.model import KINDS, METER, VEHICLE, Kind
@@ -100,10 +101,12 @@ async def replay(
         if dry_run:
             outcomes.update(f"rejected as {row['code']}" for row in rows)
             continue
-        async with database.write.acquire() as connection, connection.transaction():
-            found = await _send_again(connection, rows, dropped)
-            received = [row["received_at"] for row in rows]
-            await connection.execute(SETTLE_REJECTED_READINGS, [row["rejected_id"] for row in rows], received, found)
+        ids, received = [row["rejected_id"] for row in rows], [row["received_at"] for row in rows]
+        async with database.write.acquire() as connection:
+            with replicated(connection):
+                async with connection.transaction():
+                    found = await _send_again(connection, rows, dropped)
+                    await connection.execute(SETTLE_REJECTED_READINGS, ids, received, found)
         outcomes.update(found)
     return outcomes
 

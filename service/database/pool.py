@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
-from service.database.calls import INGEST, GroupedCall, Row
+from service.database.calls import ALREADY_SO, AWAIT_STANDBYS, INGEST, GroupedCall, Row
 from service.database.failures import CONNECT_TIMEOUT_S, describe_failure
 from service.database.group_commit import ACQUIRE_TIMEOUT_S, GroupCommit
+from service.database.replication import replicated
 from service.errors import StartupError
 from service.observability.metrics import POOL, POOL_LIMIT, QUEUE, QUEUE_LIMIT
 from service.observability.request_id import REQUEST_ID, SERVICE, application_name, traced
@@ -48,12 +49,10 @@ class Connection(AnyConnection):
 async def set_up(connection: Session) -> None:
     """Set the role and the session settings that the service relies on.
 
-    It is a statement, as the embedded database ignores start-up options. `jit` slows the look-up of types down.
+    It is a statement, as the embedded database ignores start-up options. `jit` slows the look-up of types down. What an
+    acknowledgement depends on is not set here, where a pooler may lose it: see `api.await_standbys`.
     """
-    await connection.execute(
-        "SET ROLE energy_service; SET synchronous_commit = on; SET TimeZone = 'UTC'; SET jit = off; "
-        "SET lock_timeout = '5s'"
-    )
+    await connection.execute("SET ROLE energy_service; SET TimeZone = 'UTC'; SET jit = off; SET lock_timeout = '5s'")
 
 
 class Database:
@@ -88,8 +87,13 @@ class Database:
         return await group.call(rows)
 
     async def write_rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Return the rows of a call that writes; it is committed."""
-        return await _fetch(self.write, query, arguments)
+        """Return the rows of a call that writes; it is committed, on the synchronous standbys as well."""
+        try:
+            return await _fetch(self.write, query, arguments)
+        except asyncpg.PostgresError as error:
+            if getattr(error, "sqlstate", None) in ALREADY_SO:
+                await _fetch(self.write, AWAIT_STANDBYS, ())
+            raise
 
     async def read_rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """Return the rows of a call that reads."""
@@ -123,7 +127,8 @@ class Database:
 
 async def _fetch(pool: Pool, query: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:
     async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-        return await connection.fetch(traced(query), *arguments, application_name(REQUEST_ID.get()))
+        with replicated(connection):
+            return await connection.fetch(traced(query), *arguments, application_name(REQUEST_ID.get()))
 
 
 async def _probe(pool: Pool, query: str) -> list[asyncpg.Record]:

@@ -47,11 +47,20 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-        arguments = ["-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
-        subprocess.run([self._programs / "initdb", *arguments], check=True, capture_output=True, cwd=folder, **self._as)
+        self.options: dict[str, object] = {**OPTIONS, "port": self.port}
+        self._make()
+
+    def _make(self) -> None:
+        """Make the files of the cluster."""
+        self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        """Run a program on the files of the cluster."""
+        command = [self._programs / program, "-D", self._data, *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd=self._data.parent, **self._as)
 
     def start(self) -> None:
-        options = [f"--{name}={value}" for name, value in {**OPTIONS, "port": self.port}.items()]
+        options = [f"--{name}={value}" for name, value in self.options.items()]
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             with self._log.open("ab") as log:

@@ -14,10 +14,10 @@ from service.database.group_commit import MOST_ROWS_A_CALL, GroupCommit
 from service.database.pool import Database
 from service.errors import Problem
 from service.readings.model import METER
-from tests.support import YESTERDAY, Api, Owner, new_pair
+from tests.support import YESTERDAY, Api, Owner, WithoutNotices, new_pair
 
 
-class FakePool:
+class FakePool(WithoutNotices):
     """A pool whose calls wait until they are let go, and answer each row with itself."""
 
     def __init__(self) -> None:
