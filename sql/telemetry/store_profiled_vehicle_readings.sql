@@ -14,7 +14,9 @@ AS $$
 #variable_conflict use_column
 DECLARE
     v_retention CONSTANT interval := telemetry.accepted_age('vehicle');
+    v_max_kw CONSTANT double precision := (SELECT f.vehicle_max_kw FROM telemetry.fleet AS f);
     v_late record;
+    v_base telemetry.register_state;
     v_state telemetry.register_state;
     v_late_stored bigint[];
     v_late_implausible bigint[];
@@ -24,7 +26,7 @@ DECLARE
 BEGIN
     FOR v_late IN
         SELECT DISTINCT ON (r.vehicle_id, r.recorded_at)
-            r.*, p.register_max_kwh, p.max_kw,
+            r.*, p.register_max_kwh, coalesce(p.max_kw, v_max_kw) AS max_kw,
             telemetry.expected_interval(p.expected_interval, s.observed_interval) AS expected_interval
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
@@ -41,12 +43,13 @@ BEGIN
             )
         ORDER BY r.vehicle_id, r.recorded_at, r.position
     LOOP
+        v_base := telemetry.register_state_before(
+            'vehicle', v_late.vehicle_id, v_late.recorded_at, v_late.register_max_kwh, v_late.max_kw
+        );
         v_state := telemetry.register_step(
-            NULL, v_late.kwh_delivered_dc, v_late.recorded_at,
-            telemetry.register_state_before(
-                'vehicle', v_late.vehicle_id, v_late.recorded_at, v_late.register_max_kwh, v_late.max_kw
-            ),
-            v_late.register_max_kwh, v_late.max_kw, v_late.expected_interval, TRUE
+            NULL, v_late.kwh_delivered_dc, v_late.recorded_at, v_base,
+            v_late.register_max_kwh, v_late.max_kw, v_late.expected_interval, TRUE,
+            telemetry.register_exchanges('vehicle', v_late.vehicle_id, v_base.baseline_at)
         );
         IF v_state.is_implausible THEN
             v_late_implausible := v_late_implausible || v_late.position;
@@ -66,10 +69,16 @@ BEGIN
 
     WITH reading AS (
         SELECT
-            r.position, r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, p.energy_kind, p.register_max_kwh, p.max_kw,
+            r.position, r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, p.energy_kind, p.register_max_kwh,
+            coalesce(p.max_kw, v_max_kw) AS max_kw,
             telemetry.expected_interval(p.expected_interval, s.observed_interval) AS expected_interval,
-            p.energy_kind = 'interval' AND telemetry.is_implausible(
-                r.kwh_delivered_dc, telemetry.expected_interval(p.expected_interval, s.observed_interval), p.max_kw
+            p.energy_kind IS DISTINCT FROM 'register' AND telemetry.is_implausible(
+                r.kwh_delivered_dc,
+                CASE
+                    WHEN p.max_kw IS NOT NULL THEN telemetry.expected_interval(p.expected_interval, s.observed_interval)
+                    ELSE telemetry.possible_interval(p.expected_interval, s.observed_interval, r.recorded_at - s.recorded_at)
+                END,
+                coalesce(p.max_kw, v_max_kw)
             ) IS TRUE AS is_implausible
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
@@ -90,8 +99,14 @@ BEGIN
         SELECT
             c.*,
             CASE WHEN c.energy_kind = 'register' THEN c.kwh_delivered_dc END AS register_kwh,
+            CASE WHEN c.energy_kind = 'register' THEN (
+                SELECT array_agg(x ORDER BY x.exchanged_at)
+                FROM telemetry.register_exchange AS x
+                WHERE x.kind = 'vehicle' AND x.device_id = c.vehicle_id
+            ) END AS exchanges,
             ROW(
-                s.register_baseline_kwh, s.register_baseline_at, 0, FALSE, FALSE, s.register_former_kwh, s.register_former_at, NULL
+                s.register_baseline_kwh, coalesce(s.register_baseline_at, s.recorded_at), 0, FALSE, FALSE,
+                s.register_former_kwh, s.register_former_at, NULL, NULL
             )::telemetry.register_state AS base
         FROM candidate AS c
         LEFT JOIN telemetry.vehicle_current_status AS s ON s.vehicle_id = c.vehicle_id
@@ -102,18 +117,18 @@ BEGIN
             f.*,
             CASE
                 WHEN f.register_kwh IS NOT NULL THEN telemetry.register_chain(
-                    f.register_kwh, f.recorded_at, f.base, f.register_max_kwh, f.max_kw, f.expected_interval, TRUE
+                    f.register_kwh, f.recorded_at, f.base, f.register_max_kwh, f.max_kw, f.expected_interval, TRUE, f.exchanges
                 ) OVER (PARTITION BY f.vehicle_id ORDER BY f.recorded_at)
-                ELSE ROW(NULL, NULL, f.kwh_delivered_dc, FALSE, FALSE, NULL, NULL, NULL)::telemetry.register_state
+                ELSE ROW(NULL, NULL, f.kwh_delivered_dc, FALSE, FALSE, NULL, NULL, NULL, NULL)::telemetry.register_state
             END AS state
         FROM profiled AS f
     ),
     stored AS (
         INSERT INTO telemetry.vehicle_telemetry_history
-            (vehicle_id, counted_at, soc, kwh_delivered_dc, battery_temp, register_kwh, register_dip, register_former_at)
+            (vehicle_id, counted_at, soc, kwh_delivered_dc, battery_temp, register_kwh, register_dip, register_former_at, exchange_kwh)
         SELECT
             vehicle_id, telemetry.counted_at(recorded_at), soc, (state).kwh, battery_temp,
-            register_kwh, nullif((state).is_dip, FALSE), (state).former_at
+            register_kwh, nullif((state).is_dip, FALSE), (state).former_at, (state).exchange_kwh
         FROM derived
         WHERE NOT (state).is_implausible
         ORDER BY vehicle_id, recorded_at

@@ -67,6 +67,7 @@ def test_the_file_has_every_column_as_the_database_documents_it(archive: Archive
         "register_kwh": "double",
         "register_dip": "bool",
         "register_former_at": "timestamp[us, tz=UTC]",
+        "exchange_kwh": "double",
     }
     assert schema.field("voltage").metadata[b"comment"] == b"Mains voltage, V"
     assert schema.metadata[b"stream"] == b"meter"
