@@ -153,6 +153,8 @@ def _locked_backend(url: str) -> Iterator[PostgresqlPsycopgBackend]:
     uri = uri._replace(database=unquote(uri.database or ""))
     backend = PostgresqlPsycopgBackend(uri, "_yoyo_migration")
     with backend:
+        # the embedded database keeps the prepared statements of the connection before
+        backend.connection.prepare_threshold = None
         backend.execute(f"SET lock_timeout = '{_PATIENCE}'")
         backend.execute(f"SELECT pg_catalog.pg_advisory_lock({_LOCK_KEY})")
         backend.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")

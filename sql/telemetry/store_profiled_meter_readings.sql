@@ -1,7 +1,8 @@
 -- The write path of a batch with profiled devices: registers, and limits of power. The baseline of a register is in the
 -- current status, so newer readings need no look into the history. Late registers go first and one by one: each changes
 -- its successors, the current status included. The caller holds telemetry.lock_device_profiles, so readings of these
--- devices are stored one batch after the other.
+-- devices are stored one batch after the other. Every stored reading is a derived one: the FULL JOINs are there because they
+-- are never nested loops, which the planner chooses as it expects ten elements in any array. COALESCE keeps it one.
 
 CREATE OR REPLACE FUNCTION telemetry.store_profiled_meter_readings(
     p_readings api.meter_reading [], OUT stored bigint [], OUT implausible bigint []
@@ -118,7 +119,7 @@ BEGIN
             CASE
                 WHEN f.register_kwh IS NOT NULL THEN telemetry.register_chain(
                     f.register_kwh, f.recorded_at, f.base, f.register_max_kwh, f.max_kw, f.expected_interval, TRUE, f.exchanges
-                ) OVER (PARTITION BY f.meter_id ORDER BY f.recorded_at)
+                ) FILTER (WHERE f.register_kwh IS NOT NULL) OVER (PARTITION BY f.meter_id ORDER BY f.recorded_at)
                 ELSE ROW(NULL, NULL, f.kwh_consumed_ac, FALSE, FALSE, NULL, NULL, NULL, NULL)::telemetry.register_state
             END AS state
         FROM profiled AS f
@@ -147,7 +148,8 @@ BEGIN
                 NULL, NULL, recorded_at - lag(recorded_at) OVER (PARTITION BY meter_id ORDER BY recorded_at)
             )
         FROM stored
-        JOIN derived USING (meter_id, recorded_at)
+        FULL JOIN derived USING (meter_id, recorded_at)
+        WHERE coalesce(stored.received_at > '-infinity', FALSE)
         ORDER BY meter_id, recorded_at DESC
         ON CONFLICT (meter_id) DO UPDATE SET
             recorded_at = excluded.recorded_at,
@@ -172,7 +174,7 @@ BEGIN
         array_agg(stored.recorded_at) FILTER (WHERE (derived.state).glitch_after IS NOT NULL)
     INTO stored, implausible, v_glitch_ids, v_glitches_after, v_glitches_before
     FROM derived
-    LEFT JOIN stored USING (meter_id, recorded_at);
+    FULL JOIN stored USING (meter_id, recorded_at);
 
     PERFORM telemetry.void_glitches('meter', g.device_id, g.after, g.before)
     FROM unnest(v_glitch_ids, v_glitches_after, v_glitches_before) AS g (device_id, after, before);

@@ -1,12 +1,17 @@
 """/v1/devices/{kind}/{id}/exchange: replaced registers, and what they make of the readings around them."""
 
+import asyncio
 import itertools
+import random
 from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
+from service.database.calls import EXCHANGE_REGISTER
+from service.database.pool import Database
+from service.readings.model import METER, VEHICLE
 from tests.support import YESTERDAY, Api, Owner, Pair, assert_problem, now, rfc3339
 
 MINUTE = timedelta(minutes=1)
@@ -209,3 +214,24 @@ async def test_sql_refuses_what_is_left_out_by_name(owner: Owner, kind: str) -> 
     with pytest.raises(asyncpg.PostgresError, match="at must be") as raised:
         await owner.execute(f"SELECT api.exchange_register('{kind}', 'D1', NULL, 1, 2)")
     assert raised.value.sqlstate == "IE004"
+
+
+@pytest.mark.concurrent
+async def test_an_exchange_that_comes_among_its_readings_over_many_connections_adds_up(
+    api: Api, database: Database, pair: Pair, kind: str
+) -> None:
+    device = of(pair, kind)
+    await declare(api, kind, device)
+    registers = [(n, (100.0 if n < 30 else 25000.0 - 30) + n) for n in range(60)]
+    random.Random(7).shuffle(registers)
+    measures = (230.0,) if kind == "meter" else (20.0,)
+    rows = [
+        (device, YESTERDAY + n * MINUTE, *((kwh,) if kind == "meter" else (50.0, kwh)), *measures, None)
+        for n, kwh in registers
+    ]
+    call = {"meter": METER, "vehicle": VEHICLE}[kind].ingest.query
+    values = (kind, device, YESTERDAY + 29.5 * MINUTE, 129.25, 24999.75, None)
+    calls = [database.write_rows(call, rows[n : n + 3]) for n in range(0, 60, 3)]
+    calls.insert(10, database.write_rows(EXCHANGE_REGISTER, *values))
+    await asyncio.gather(*calls)
+    assert await history(api, kind, device, FIELDS[kind]) == [0.0] + [1.0] * 29 + [0.5] + [1.0] * 29
