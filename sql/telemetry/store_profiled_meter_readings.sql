@@ -1,8 +1,8 @@
 -- The write path of a batch with profiled devices: registers, and limits of power. The baseline of a register is in the
 -- current status, so newer readings need no look into the history. Late registers go first and one by one: each changes
 -- its successors, the current status included. The caller holds telemetry.lock_device_profiles, so readings of these
--- devices are stored one batch after the other. Every stored reading is a derived one: the FULL JOINs are there because they
--- are never nested loops, which the planner chooses as it expects ten elements in any array. COALESCE keeps it one.
+-- devices are stored one batch after the other. The planner expects ten elements in any array, and would compare a thousand
+-- readings with a thousand one by one. A FULL JOIN is never planned so; COALESCE keeps it one.
 
 CREATE OR REPLACE FUNCTION telemetry.store_profiled_meter_readings(
     p_readings api.meter_reading [], OUT stored bigint [], OUT implausible bigint []
