@@ -36,6 +36,7 @@ PROBLEMS: dict[str, int] = {
     "method_not_allowed": 405,
     "request_timeout": 408,
     "link_conflict": 409,
+    "exchange_conflict": 409,
     "batch_too_large": 413,
     "body_too_large": 413,
     "media_type_unsupported": 415,
@@ -57,6 +58,7 @@ SQLSTATES: dict[str, str] = {
     "IE004": "parameter_invalid",
     "IE005": "link_conflict",
     "IE006": "link_unknown",
+    "IE007": "exchange_conflict",
     "22021": "parameter_invalid",  # a NUL, which PostgreSQL's text cannot hold
 }
 """SQLSTATE raised by the functions of schema api -> problem code. Class IE is this project's own."""

@@ -19,6 +19,12 @@ from service.http.routes.analytics import get_vehicle_performance, list_efficien
 from service.http.routes.dashboard import get_dashboard, get_dashboard_asset
 from service.http.routes.devices import get_meter_profile, get_vehicle_profile, put_meter_profile, put_vehicle_profile
 from service.http.routes.events import Pulses, get_events
+from service.http.routes.exchanges import (
+    get_meter_exchanges,
+    get_vehicle_exchanges,
+    post_meter_exchange,
+    post_vehicle_exchange,
+)
 from service.http.routes.fleet import get_fleet_overview, get_fleet_summary
 from service.http.routes.health import get_liveness, get_readiness
 from service.http.routes.history import get_meter_history, get_vehicle_history
@@ -69,6 +75,10 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
             put_meter_profile,
             get_vehicle_profile,
             put_vehicle_profile,
+            get_meter_exchanges,
+            post_meter_exchange,
+            get_vehicle_exchanges,
+            post_vehicle_exchange,
             get_liveness,
             get_readiness,
             get_metrics,

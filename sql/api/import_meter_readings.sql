@@ -76,7 +76,7 @@ BEGIN
         WHERE
             p.kind = 'meter' AND p.is_checked
             AND p.device_id IN (SELECT s.meter_id FROM pg_temp.import_meter_reading AS s)
-    ) THEN
+    ) AND NOT EXISTS (SELECT FROM telemetry.fleet AS f WHERE f.meter_max_kw IS NOT NULL) THEN
         BEGIN
             INSERT INTO telemetry.meter_telemetry_history
                 (meter_id, counted_at, kwh_consumed_ac, voltage)

@@ -78,7 +78,7 @@ BEGIN
         WHERE
             p.kind = 'vehicle' AND p.is_checked
             AND p.device_id IN (SELECT s.vehicle_id FROM pg_temp.import_vehicle_reading AS s)
-    ) THEN
+    ) AND NOT EXISTS (SELECT FROM telemetry.fleet AS f WHERE f.vehicle_max_kw IS NOT NULL) THEN
         BEGIN
             INSERT INTO telemetry.vehicle_telemetry_history
                 (vehicle_id, counted_at, soc, kwh_delivered_dc, battery_temp)

@@ -23,6 +23,7 @@ BEGIN
     PERFORM api.await_standbys();
     IF EXISTS (SELECT FROM telemetry.device_profile AS p WHERE p.kind = 'meter' AND p.is_checked)
         AND telemetry.lock_device_profiles('meter', ARRAY(SELECT r.meter_id FROM unnest(p_readings) AS r))
+        OR EXISTS (SELECT FROM telemetry.fleet AS f WHERE f.meter_max_kw IS NOT NULL)
     THEN
         SELECT s.stored, s.implausible INTO v_stored, v_implausible
         FROM telemetry.store_profiled_meter_readings(v_readings) AS s;

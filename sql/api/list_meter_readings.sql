@@ -8,7 +8,8 @@ CREATE OR REPLACE FUNCTION api.list_meter_readings(
     received_at timestamptz,
     kwh_consumed_ac double precision,
     voltage double precision,
-    register_kwh double precision
+    register_kwh double precision,
+    exchange_kwh double precision
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
@@ -22,7 +23,7 @@ BEGIN
     FROM telemetry.resolve_page('meter', p_meter_id, p_start, p_end, p_hours, p_after) AS p;
 
     RETURN QUERY
-    SELECT telemetry.recorded_at(h.counted_at), h.received_at, h.kwh_consumed_ac, h.voltage, h.register_kwh
+    SELECT telemetry.recorded_at(h.counted_at), h.received_at, h.kwh_consumed_ac, h.voltage, h.register_kwh, h.exchange_kwh
     FROM telemetry.meter_telemetry_history AS h
     WHERE h.meter_id = p_meter_id AND h.counted_at >= v_page.page_start AND h.counted_at < v_page.page_end
     ORDER BY h.counted_at
@@ -40,4 +41,4 @@ GRANT EXECUTE ON FUNCTION api.list_meter_readings (
 COMMENT ON FUNCTION api.list_meter_readings (
     text, timestamptz, timestamptz, double precision, timestamptz, integer
 ) IS
-'At most p_limit readings of a meter in a window (as of api.get_vehicle_performance), after p_after, in order of time: times, energy of the interval (kWh), voltage (V), and the register (kWh) of a device that sends one. Raises IE002 for an unknown meter, IE003 for an impossible window';
+'At most p_limit readings of a meter in a window (as of api.get_vehicle_performance), after p_after, in order of time: times, energy of the interval (kWh), voltage (V), the register (kWh) of a device that sends one, and the part of the energy that a register replaced since the reading before had counted (kWh). Raises IE002 for an unknown meter, IE003 for an impossible window';

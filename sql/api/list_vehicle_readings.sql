@@ -9,7 +9,8 @@ CREATE OR REPLACE FUNCTION api.list_vehicle_readings(
     soc double precision,
     kwh_delivered_dc double precision,
     battery_temp double precision,
-    register_kwh double precision
+    register_kwh double precision,
+    exchange_kwh double precision
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
@@ -23,7 +24,7 @@ BEGIN
     FROM telemetry.resolve_page('vehicle', p_vehicle_id, p_start, p_end, p_hours, p_after) AS p;
 
     RETURN QUERY
-    SELECT telemetry.recorded_at(h.counted_at), h.received_at, h.soc, h.kwh_delivered_dc, h.battery_temp, h.register_kwh
+    SELECT telemetry.recorded_at(h.counted_at), h.received_at, h.soc, h.kwh_delivered_dc, h.battery_temp, h.register_kwh, h.exchange_kwh
     FROM telemetry.vehicle_telemetry_history AS h
     WHERE h.vehicle_id = p_vehicle_id AND h.counted_at >= v_page.page_start AND h.counted_at < v_page.page_end
     ORDER BY h.counted_at
@@ -41,4 +42,4 @@ GRANT EXECUTE ON FUNCTION api.list_vehicle_readings (
 COMMENT ON FUNCTION api.list_vehicle_readings (
     text, timestamptz, timestamptz, double precision, timestamptz, integer
 ) IS
-'At most p_limit readings of a vehicle in a window (as of api.get_vehicle_performance), after p_after, in order of time: times, energy of the interval (kWh), battery temperature (degrees Celsius), state of charge (%), and the register (kWh) of a device that sends one. Raises IE001 for an unknown vehicle, IE003 for an impossible window';
+'At most p_limit readings of a vehicle in a window (as of api.get_vehicle_performance), after p_after, in order of time: times, energy of the interval (kWh), battery temperature (degrees Celsius), state of charge (%), the register (kWh) of a device that sends one, and the part of the energy that a register replaced since the reading before had counted (kWh). Raises IE001 for an unknown vehicle, IE003 for an impossible window';

@@ -129,11 +129,27 @@ AS $$
     FROM ops.silent_device
     UNION ALL
     SELECT 'standbys', s.finding, s.is_fault
-    FROM ops.diagnose_standbys() AS s;
+    FROM ops.diagnose_standbys() AS s
+    UNION ALL
+    SELECT
+        'devices',
+        format(
+            '%s of %s %ss had at least 300 times the median energy of %s kWh since %s: %s. Do they send Wh as kWh, or a register '
+            'as an interval? See ops.list_excessive_devices and ops.set_default_max_kw',
+            count(*), min(e.devices), e.kind, round(min(e.median_kwh)::numeric, 3), to_char(min(e.since) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
+            string_agg(format('%s (%s times)', e.device_id, round((e.kwh / e.median_kwh)::numeric)), ', ' ORDER BY e.rank)
+            FILTER (WHERE e.rank <= 5) || CASE WHEN count(*) > 5 THEN ', ...' ELSE '' END
+        ),
+        TRUE
+    FROM (
+        SELECT l.*, row_number() OVER (PARTITION BY l.kind ORDER BY l.kwh DESC, l.device_id) AS rank
+        FROM ops.list_excessive_devices() AS l
+    ) AS e
+    GROUP BY e.kind;
 $$;
 
 REVOKE EXECUTE ON FUNCTION ops.diagnose () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.diagnose () TO energy_dba;
 
 COMMENT ON FUNCTION ops.diagnose () IS
-'The findings of the views of schema ops, a sentence a row, and is_fault for those that need a person: jobs that are late or failing, aggregates that are stale for too long, foreign jobs that drop or refresh, policies that are not applied or would lose data, less than 30 days of disk, standbys with which a failover could lose acknowledged readings, chunks that wait for the archive for over 2 days';
+'The findings of the views of schema ops, a sentence a row, and is_fault for those that need a person: jobs that are late or failing, aggregates that are stale for too long, foreign jobs that drop or refresh, policies that are not applied or would lose data, less than 30 days of disk, standbys with which a failover could lose acknowledged readings, chunks that wait for the archive for over 2 days, devices with at least 300 times the median energy of their kind';

@@ -65,10 +65,16 @@ BEGIN
                     )
                 WHEN r.position = ANY (p_implausible)
                     THEN format(
-                        'kwhConsumedAc %s means more than twice the energy that maxKw %s of meterId %s allows',
+                        'kwhConsumedAc %s means more than twice the energy that maxKw %s allows',
                         r.kwh_consumed_ac,
-                        (SELECT p.max_kw FROM telemetry.device_profile AS p WHERE p.kind = 'meter' AND p.device_id = r.meter_id),
-                        r.meter_id
+                        coalesce(
+                            (
+                                SELECT format('%s of meterId %s', p.max_kw, p.device_id)
+                                FROM telemetry.device_profile AS p
+                                WHERE p.kind = 'meter' AND p.device_id = r.meter_id AND p.max_kw IS NOT NULL
+                            ),
+                            (SELECT format('%s of the fleet', f.meter_max_kw) FROM telemetry.fleet AS f)
+                        )
                     )
                 ELSE format('timestamp %s has just left the retention', telemetry.format_utc(r.recorded_at))
             END AS detail

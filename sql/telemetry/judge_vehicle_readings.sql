@@ -66,10 +66,16 @@ BEGIN
                     )
                 WHEN r.position = ANY (p_implausible)
                     THEN format(
-                        'kwhDeliveredDc %s means more than twice the energy that maxKw %s of vehicleId %s allows',
+                        'kwhDeliveredDc %s means more than twice the energy that maxKw %s allows',
                         r.kwh_delivered_dc,
-                        (SELECT p.max_kw FROM telemetry.device_profile AS p WHERE p.kind = 'vehicle' AND p.device_id = r.vehicle_id),
-                        r.vehicle_id
+                        coalesce(
+                            (
+                                SELECT format('%s of vehicleId %s', p.max_kw, p.device_id)
+                                FROM telemetry.device_profile AS p
+                                WHERE p.kind = 'vehicle' AND p.device_id = r.vehicle_id AND p.max_kw IS NOT NULL
+                            ),
+                            (SELECT format('%s of the fleet', f.vehicle_max_kw) FROM telemetry.fleet AS f)
+                        )
                     )
                 ELSE format('timestamp %s has just left the retention', telemetry.format_utc(r.recorded_at))
             END AS detail

@@ -8,6 +8,9 @@ SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 DECLARE
     v_state telemetry.register_state := telemetry.register_anchor(p_kind, p_device_id, p_time);
+    v_exchanges CONSTANT telemetry.register_exchange [] := telemetry.register_exchanges(
+        p_kind, p_device_id, v_state.baseline_at
+    );
     v_next record;
 BEGIN
     FOR v_next IN EXECUTE format(
@@ -21,7 +24,7 @@ BEGIN
     ) USING p_device_id, telemetry.counted_at(v_state.baseline_at), telemetry.counted_at(p_time)
     LOOP
         v_state := telemetry.register_step(
-            v_state, v_next.register_kwh, v_next.recorded_at, NULL, p_register_max_kwh, p_max_kw, NULL, FALSE
+            v_state, v_next.register_kwh, v_next.recorded_at, NULL, p_register_max_kwh, p_max_kw, NULL, FALSE, v_exchanges
         );
     END LOOP;
     RETURN v_state;

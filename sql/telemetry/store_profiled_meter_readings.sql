@@ -1,7 +1,8 @@
 -- The write path of a batch with profiled devices: registers, and limits of power. The baseline of a register is in the
 -- current status, so newer readings need no look into the history. Late registers go first and one by one: each changes
 -- its successors, the current status included. The caller holds telemetry.lock_device_profiles, so readings of these
--- devices are stored one batch after the other.
+-- devices are stored one batch after the other. The planner expects ten elements in any array, and would compare a thousand
+-- readings with a thousand one by one. A FULL JOIN is never planned so; COALESCE keeps it one.
 
 CREATE OR REPLACE FUNCTION telemetry.store_profiled_meter_readings(
     p_readings api.meter_reading [], OUT stored bigint [], OUT implausible bigint []
@@ -14,7 +15,9 @@ AS $$
 #variable_conflict use_column
 DECLARE
     v_retention CONSTANT interval := telemetry.accepted_age('meter');
+    v_max_kw CONSTANT double precision := (SELECT f.meter_max_kw FROM telemetry.fleet AS f);
     v_late record;
+    v_base telemetry.register_state;
     v_state telemetry.register_state;
     v_late_stored bigint[];
     v_late_implausible bigint[];
@@ -24,7 +27,7 @@ DECLARE
 BEGIN
     FOR v_late IN
         SELECT DISTINCT ON (r.meter_id, r.recorded_at)
-            r.*, p.register_max_kwh, p.max_kw,
+            r.*, p.register_max_kwh, coalesce(p.max_kw, v_max_kw) AS max_kw,
             telemetry.expected_interval(p.expected_interval, s.observed_interval) AS expected_interval
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
@@ -41,12 +44,13 @@ BEGIN
             )
         ORDER BY r.meter_id, r.recorded_at, r.position
     LOOP
+        v_base := telemetry.register_state_before(
+            'meter', v_late.meter_id, v_late.recorded_at, v_late.register_max_kwh, v_late.max_kw
+        );
         v_state := telemetry.register_step(
-            NULL, v_late.kwh_consumed_ac, v_late.recorded_at,
-            telemetry.register_state_before(
-                'meter', v_late.meter_id, v_late.recorded_at, v_late.register_max_kwh, v_late.max_kw
-            ),
-            v_late.register_max_kwh, v_late.max_kw, v_late.expected_interval, TRUE
+            NULL, v_late.kwh_consumed_ac, v_late.recorded_at, v_base,
+            v_late.register_max_kwh, v_late.max_kw, v_late.expected_interval, TRUE,
+            telemetry.register_exchanges('meter', v_late.meter_id, v_base.baseline_at)
         );
         IF v_state.is_implausible THEN
             v_late_implausible := v_late_implausible || v_late.position;
@@ -66,10 +70,16 @@ BEGIN
 
     WITH reading AS (
         SELECT
-            r.position, r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage, p.energy_kind, p.register_max_kwh, p.max_kw,
+            r.position, r.meter_id, r.recorded_at, r.kwh_consumed_ac, r.voltage, p.energy_kind, p.register_max_kwh,
+            coalesce(p.max_kw, v_max_kw) AS max_kw,
             telemetry.expected_interval(p.expected_interval, s.observed_interval) AS expected_interval,
-            p.energy_kind = 'interval' AND telemetry.is_implausible(
-                r.kwh_consumed_ac, telemetry.expected_interval(p.expected_interval, s.observed_interval), p.max_kw
+            p.energy_kind IS DISTINCT FROM 'register' AND telemetry.is_implausible(
+                r.kwh_consumed_ac,
+                CASE
+                    WHEN p.max_kw IS NOT NULL THEN telemetry.expected_interval(p.expected_interval, s.observed_interval)
+                    ELSE telemetry.possible_interval(p.expected_interval, s.observed_interval, r.recorded_at - s.recorded_at)
+                END,
+                coalesce(p.max_kw, v_max_kw)
             ) IS TRUE AS is_implausible
         FROM unnest(p_readings) WITH ORDINALITY
             AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
@@ -90,8 +100,14 @@ BEGIN
         SELECT
             c.*,
             CASE WHEN c.energy_kind = 'register' THEN c.kwh_consumed_ac END AS register_kwh,
+            CASE WHEN c.energy_kind = 'register' THEN (
+                SELECT array_agg(x ORDER BY x.exchanged_at)
+                FROM telemetry.register_exchange AS x
+                WHERE x.kind = 'meter' AND x.device_id = c.meter_id
+            ) END AS exchanges,
             ROW(
-                s.register_baseline_kwh, s.register_baseline_at, 0, FALSE, FALSE, s.register_former_kwh, s.register_former_at, NULL
+                s.register_baseline_kwh, coalesce(s.register_baseline_at, s.recorded_at), 0, FALSE, FALSE,
+                s.register_former_kwh, s.register_former_at, NULL, NULL
             )::telemetry.register_state AS base
         FROM candidate AS c
         LEFT JOIN telemetry.meter_current_status AS s ON s.meter_id = c.meter_id
@@ -102,18 +118,18 @@ BEGIN
             f.*,
             CASE
                 WHEN f.register_kwh IS NOT NULL THEN telemetry.register_chain(
-                    f.register_kwh, f.recorded_at, f.base, f.register_max_kwh, f.max_kw, f.expected_interval, TRUE
-                ) OVER (PARTITION BY f.meter_id ORDER BY f.recorded_at)
-                ELSE ROW(NULL, NULL, f.kwh_consumed_ac, FALSE, FALSE, NULL, NULL, NULL)::telemetry.register_state
+                    f.register_kwh, f.recorded_at, f.base, f.register_max_kwh, f.max_kw, f.expected_interval, TRUE, f.exchanges
+                ) FILTER (WHERE f.register_kwh IS NOT NULL) OVER (PARTITION BY f.meter_id ORDER BY f.recorded_at)
+                ELSE ROW(NULL, NULL, f.kwh_consumed_ac, FALSE, FALSE, NULL, NULL, NULL, NULL)::telemetry.register_state
             END AS state
         FROM profiled AS f
     ),
     stored AS (
         INSERT INTO telemetry.meter_telemetry_history
-            (meter_id, counted_at, kwh_consumed_ac, voltage, register_kwh, register_dip, register_former_at)
+            (meter_id, counted_at, kwh_consumed_ac, voltage, register_kwh, register_dip, register_former_at, exchange_kwh)
         SELECT
             meter_id, telemetry.counted_at(recorded_at), (state).kwh, voltage,
-            register_kwh, nullif((state).is_dip, FALSE), (state).former_at
+            register_kwh, nullif((state).is_dip, FALSE), (state).former_at, (state).exchange_kwh
         FROM derived
         WHERE NOT (state).is_implausible
         ORDER BY meter_id, recorded_at
@@ -132,7 +148,8 @@ BEGIN
                 NULL, NULL, recorded_at - lag(recorded_at) OVER (PARTITION BY meter_id ORDER BY recorded_at)
             )
         FROM stored
-        JOIN derived USING (meter_id, recorded_at)
+        FULL JOIN derived USING (meter_id, recorded_at)
+        WHERE coalesce(stored.received_at > '-infinity', FALSE)
         ORDER BY meter_id, recorded_at DESC
         ON CONFLICT (meter_id) DO UPDATE SET
             recorded_at = excluded.recorded_at,
@@ -157,7 +174,7 @@ BEGIN
         array_agg(stored.recorded_at) FILTER (WHERE (derived.state).glitch_after IS NOT NULL)
     INTO stored, implausible, v_glitch_ids, v_glitches_after, v_glitches_before
     FROM derived
-    LEFT JOIN stored USING (meter_id, recorded_at);
+    FULL JOIN stored USING (meter_id, recorded_at);
 
     PERFORM telemetry.void_glitches('meter', g.device_id, g.after, g.before)
     FROM unnest(v_glitch_ids, v_glitches_after, v_glitches_before) AS g (device_id, after, before);

@@ -8,7 +8,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from tests.support import meter_reading, now
+from tests.support import meter_reading, now, rfc3339
 from tests.support.processes import assert_one_plain_line, run, running
 
 pytestmark = pytest.mark.long
@@ -56,6 +56,24 @@ def test_what_was_rejected_is_listed_and_stored_once_its_cause_is_gone(environme
         assert service.get("/v1/status/meter/M1").status_code == 200
         assert service.get("/v1/status/meter/M2").status_code == 404
         assert service.get("/v1/status/meter/M3").status_code == 200
+
+
+def test_a_replaced_register_is_stored_by_a_replay_once_its_exchange_is_declared(environment: dict[str, str]) -> None:
+    start = now() - timedelta(hours=1)
+    registers = [(0, 4000.0), (2, 25000.25), (3, 25000.5)]
+    with running(environment, "--migrate") as service:
+        url = f"http://127.0.0.1:{service.port}/v1"
+        httpx.put(f"{url}/devices/meter/M1", json={"energyKind": "register", "maxKw": 22}).raise_for_status()
+        batch = [meter_reading("M1", start + timedelta(minutes=n), kwhConsumedAc=kwh) for n, kwh in registers]
+        answer = httpx.post(f"{url}/ingest/meter/batch", json=batch).json()
+        assert [error["code"] for error in answer["errors"]] == ["implausible_energy"] * 2
+        exchange = {"at": rfc3339(start + timedelta(minutes=1)), "lastRegister": 4000.5, "firstRegister": 25000}
+        assert httpx.post(f"{url}/devices/meter/M1/exchange", json=exchange).status_code == 201
+        service.stop(signal.SIGTERM)
+    assert run("rejected", "replay", **environment).stdout == "2 sent again: 2 stored\n"
+    with running(environment) as service:
+        items = service.get("/v1/history/meter/M1").json()["items"]
+    assert [item["kwhConsumedAc"] for item in items] == [0, 0.75, 0.25]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from service.http.routes.events import Pulses
 from service.settings import Settings
 from tests.dashboard.world import HOUR, current_hour, send_pair
 from tests.http.test_auth import REQUIRED, token
-from tests.support import Api, Owner, Pair, new_pair, now, served, serving
+from tests.support import Api, Owner, Pair, new_pair, now, rfc3339, served, serving
 
 pytestmark = pytest.mark.long
 
@@ -523,3 +523,21 @@ async def test_without_the_chart_library_the_tables_are_open(
 
 def test_the_world_lies_within_the_last_day() -> None:
     assert now() - (current_hour() - 5 * HOUR) < 6 * HOUR
+
+
+@pytest.mark.parametrize("kind", ["meter", "vehicle"])
+async def test_a_page_lists_the_exchanges_of_its_register(
+    fast: Api, faulty: Pair, new_page: Callable[..., Any], kind: str
+) -> None:
+    device, post = (new_pair().meter, fast.post_meter) if kind == "meter" else (new_pair().vehicle, fast.post_vehicle)
+    await fast.http.put(f"/v1/devices/{kind}/{device}", json={"energyKind": "register"})
+    await post(device, now() - HOUR)
+    page = await new_page(fast, f"/#/{kind}/{getattr(faulty, kind)}")
+    await shown(page, f"{kind.capitalize()} {getattr(faulty, kind)}")
+    await expect(page.get_by_text("Exchanges of its register")).to_have_count(0)
+    exchange = {"at": rfc3339(now()), "lastRegister": 4000.5, "firstRegister": 25000}
+    assert (await fast.post(f"/v1/devices/{kind}/{device}/exchange", exchange)).status_code == 201
+    page = await new_page(fast, f"/#/{kind}/{device}")
+    row = card(page, "Exchanges of its register").get_by_role("row").last
+    for text in ("4,000.500", "25,000.000", "127.0.0.1"):
+        await expect(row).to_contain_text(text)

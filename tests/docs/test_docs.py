@@ -17,7 +17,7 @@ from service import __version__, errors, settings
 from service.database.calls import GET_DATABASE_METRICS, GET_METER_STATUS, GET_SCHEMA_VERSION, GET_VEHICLE_STATUS
 from service.database.pool import Database
 from service.http.app import create_app
-from service.http.routes import analytics, devices, events, fleet, history, links
+from service.http.routes import analytics, devices, events, exchanges, fleet, history, links
 from service.readings.model import METER, VEHICLE
 from service.settings import Settings, load_settings
 from tests.http.test_seed_example import SEED_TIME
@@ -105,6 +105,8 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_docum
         called[f"GET /v1/history/{kind}/{{deviceId}}"] = history.LIST_READINGS[kind] + history.LIST_BUCKETS[kind]
         called[f"GET /v1/devices/{kind}/{{deviceId}}"] = devices.GET_DEVICE_PROFILE
         called[f"PUT /v1/devices/{kind}/{{deviceId}}"] = devices.SET_DEVICE_PROFILE
+        called[f"GET /v1/devices/{kind}/{{deviceId}}/exchange"] = exchanges.LIST_REGISTER_EXCHANGES
+        called[f"POST /v1/devices/{kind}/{{deviceId}}/exchange"] = exchanges.EXCHANGE_REGISTER
     for route, functions, _ in table("route", HTTP_API):
         for function in re.findall(r"api\.\w+", functions):
             assert function in called.get(route, ""), route

@@ -465,3 +465,21 @@ async def told(owner: Owner, key: str, *, after: datetime) -> datetime:
             await asyncio.sleep(0.05)
     assert after - timedelta(seconds=1) < used <= now() + timedelta(seconds=1)
     return used
+
+
+@pytest.mark.parametrize("kind", ["meter", "vehicle"])
+async def test_an_exchange_is_declared_by_an_admin_key_only_and_bears_its_id(
+    guarded: Api, owner: Owner, kind: str
+) -> None:
+    device = getattr(new_pair(), kind)
+    await owner.execute("SELECT api.set_device_profile($1, $2, 'register')", kind, device)
+    path = f"/v1/devices/{kind}/{device}/exchange"
+    exchange = {"at": rfc3339(YESTERDAY), "lastRegister": 4000.5, "firstRegister": 25000}
+    keys = {scope: await token(owner, scope) for scope in ("read", "admin")}
+    keys |= {scope: await token(owner, scope, kind, [device]) for scope in ("device", "gateway")}
+    for scope in ("read", "device", "gateway"):
+        assert_problem(await ask(guarded, keys[scope], "POST", path, exchange), 403, "forbidden")
+    answer = await ask(guarded, keys["admin"], "POST", path, exchange)
+    assert (answer.status_code, answer.json()["declaredBy"]) == (201, keys["admin"].partition(".")[0])
+    assert (await ask(guarded, keys["read"], "GET", path)).json()["items"] == [answer.json()]
+    assert_problem(await ask(guarded, keys["gateway"], "GET", path), 403, "forbidden")

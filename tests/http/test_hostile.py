@@ -76,6 +76,11 @@ async def test_hostile_text_in_any_field_of_a_body_is_rejected(api: Api, owner: 
         ("POST", "/v1/ingest", vehicle_reading("V1")),
         ("PUT", "/v1/links/V1", {"meterId": "M1", "from": "2026-01-01T00:00:00Z"}),
         ("PUT", "/v1/devices/meter/M1", {"energyKind": "interval", "registerMax": 1.0, "maxKw": 1.0}),
+        (
+            "POST",
+            "/v1/devices/meter/M1/exchange",
+            {"at": "2026-01-01T00:00:00Z", "lastRegister": 1, "firstRegister": 1},
+        ),
     ]
     for method, path, body in bodies:
         for name in body:

@@ -23,7 +23,7 @@ from tests.oracle.balance import (
 )
 from tests.oracle.buckets import QUARTER, Bucket, bucket_end, bucket_of, merge, summarize
 from tests.oracle.feeding import default_meter, link_from, meter_after, meter_of, periods
-from tests.oracle.records import METER, VEHICLE, Device, HistoryRow, Link, Profile, Profiles, Reading
+from tests.oracle.records import METER, VEHICLE, Device, Exchange, HistoryRow, Link, Profile, Profiles, Reading
 from tests.oracle.retention import Retention
 
 
@@ -40,6 +40,7 @@ class World:
         self._stored: dict[Device, dict[datetime, Reading]] = {}
         self._gone: dict[Device, dict[datetime, Reading]] = defaultdict(dict)
         self._observed: dict[Device, timedelta | None] = {}
+        self._exchanges: dict[Device, list[Exchange]] = defaultdict(list)
         self._rows: dict[Device, list[HistoryRow]] = {}  # of the devices that were asked for since the last change
         self._retention = {kind: Retention(kind) for kind in (METER, VEHICLE)}
 
@@ -75,6 +76,11 @@ class World:
             return
         gaps = [stamps[-1] - newest if newest else None, stamps[-1] - stamps[-2] if len(stamps) > 1 else None]
         self._observed[device] = observed_after(self._observed.get(device), gaps)
+
+    def exchange(self, exchange: Exchange) -> None:
+        """A register was replaced."""
+        self._rows.clear()
+        self._exchanges[exchange.device].append(exchange)
 
     def link(self, vehicle: str, meter: str, start: datetime, end: datetime | None = None) -> bool:
         """From start until end, or further notice, the meter feeds the vehicle; False where it feeds another one."""
@@ -161,13 +167,14 @@ class World:
             stored, profile = self._stored.get(device, {}), self._profile(device)
             # The energies of a register follow from readings that are dropped, too.
             readings = self._all(device) if profile.energy_kind == "register" else stored.values()
-            self._rows[device] = [row for row in history_of(readings, profile) if row.recorded_at in stored]
+            rows = history_of(readings, profile, self._exchanges[device])
+            self._rows[device] = [row for row in rows if row.recorded_at in stored]
         return self._rows[device]
 
     def status(self, kind: str, device_id: str) -> HistoryRow | None:
         """The latest row of a device by its own clock, None where it has none."""
         device = Device(kind, device_id)
-        return next(reversed(history_of(self._all(device), self._profile(device))), None)
+        return next(reversed(history_of(self._all(device), self._profile(device), self._exchanges[device])), None)
 
     def _default(self, vehicle: str) -> str | None:
         return default_meter(vehicle, self.devices(METER))

@@ -84,12 +84,26 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Exchange:
+    """A register that was replaced: a reading of that moment still shows the old one."""
+
+    device: Device
+    exchanged_at: datetime
+    last_register: float
+    first_register: float
+
+
+@dataclass(frozen=True)
 class HistoryRow:
-    """A stored reading with the energy derived from it; register is None for a device that sends intervals."""
+    """A stored reading with the energy derived from it; register is None for a device that sends intervals.
+
+    exchanged is the part of the energy which replaced registers counted, None where none was since the reading before.
+    """
 
     recorded_at: datetime
     energy: float
     register: float | None
+    exchanged: float | None = field(default=None, kw_only=True)
     voltage: float | None = field(default=None, kw_only=True)
     soc: float | None = field(default=None, kw_only=True)
     battery_temp: float | None = field(default=None, kw_only=True)

@@ -8,8 +8,9 @@ from math import inf
 
 from hypothesis import strategies as st
 
-from tests.oracle.amounts import interval_kwh, measured, parked_kwh, register_walk, steady_kwh
-from tests.oracle.records import METER, VEHICLE, Device, Profile, Reading
+from tests.oracle.amounts import UNITS, interval_kwh, measured, parked_kwh, register_walk, steady_kwh
+from tests.oracle.moments import INSTANT, SECOND
+from tests.oracle.records import METER, VEHICLE, Device, Exchange, Profile, Reading
 
 
 @st.composite
@@ -37,6 +38,20 @@ def originals(draw: st.DrawFn, device: Device, profile: Profile, times: Sequence
         Reading(*device, moment, kwh, **draw(measured(device.kind)))
         for moment, kwh in zip(times, energies, strict=True)
     ]
+
+
+@st.composite
+def exchanges_of(draw: st.DrawFn, device: Device, profile: Profile, sent: Sequence[Reading]) -> list[Exchange]:
+    """Exchanges of a device's register, at or after some of its readings: mostly between the values around them."""
+    most = profile.register_max or 1e7
+    found = {}
+    for place in draw(st.lists(st.integers(0, len(sent) - 1), max_size=2)) if sent else []:
+        before, after = sent[place], sent[min(place + 1, len(sent) - 1)]
+        moment = before.recorded_at + draw(st.sampled_from([0 * SECOND, INSTANT, SECOND, -INSTANT, -SECOND]))
+        last = before.kwh + draw(st.sampled_from([0, 0, 1, 5 * UNITS, 40 * UNITS])) / UNITS
+        first = after.kwh - draw(st.sampled_from([0, 1, 1, 5 * UNITS, -1, -40 * UNITS])) / UNITS
+        found[moment] = Exchange(device, moment, min(last, most), min(max(first, 0.0), most))
+    return list(found.values())
 
 
 @st.composite

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.oracle.amounts import profiles
 from tests.oracle.moments import INSTANT, anchors, anywhere, beside, recording_times
-from tests.oracle.records import METER, VEHICLE, Device, Link, Profile, Reading
-from tests.oracle.sending import arrivals, originals, repeats
+from tests.oracle.records import METER, VEHICLE, Device, Exchange, Link, Profile, Reading
+from tests.oracle.sending import arrivals, exchanges_of, originals, repeats
 
 TIME_ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "UTC", "Australia/Lord_Howe")
 Window = tuple[str, datetime, datetime]
@@ -18,12 +18,16 @@ Window = tuple[str, datetime, datetime]
 
 @dataclass(frozen=True)
 class Scenario:
-    """A fleet, the batches in the order in which they arrive, and the windows to ask about."""
+    """A fleet, the batches in the order in which they arrive, and the windows to ask about.
+
+    Of each exchange there is the number of batches before it.
+    """
 
     time_zone: str
     profiles: dict[Device, Profile]
     links: list[Link]
     batches: list[list[Reading]]
+    exchanges: list[tuple[int, Exchange]]
     windows: list[Window]
 
 
@@ -124,7 +128,14 @@ def scenarios(
         times = in_step if draw(st.booleans()) else draw(recording_times(edges, base, days, most))
         sent += draw(originals(device, known.get(device, Profile()), times, mood))
     sent = sent[:max_readings]
+    replaced = [
+        exchange
+        for device, profile in known.items()
+        if profile.energy_kind == "register"
+        for exchange in draw(exchanges_of(device, profile, [reading for reading in sent if reading.device == device]))
+    ]
     sent += draw(repeats(sent, max_readings - len(sent)))
     batches = draw(arrivals(sent))
+    exchanges = [(draw(st.integers(0, len(batches))), exchange) for exchange in replaced]
     windows = draw(windows_of(vehicles, edges, base, days))
-    return Scenario(time_zone, known, links, batches, windows)
+    return Scenario(time_zone, known, links, batches, exchanges, windows)

@@ -11,7 +11,7 @@ from tests.oracle.balance import FleetBalance, distribution, ratio_of, round_hal
 from tests.oracle.buckets import Bucket
 from tests.oracle.feeding import link_from
 from tests.oracle.model import Device, Profile, Reading, World
-from tests.oracle.records import Link
+from tests.oracle.records import Exchange, Link
 from tests.oracle.strategies import Scenario, overlap, scenarios
 
 MICROSECOND = timedelta(microseconds=1)
@@ -165,6 +165,32 @@ def test_energies_of_a_register_do_not_depend_on_the_order_of_arrival():
         (at("05-01T10:05"), 15.0),
         (at("05-01T10:10"), 5.0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("events", "energies"),
+    [
+        pytest.param([4000.0, (4000.5, 25000.0), 25000.25], [0.0, 0.75], id="both registers count"),
+        pytest.param([(4000.5, 25000.0), 25000.25, 25001.0], [0.25, 0.75], id="without a reading before"),
+        pytest.param([4000.0, (4000.5, 25000.0)], [0.0], id="without a reading after"),
+        pytest.param([10.0, (11.0, 5.0), (7.0, 0.0), 4.0], [0.0, 7.0], id="two between two readings"),
+        pytest.param([990.0, (2.0, 0.0), 1.0], [0.0, 13.0], id="the old register rolled over"),
+        pytest.param([100.0, 5.0, (101.0, 0.0), 1.0], [0.0, 0.0, 2.0], id="the old register shows a glitch"),
+        pytest.param([100.0, (101.0, 50.0), 0.0, 51.0], [0.0, 1.0, 1.0], id="a glitch keeps the old register's energy"),
+    ],
+)
+def test_a_replaced_register_counts_up_to_its_last_value_and_the_new_one_from_its_first(
+    events: list[float | tuple[float, float]], energies: list[float]
+):
+    meter = Device("meter", "M1")
+    world = fleet(profiles={meter: Profile("register", 1000.0 if 990.0 in events else None)})
+    for number, event in reversed(list(enumerate(events))):
+        moment = at("05-01T00:00") + timedelta(minutes=number)
+        if isinstance(event, tuple):
+            world.exchange(Exchange(meter, moment, *event))
+        else:
+            world.arrive([metered("M1", moment, event)])
+    assert [row.energy for row in world.history("meter", "M1")] == energies
 
 
 def test_the_status_is_the_latest_by_the_devices_clock_with_its_derived_energy():

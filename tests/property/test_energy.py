@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import psycopg
 import pytest
@@ -44,6 +44,16 @@ def zoned(test_database: TestDatabase, request: pytest.FixtureRequest) -> Iterat
         yield request.param, EnergyDatabase(connection)
 
 
+def arrive(database: EnergyDatabase, world: World, scenario: Scenario, numbers: Iterable[int]) -> None:
+    """Batches of these numbers arrive, and what is declared before each; after the last one comes what is left."""
+    for number in numbers:
+        for before, exchange in scenario.exchanges:
+            if before == number and database.exchange(exchange):
+                world.exchange(exchange)
+        for batch in scenario.batches[number : number + 1]:
+            assert_outcomes(batch, database.arrive(batch), world.arrive(batch))
+
+
 @pytest.mark.timeout(max(120, EXAMPLES * 20))
 def test_what_is_read_is_what_was_sent(zoned: tuple[str, EnergyDatabase]) -> None:
     zone, database = zoned
@@ -66,8 +76,7 @@ def test_what_is_read_is_what_was_sent(zoned: tuple[str, EnergyDatabase]) -> Non
         resolutions = data.draw(st.permutations(["15min", "hourly", "daily"]))
         _, start, end = data.draw(st.sampled_from(scenario.windows))
 
-        for batch in scenario.batches[:half]:
-            assert_outcomes(batch, database.arrive(batch), world.arrive(batch))
+        arrive(database, world, scenario, range(half))
         assert_readings(database, world)
         assert_performance(database, world, scenario.windows)
         assert_buckets(database, world, start, end, resolutions[0])
@@ -80,8 +89,7 @@ def test_what_is_read_is_what_was_sent(zoned: tuple[str, EnergyDatabase]) -> Non
             database.compress()
 
         # from here on everything is late: it lies in what is materialized, and maybe in the columnstore
-        for batch in scenario.batches[half:]:
-            assert_outcomes(batch, database.arrive(batch), world.arrive(batch))
+        arrive(database, world, scenario, range(half, len(scenario.batches) + 1))
         assert_readings(database, world)
         assert_performance(database, world, scenario.windows)
         assert_buckets(database, world, start, end, resolutions[2])
@@ -110,13 +118,14 @@ def test_before_any_refresh_the_views_say_it_in_real_time(test_database: TestDat
         @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
         @given(scenarios("live", base, time_zones=[zone], days=DAYS))
         def check(scenario: Scenario) -> None:
-            connection.execute("TRUNCATE telemetry.device_profile, telemetry.vehicle_meter_link")
+            connection.execute(
+                "TRUNCATE telemetry.device_profile, telemetry.register_exchange, telemetry.vehicle_meter_link"
+            )
             for table in (f"telemetry.{kind}_{table}" for kind in ("meter", "vehicle") for table in tables):
                 connection.execute(f"DELETE FROM {table}")
             world = World(zone, scenario.profiles, scenario.links)
             database.prepare(scenario.profiles, scenario.links)
-            for batch in scenario.batches:
-                assert_outcomes(batch, database.arrive(batch), world.arrive(batch))
+            arrive(database, world, scenario, range(len(scenario.batches) + 1))
             assert_aggregates(database, world)
             assert_efficiency(database, world, whole_fleet=True)
 

@@ -8,6 +8,7 @@ from service.database.pool import Database
 from tests.support import YESTERDAY, Owner, new_pair, rfc3339
 
 PAIR = new_pair()
+OTHER = new_pair().meter
 AT = rfc3339(YESTERDAY)
 METER = f"SELECT api.ingest_meter_readings(ARRAY[('{PAIR.meter}', '{AT}', 1, {{}}, NULL)::api.meter_reading])"
 VEHICLE = (
@@ -15,6 +16,7 @@ VEHICLE = (
     f"ARRAY[('{PAIR.vehicle}', '{AT}', {{}}, 1, 30, NULL)::api.vehicle_reading], FALSE)"
 )
 PROFILE = f"SELECT api.set_device_profile('meter', '{PAIR.meter}')"
+EXCHANGE = f"SELECT api.exchange_register('meter', '{OTHER}', '{AT}', 2, 1)"
 POSITION = "SELECT pg_current_wal_insert_lsn()::text"
 HISTORY = "telemetry.meter_telemetry_history"
 
@@ -26,6 +28,7 @@ REPEATED = {
     "ingest_rejected_readings": ("", "SELECT api.ingest_rejected_readings('{}')"),
     "link_vehicle": (f"SELECT api.link_vehicle('{PAIR.vehicle}', '{PAIR.meter}', '{AT}')",) * 2,
     "set_device_profile": (PROFILE, PROFILE),
+    "exchange_register": (f"SELECT api.set_device_profile('meter', '{OTHER}', 'register'); {EXCHANGE}", EXCHANGE),
     "begin_import": ("", "SELECT api.begin_import('none', 'meter', 'none', TRUE)"),
     "finish_import": ("", "SELECT api.finish_import('none')"),
     "record_import": ("", "SELECT api.record_import('none', 1, 1, 0, 0, 0, 0)"),
@@ -38,6 +41,7 @@ REPEATED = {
     "reset_policy": ("", f"SELECT ops.reset_policy('{HISTORY}')"),
     "set_disk_bound": ("", "SELECT ops.set_disk_bound(NULL)"),
     "set_standby_kw": ("", "SELECT ops.set_standby_kw(0.1)"),
+    "set_default_max_kw": ("", "SELECT ops.set_default_max_kw('meter', NULL)"),
     "set_time_zone": ("", "SELECT ops.set_time_zone('UTC')"),
     "record_archive": ("", "SELECT ops.record_archive('meter', '2020-01-01Z', '2020-01-02Z', 0, 0, '', '')"),
     "keep_restored": ("", "SELECT ops.keep_restored('meter', '2020-01-01Z', now())"),

@@ -614,3 +614,39 @@ def test_metrics_tell_of_chunks_and_lag_whatever_the_length_of_a_chunk(ops: Ops,
             assert (sum(states) > 0) == (row["bytes"] > 0)
         for row in ops.rows("SELECT aggregate, stale_ranges::text <> '{}' AS is_stale FROM ops.aggregate_lag"):
             assert (samples["energy_aggregate_lag_seconds", row["aggregate"]] > 0) == row["is_stale"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_devices_with_a_thousand_times_the_energy_of_the_others_are_named(ops: Ops, kind: str) -> None:
+    columns = {"meter": "kwh_consumed_ac, voltage", "vehicle": "kwh_delivered_dc, soc, battery_temp"}[kind]
+    measures = {"meter": "230", "vehicle": "50, 20"}[kind]
+
+    def send(device: str, kwh: float, days: float) -> None:
+        ops.connection.execute(
+            f"INSERT INTO telemetry.{kind}_telemetry_history ({kind}_id, counted_at, {columns}) "
+            f"VALUES (%s, %s, %s, {measures})",
+            [device, TODAY - timedelta(days=days), kwh],
+        )
+
+    for n in range(3):
+        send(f"D{n}", 10.0, 0.5)
+    send("Wh", 10_000.0, 0.5)
+    for n in range(5):
+        send(f"parked{n}", 0.0, 0.5)  # without energy, it is no neighbour
+    assert ops.rows("SELECT * FROM ops.list_excessive_devices()") == []  # four have energy
+    send("D3", 20.0, 1.5)  # the day before
+    send("today", 1e6, -0.1)  # not over
+    send("long ago", 1e6, 2.5)
+    [found] = ops.rows("SELECT kind, device_id, kwh, median_kwh, devices FROM ops.list_excessive_devices()")
+    assert tuple(found.values()) == (kind, "Wh", 10_000.0, 10.0, 5)
+    [finding] = [finding for finding in ops.faults() if "median" in finding]
+    assert finding.startswith(f"1 of 5 {kind}s had at least 300 times the median energy of 10.000 kWh since ")
+    assert ": Wh (1000 times). " in finding
+    send("much", 2999.0, 0.5)  # 299.9 times
+    assert len(ops.rows("SELECT * FROM ops.list_excessive_devices()")) == 1
+    for n in range(6):
+        send(f"more{n}", 9000.0 - n, 0.5)
+    for n in range(9):
+        send(f"other{n}", 10.0, 0.5)
+    [finding] = [finding for finding in ops.faults() if "median" in finding]
+    assert "Wh (1000 times), more0 (900 times), more1 (900 times), more2 (900 times), more3 (900 times), ..." in finding

@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from tests.oracle.balance import Balance, FleetBalance, distribution, fleet_balance
 from tests.oracle.buckets import midnight as midnight_of
 from tests.oracle.model import World
-from tests.oracle.records import METER, VEHICLE, Device, Link, Profile, Reading
+from tests.oracle.records import METER, VEHICLE, Device, Exchange, Link, Profile, Reading
 from tests.oracle.strategies import Window
 
 AGGREGATES = [f"{kind}_{resolution}" for resolution in ("15min", "hourly", "daily") for kind in ("meter", "vehicle")]
@@ -72,7 +72,8 @@ class EnergyDatabase:
     def clear(self) -> None:
         """Forget all devices, readings, links and profiles, and all that was made of them."""
         histories = ", ".join(f"telemetry.{kind}_telemetry_history" for kind in ENERGY)
-        tables = "telemetry.device_profile, telemetry.vehicle_meter_link, telemetry.source_chunk"
+        tables = "telemetry.device_profile, telemetry.register_exchange, telemetry.vehicle_meter_link"
+        tables += ", telemetry.source_chunk"
         tables += ", telemetry.meter_current_status, telemetry.vehicle_current_status, telemetry.rejected_reading"
         for names in (tables, histories, *(f"bi.{aggregate}" for aggregate in AGGREGATES)):
             # TimescaleDB 2.23 writes into a prepared statement the tables that it truncates
@@ -96,6 +97,18 @@ class EnergyDatabase:
     def arrive(self, batch: list[Reading]) -> list[str]:
         rows = json.dumps([{**asdict(reading), "recorded_at": reading.recorded_at.isoformat()} for reading in batch])
         return [row[0] for row in self.connection.execute(INGEST[batch[0].kind], [rows])]
+
+    def exchange(self, exchange: Exchange) -> bool:
+        """Declare an exchange; False where it contradicts the readings that are stored."""
+        query = "SELECT api.exchange_register(%s, %s, %s, %s, %s)"
+        values = (*exchange.device, exchange.exchanged_at, exchange.last_register, exchange.first_register)
+        try:
+            self.connection.execute(query, values)
+        except psycopg.Error as error:
+            if error.sqlstate != "IE004":
+                raise
+            return False
+        return True
 
     def link(self, vehicle: str, meter: str, start: datetime, end: datetime | None = None) -> bool:
         """Link a vehicle from start until end, or further notice; False where the meter feeds another one then."""
@@ -203,7 +216,8 @@ def assert_readings(database: EnergyDatabase, world: World) -> None:
         for device in sorted(world.devices(kind)):
             columns = f"{energy} AS energy, {', '.join(MEASURES[kind])}"
             found = database.rows(
-                f"SELECT telemetry.recorded_at(counted_at) AS recorded_at, register_kwh AS register, {columns} "
+                f"SELECT telemetry.recorded_at(counted_at) AS recorded_at, register_kwh AS register, "
+                f"exchange_kwh AS exchanged, {columns} "
                 f"FROM telemetry.{kind}_telemetry_history WHERE {kind}_id = %s ORDER BY counted_at",
                 device,
             )

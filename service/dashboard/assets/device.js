@@ -4,6 +4,7 @@ import { get, pathOf } from "./api.js";
 import { h } from "./dom.js";
 import * as format from "./format.js";
 import { RANGES, rangeLinks, rangeOf } from "./ranges.js";
+import { createTable } from "./table.js";
 
 const BUCKETS_EVERY_MS = 30_000;
 
@@ -37,6 +38,19 @@ export const bandOf = (unit, colour) => ({
   range: (_u, low, high) => [Math.floor(low - 2), Math.ceil(high + 2)],
 });
 
+/** The exchanges of its register, or null for a device without any. */
+function exchangesCard(exchanges) {
+  const table = createTable("The exchanges of its register", [
+    { name: "Exchanged", kind: "text", value: (r) => r.at, show: (r) => format.dateTime(new Date(r.at)) },
+    column("Old register ended, kWh", "lastRegister", 3),
+    column("New register began, kWh", "firstRegister", 3),
+    { name: "Declared", kind: "text", value: (r) => r.declaredAt, show: (r) => format.dateTime(new Date(r.declaredAt)) },
+    { name: "By", kind: "text", value: (r) => r.declaredBy ?? "SQL" },
+  ]);
+  table.update(exchanges);
+  return exchanges.length ? h("section", { class: "card" }, h("h2", null, "Exchanges of its register"), table.element) : null;
+}
+
 /**
  * A page of a device of this kind ("vehicle" or "meter"): its status follows the pulse, its buckets now and then.
  * `ask(range)` gives the buckets, and the total of the range, if the kind has one. `make(range)` gives tiles, figures, and
@@ -49,6 +63,7 @@ export async function devicePage({ kind, signal, id, query, ask, make, below = a
   const status = await askStatus();
   const answer = await ask(range);
   const last = await below();
+  const { items: exchanges } = await get(`${pathOf(`/v1/devices/${kind}`, id)}/exchange`, {}, signal);
   let askedAt = Date.now();
   let receivedAt = null;
   const { tiles, figures, showStatus, showBuckets } = make(range);
@@ -65,7 +80,7 @@ export async function devicePage({ kind, signal, id, query, ask, make, below = a
     title: `${name} ${id}`,
     element: h("div", { class: "page" }, h("h1", null, `${name} `, h("span", { class: "id" }, id)), rangeLinks(`#/${kind}/${encodeURIComponent(id)}`, chosen),
       h("div", { class: "tiles" }, Object.values(tiles).map((tile) => tile.element)),
-      h("div", { class: "two" }, figures.map((figure) => figure.element)), last),
+      h("div", { class: "two" }, figures.map((figure) => figure.element)), last, exchangesCard(exchanges)),
     async pulse(pulse) {
       if (pulse.lastReceivedAt === receivedAt) return;
       receivedAt = pulse.lastReceivedAt;

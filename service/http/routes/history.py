@@ -29,17 +29,24 @@ MEDIA_TYPES: dict[Format, str] = {"json": "application/json", "ndjson": "applica
 
 
 class MeterPoint(Struct, rename="camel", frozen=True):
-    """A stored reading (kWh of its interval, V; null: not measured); `registerKwh`: its register, if any."""
+    """A stored reading (kWh of its interval, V; null: not measured); `registerKwh`: its register, if any.
+
+    `exchangeKwh` is set by an exchange of the register since the reading before: what the old one still counted.
+    """
 
     recorded_at: datetime = field(name="timestamp")
     received_at: datetime
     kwh_consumed_ac: float
     voltage: float | None
     register_kwh: float | None
+    exchange_kwh: float | None
 
 
 class VehiclePoint(Struct, rename="camel", frozen=True):
-    """A stored reading (%, kWh of its interval, °C; null: not measured); `registerKwh`: its register, if any."""
+    """A stored reading (%, kWh of its interval, °C; null: not measured); `registerKwh`: its register, if any.
+
+    `exchangeKwh` is set by an exchange of the register since the reading before: what the old one still counted.
+    """
 
     recorded_at: datetime = field(name="timestamp")
     received_at: datetime
@@ -47,6 +54,7 @@ class VehiclePoint(Struct, rename="camel", frozen=True):
     kwh_delivered_dc: float
     battery_temp: float | None
     register_kwh: float | None
+    exchange_kwh: float | None
 
 
 class MeterBucket(Struct, rename="camel", frozen=True):

@@ -68,6 +68,7 @@ def test_the_file_has_every_column_as_the_database_documents_it(archive: Archive
         "register_kwh": "double",
         "register_dip": "bool",
         "register_former_at": "timestamp[us, tz=UTC]",
+        "exchange_kwh": "double",
     }
     assert schema.field("voltage").metadata[b"comment"] == b"Mains voltage, V; NULL where it was not measured"
     assert schema.metadata[b"stream"] == b"meter"

@@ -189,3 +189,32 @@ async def test_a_mapping_that_cannot_be_is_said_with_the_option_that_mends_it(
     path.write_text("meterId,when,kwhConsumedAc,voltage\n")
     with pytest.raises(StartupError, match=words):
         await import_(path, **options)
+
+
+@pytest.mark.parametrize("kind", ["meter", "vehicle"])
+@pytest.mark.parametrize("is_declared_first", [True, False])
+async def test_a_file_of_registers_takes_the_exchange_of_the_register_into_account(
+    import_: Import, owner: Owner, pair: Pair, tmp_path: Path, kind: str, is_declared_first: bool
+) -> None:
+    device = getattr(pair, kind)
+    energy, rest = {"meter": ("kwhConsumedAc", "voltage"), "vehicle": ("kwhDeliveredDc", "soc,batteryTemp")}[kind]
+    start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=2)
+    registers = [(0, 3999.0), (1, 4000.0), (3, 25000.25), (4, 25000.5)]
+    path = tmp_path / "registers.csv"
+    values = "230" if kind == "meter" else "50,20"
+    lines = [f"{device},{(start + timedelta(minutes=n)).isoformat()},{kwh},{values}" for n, kwh in registers]
+    path.write_text("\n".join([f"{kind}Id,timestamp,{energy},{rest}", *lines]))
+
+    async def declare() -> None:
+        query = "SELECT api.exchange_register($1, $2, $3, 4000.5, 25000)"
+        await owner.execute(query, kind, device, start + timedelta(minutes=2))
+
+    await owner.execute("SELECT api.set_device_profile($1, $2, 'register')", kind, device)
+    if is_declared_first:
+        await declare()
+    assert (await import_(path)).counts == {"stored": 4}
+    if not is_declared_first:
+        await declare()
+    column = {"meter": "kwh_consumed_ac", "vehicle": "kwh_delivered_dc"}[kind]
+    query = f"SELECT {column} FROM telemetry.{kind}_telemetry_history WHERE {kind}_id = $1 ORDER BY counted_at"
+    assert [row[0] for row in await owner.fetch(query, device)] == [0, 1, 0.75, 0.25]
