@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import random
 from datetime import timedelta
 from typing import Any
 
@@ -139,20 +138,20 @@ async def test_hours_weigh_what_was_measured_and_not_the_readings(api: Api, data
 
 
 @pytest.mark.concurrent
-async def test_writers_that_keep_rejected_and_ignored_ones_of_several_senders_do_not_deadlock(
-    test_database: TestDatabase,
+async def test_senders_of_rejected_and_of_ignored_ones_are_locked_in_one_order(
+    test_database: TestDatabase, owner: Owner
 ) -> None:
-    senders = [new_pair().meter for _ in range(20)]
-
-    async def write(seed: int) -> None:
-        chance = random.Random(seed)
-        async with open_database(test_database.url, connections=1) as own:
-            for n in range(30):
-                rows = [
-                    (sender, YESTERDAY + (seed * 1000 + n) * MINUTE / 100, chance.choice([-1.0, 1.0]), -1.0, sender)
-                    for sender in chance.sample(senders, 20)
-                ]
-                outcomes = {outcome for outcome, _ in await ingest(own, rows)}
-                assert outcomes <= {"stored", "value_out_of_range"}
-
-    await asyncio.gather(*(write(seed) for seed in range(4)))
+    pair = new_pair()
+    first, last = f"a-{pair.meter}", f"z-{pair.meter}"
+    lock = "SELECT FROM telemetry.rejected_source WHERE source = $1 FOR UPDATE NOWAIT"
+    async with open_database(test_database.url, connections=1) as own:
+        await own.write_rows(KEEP_REJECTED.query, [*rejected(first), *rejected(last)])
+        rows = [(pair.meter, YESTERDAY, -1.0, 230.0, last), (pair.meter, YESTERDAY, 1.0, -1.0, first)]
+        async with owner.connection() as one, one.transaction():
+            await one.execute(lock, first)
+            writing = asyncio.create_task(ingest(own, rows))
+            await asyncio.sleep(0.3)
+            assert not writing.done()  # it waits for the first, and so does not hold the last
+            async with owner.connection() as other, other.transaction():
+                await other.execute(lock, last)
+        assert await writing == [("value_out_of_range", None), ("stored", ["voltage"])]

@@ -89,9 +89,9 @@ async def _reject_some(connection: AnyConnection) -> None:
     """Send some invalid readings, as every fleet does."""
     now = datetime.now(UTC)
     never_set = datetime(1970, 1, 1, tzinfo=UTC)
-    meters = [(f"M{number % 20:06d}", now, 0.1, 2300.0, SOURCE) for number in range(14)]
+    meters = [(f"M{number % 20:06d}", now, -0.1, 230.0, SOURCE) for number in range(14)]
     meters += [("M000005", never_set, 0.1, 231.0, SOURCE)] * 6
-    vehicles: list[tuple[Any, ...]] = [("V000009", now, 130.0, 0.0, 21.0, SOURCE)] * 5
+    vehicles: list[tuple[Any, ...]] = [("V000009", now, 80.0, -0.1, 21.0, SOURCE)] * 5
     vehicles += [("V 12", now, 80.0, 0.0, 21.0, SOURCE)] * 2
     await connection.fetch(METER.ingest.query, meters)
     await connection.fetch(VEHICLE.ingest.query, vehicles)
