@@ -112,7 +112,7 @@ def _due_days(connection: psycopg.Connection[Any], kind: str) -> int:
 
 _POWERS = """
     SELECT CASE
-        WHEN r.rolname ~ '^(energy|pg)_' THEN 'is a role of the engine or of PostgreSQL'
+        WHEN r.rolname ~ '^(energy_(owner|service|bi|dba)$|pg_)' THEN 'is a role of the engine or of PostgreSQL'
         WHEN r.rolsuper THEN 'is a superuser'
         WHEN r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls
             THEN 'may create roles or databases, replicate, or bypass row security'
@@ -122,7 +122,7 @@ _POWERS = """
     FROM pg_catalog.pg_roles AS r
     LEFT JOIN LATERAL (
         SELECT min(o.rolname) AS other FROM pg_catalog.pg_roles AS o
-        WHERE o.rolname ~ '^(energy_|pg_(write|execute|read_server|signal|maintain))'
+        WHERE o.rolname ~ '^(energy_(owner|service|bi|dba)$|pg_(write|execute|read_server|signal|maintain))'
             AND pg_catalog.pg_has_role(r.oid, o.oid, 'MEMBER') AND NOT pg_catalog.pg_has_role(%(role)s, o.oid, 'MEMBER')
     ) AS m ON TRUE
     LEFT JOIN pg_catalog.pg_database AS d ON d.datdba = r.oid AND d.datname = pg_catalog.current_database()

@@ -22,7 +22,7 @@ def server(test_database: TestDatabase) -> Iterator[tuple[str, psycopg.Connectio
 
 @pytest.fixture
 def login(server: tuple[str, psycopg.Connection]) -> Iterator[str]:
-    name = f"login_{uuid.uuid4().hex[:12]}"
+    name = f"energy_{uuid.uuid4().hex[:12]}"  # as those of the compose file
     server[1].execute(f"CREATE ROLE {name}")
     yield name
     server[1].execute(f"DROP ROLE {name}")
