@@ -63,7 +63,7 @@ async def test_what_is_told_a_second_time_waits_for_the_standby_as_the_first_tim
         # at the same time: it waits for the first, whose fate is open
         ("POST", "/v1/ingest/vehicle", vehicle_reading(pair.vehicle)),
         ("POST", "/v1/ingest/meter/batch", batch),
-        ("POST", "/v1/ingest/meter", meter_reading(linked.meter, voltage=20000)),
+        ("POST", "/v1/ingest/meter", meter_reading(linked.meter, kwhConsumedAc=-1)),
         ("DELETE", f"/v1/links/{linked.vehicle}", None),
         ("PUT", f"/v1/devices/meter/{pair.meter}", {"expectedIntervalS": 60}),
     ]

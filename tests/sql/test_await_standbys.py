@@ -24,7 +24,7 @@ REPEATED = {
     "ingest_meter_readings": (METER.format(230), METER.format(230)),
     "ingest_vehicle_readings": (VEHICLE.format(50), VEHICLE.format(50)),
     "a conflict that is not kept": (VEHICLE.format(50), VEHICLE.format(51)),
-    "a rejected reading that is not kept": (VEHICLE.format(50), VEHICLE.format(-1)),
+    "a rejected reading that is not kept": (VEHICLE.format(50), VEHICLE.format(50).replace(", 1, 30", ", -1, 30")),
     "ingest_rejected_readings": ("", "SELECT api.ingest_rejected_readings('{}')"),
     "link_vehicle": (f"SELECT api.link_vehicle('{PAIR.vehicle}', '{PAIR.meter}', '{AT}')",) * 2,
     "set_device_profile": (PROFILE, PROFILE),
