@@ -19,7 +19,7 @@ import pytest
 
 from service.cli import COMMANDS
 from service.commands.doctor import examine
-from service.database.failures import mask_password
+from service.database_url import mask_password
 from service.errors import StartupError
 from service.settings import load_settings
 from tests.support import ROOT, TestDatabase, run_another_database

@@ -16,7 +16,7 @@ import pytest
 from service.commands.importer.command import EMBEDDED_CHUNK_ROWS
 from service.commands.importer.load import Progress, Target, import_file
 from service.commands.importer.mapping import Options
-from service.database.pool import open_connection
+from service.database.connect import open_connection
 from tests.support import TestDatabase
 
 
