@@ -106,7 +106,7 @@ class Connector:
             for attempt in tried:
                 attempt.add_done_callback(_drop)
                 attempt.cancel()
-        raise _most_telling(errors, self._url.timeout)
+        raise _most_telling(errors, target, self._url.timeout)
 
     async def _open(self, host: Host | None, target: str, options: dict[str, Any]) -> AnyConnection:
         arguments = {**options, **self._url.for_asyncpg()}
@@ -129,7 +129,7 @@ def _drop(attempt: asyncio.Task[AnyConnection]) -> None:
         attempt.result().terminate()
 
 
-def _most_telling(errors: list[tuple[Host, BaseException]], timeout: float) -> BaseException:
+def _most_telling(errors: list[tuple[Host, BaseException]], target: str, timeout: float) -> BaseException:
     """Return the refusal of a server that is up, or else the reasons of all hosts in one error."""
     reasons = []
     for host, error in errors:
@@ -139,7 +139,7 @@ def _most_telling(errors: list[tuple[Host, BaseException]], timeout: float) -> B
             case asyncpg.PostgresError() | asyncpg.InterfaceError():
                 return error
             case asyncpg.TargetServerAttributeNotMatched():
-                reason = "is read-only or no standby, and does not fit"
+                reason = f"is not {target}"
             case TimeoutError():
                 reason = f"did not answer within {timeout:g} s"
             case OSError() | asyncpg.InternalClientError():

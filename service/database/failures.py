@@ -58,6 +58,9 @@ def describe_failure(error: Exception, url: str, variable: str = "DATABASE_URL")
             return f"the database at {where} refused ({said}): the login must be a member of energy_service"
         case asyncpg.PostgresError():
             return f"the database at {where} refused: {said}"
+        case asyncpg.TargetServerAttributeNotMatched() if variable == "DATABASE_READ_URL":
+            target = parse_database_url(url).target
+            return f"the database at {where} is not {target}, as target_session_attrs of {variable} asks"
         case asyncpg.TargetServerAttributeNotMatched():
             return f"the database at {where} is read-only, as a standby is: {variable} must reach the primary"
         case NoHostError():

@@ -12,10 +12,10 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() sends RST
 
 
 class Proxy:
-    """Attributes: port: where it listens. connections: how many go through it now."""
+    """Attributes: port: where it listens. to_port: where it leads. connections: how many go through it now."""
 
     def __init__(self, to_port: int) -> None:
-        self._to_port = to_port
+        self.to_port = to_port
         self._open: set[asyncio.StreamWriter] = set()
         self._flows = asyncio.Event()
         self._flows.set()
@@ -43,7 +43,7 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.to_port)
         except OSError:
             writer.transport.abort()
             return

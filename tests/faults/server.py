@@ -33,9 +33,9 @@ START_TIMEOUT_S = 60.0
 
 
 class Server:
-    """A cluster in `folder`, and its processes while it runs."""
+    """A cluster in `folder`, and its processes while it runs; a standby, if it is made `of` another."""
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, of: Server | None = None) -> None:
         self._programs = programs
         self._data = folder / "data"
         self._log = folder / "server.log"
@@ -47,8 +47,12 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-        arguments = ["-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
-        subprocess.run([self._programs / "initdb", *arguments], check=True, capture_output=True, cwd=folder, **self._as)
+        if of is None:
+            make = ["initdb", "-A", "trust", "-E", "UTF8", "--no-locale"]
+        else:
+            make = ["pg_basebackup", "-h", "127.0.0.1", "-p", str(of.port), "-X", "stream", "-c", "fast", "-R"]
+        command = [self._programs / make[0], *make[1:], "-D", self._data, "-U", "postgres", "--no-sync"]
+        subprocess.run(command, check=True, capture_output=True, cwd=folder, **self._as)
 
     def start(self) -> None:
         options = [f"--{name}={value}" for name, value in {**OPTIONS, "port": self.port}.items()]
@@ -102,6 +106,33 @@ class Server:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(60)
 
+    def promote(self) -> None:
+        """Make a standby the primary; it accepts writes when this returns."""
+        self.execute("SELECT pg_promote()")
+
+    def follow(self, primary: Server) -> None:
+        """Start again as a standby of `primary`, after an orderly stop."""
+        signal_file = self._data / "standby.signal"
+        signal_file.touch()
+        os.chown(signal_file, self._data.stat().st_uid, self._data.stat().st_gid)
+        with (self._data / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"primary_conninfo = 'host=127.0.0.1 port={primary.port} user=postgres'\n")
+        self.start()
+
+    def replicate_synchronously(self) -> None:
+        """Let commits wait for a standby, and wait until there is one."""
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.execute("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while self.execute("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'") == 0:
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
+
+    def execute(self, statement: str) -> int:
+        """Run a statement as a superuser, and return the number of its rows."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return connection.execute(statement).rowcount
+
     def freeze(self) -> None:
         for process in self.processes():
             process.suspend()
@@ -122,12 +153,12 @@ def programs() -> Path:
 
 
 @contextlib.contextmanager
-def run_server(folder: Path | None = None) -> Iterator[Server]:
-    """A running server, gone when the block ends; its files in `folder`, or in a temporary one."""
+def run_server(folder: Path | None = None, *, of: Server | None = None) -> Iterator[Server]:
+    """A running server or standby, gone when the block ends; its files in `folder`, or in a temporary one."""
     where = folder or Path(tempfile.mkdtemp(prefix="energy-faults-"))
     server = None
     try:
-        server = Server(programs(), where)
+        server = Server(programs(), where, of)
         server.start()
         yield server
     finally:
