@@ -51,8 +51,13 @@ class DatabaseUrl:
     def for_asyncpg(self) -> dict[str, Any]:
         """Return the arguments of `asyncpg.connect`, without hosts, target and time-out."""
         options = {name: value for name, value in self.options.items() if name not in _LIBPQ_ONLY}
+        # the certificates of the system, with which libpq allows verify-full only
+        by_system = {"ssl": True} if options.get("sslrootcert") == "system" else {}
+        if by_system:
+            del options["sslrootcert"]
+            options.pop("sslmode", None)
         query = urlencode(options, quote_via=quote)
-        return {
+        return by_system | {
             "dsn": f"postgresql://?{query}" if query else "postgresql://",
             "user": self.user,
             "password": self.password,

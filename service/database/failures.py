@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import asyncpg
 
@@ -63,6 +64,8 @@ def describe_failure(error: Exception, url: str, variable: str = "DATABASE_URL")
             return f"the database at {where} is not {target}, as target_session_attrs of {variable} asks"
         case asyncpg.TargetServerAttributeNotMatched():
             return f"the database at {where} is read-only, as a standby is: {variable} must reach the primary"
+        case FileNotFoundError() if missing := _missing_file(url):
+            return f"{missing} of {variable} is no file that can be read"
         case NoHostError():
             return f"no database of {where} can be used ({said}): are they running, is {variable} right?"
         case TimeoutError() | asyncio.TimeoutError():
@@ -70,6 +73,15 @@ def describe_failure(error: Exception, url: str, variable: str = "DATABASE_URL")
             return f"the database at {where} did not answer within {timeout:g} s: is it running, is {variable} right?"
         case _:
             return f"the database at {where} cannot be reached ({said}): is it running, is {variable} right?"
+
+
+def _missing_file(url: str) -> str:
+    """Return the parameter of TLS that names no file; empty if all do."""
+    options = parse_database_url(url).options
+    for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
+        if name in options and not Path(options[name]).is_file():
+            return f"{name}={options[name]}"
+    return ""
 
 
 def describe_pooler(url: str, variable: str) -> str:

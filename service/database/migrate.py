@@ -29,6 +29,7 @@ from service.database_url import describe_url, parse_database_url
 from service.errors import StartupError, first_line
 
 _log = logging.getLogger(__name__)
+logging.getLogger("yoyo").setLevel(logging.WARNING)  # it logs each statement of a migration by its number
 
 _LOCK_KEY = 0x656E65726779  # "energy"
 _PATIENCE = "10min"

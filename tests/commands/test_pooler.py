@@ -119,3 +119,38 @@ async def test_transaction_pooling_is_refused_while_others_use_it(empty_database
             assert_one_plain_line(result, "pooler in transaction or statement mode")
         stop.set()
         await asyncio.gather(*loads)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of `localhost`, beside its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not on PATH: it makes the certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    files = ["-keyout", str(folder / "server.key"), "-out", str(folder / "server.crt")]
+    command = ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "2", *subject, *files]
+    subprocess.run(command, check=True, capture_output=True)
+    (folder / "server.key").chmod(0o644)
+    folder.chmod(0o755)
+    return folder / "server.crt"
+
+
+def test_tls_is_as_sslmode_and_sslrootcert_have_it(
+    empty_database: TestDatabase, tmp_path: Path, certificate: Path
+) -> None:
+    key = certificate.with_suffix(".key")
+    tls = {"client_tls_sslmode": "require", "client_tls_key_file": str(key), "client_tls_cert_file": str(certificate)}
+    assert run("migrate", DATABASE_URL=empty_database.url).returncode == 0
+    with pooled(empty_database, tmp_path, "session", **tls) as url:
+        named = url.replace("127.0.0.1", "localhost")
+        for good in (f"{url}?sslmode=require", f"{named}?sslmode=verify-full&sslrootcert={certificate}"):
+            # asyncpg first, then libpq
+            assert run("keys", "list", DATABASE_URL=good).stdout == "no keys\n"
+        for bad, words in {
+            f"{url}?sslmode=disable": "SSL required",
+            f"{url}?sslmode=verify-full&sslrootcert={certificate}": "certificate verify failed",  # of another name
+            f"{named}?sslmode=verify-full&sslrootcert=/nowhere.crt": "sslrootcert=/nowhere.crt of DATABASE_URL",
+            f"{named}?sslmode=always": "`sslmode` parameter must be one of",
+        }.items():
+            assert_one_plain_line(run("serve", DATABASE_URL=bad, PORT=str(free_port())), words)

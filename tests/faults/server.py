@@ -35,9 +35,10 @@ START_TIMEOUT_S = 60.0
 class Server:
     """A cluster in `folder`, and its processes while it runs; a standby, if it is made `of` another."""
 
-    def __init__(self, programs: Path, folder: Path, of: Server | None = None) -> None:
+    def __init__(self, programs: Path, folder: Path, of: Server | None = None, **options: str) -> None:
+        self._options = OPTIONS | options
         self._programs = programs
-        self._data = folder / "data"
+        self.data = folder / "data"
         self._log = folder / "server.log"
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:  # which PostgreSQL refuses to run as
@@ -51,20 +52,20 @@ class Server:
             make = ["initdb", "-A", "trust", "-E", "UTF8", "--no-locale"]
         else:
             make = ["pg_basebackup", "-h", "127.0.0.1", "-p", str(of.port), "-X", "stream", "-c", "fast", "-R"]
-        command = [self._programs / make[0], *make[1:], "-D", self._data, "-U", "postgres", "--no-sync"]
+        command = [self._programs / make[0], *make[1:], "-D", self.data, "-U", "postgres", "--no-sync"]
         subprocess.run(command, check=True, capture_output=True, cwd=folder, **self._as)
 
     def start(self) -> None:
-        options = [f"--{name}={value}" for name, value in {**OPTIONS, "port": self.port}.items()]
+        options = [f"--{name}={value}" for name, value in {**self._options, "port": self.port}.items()]
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             with self._log.open("ab") as log:
                 self._process = subprocess.Popen(
-                    [self._programs / "postgres", "-D", self._data, "-k", self._data, *options],
+                    [self._programs / "postgres", "-D", self.data, "-k", self.data, *options],
                     stdout=log,
                     stderr=log,
                     stdin=subprocess.DEVNULL,
-                    cwd=self._data.parent,
+                    cwd=self.data.parent,
                     # a Ctrl-C in the terminal is for the tests
                     start_new_session=True,
                     **self._as,
@@ -112,10 +113,10 @@ class Server:
 
     def follow(self, primary: Server) -> None:
         """Start again as a standby of `primary`, after an orderly stop."""
-        signal_file = self._data / "standby.signal"
+        signal_file = self.data / "standby.signal"
         signal_file.touch()
-        os.chown(signal_file, self._data.stat().st_uid, self._data.stat().st_gid)
-        with (self._data / "postgresql.auto.conf").open("a") as settings:
+        os.chown(signal_file, self.data.stat().st_uid, self.data.stat().st_gid)
+        with (self.data / "postgresql.auto.conf").open("a") as settings:
             settings.write(f"primary_conninfo = 'host=127.0.0.1 port={primary.port} user=postgres'\n")
         self.start()
 
@@ -153,12 +154,12 @@ def programs() -> Path:
 
 
 @contextlib.contextmanager
-def run_server(folder: Path | None = None, *, of: Server | None = None) -> Iterator[Server]:
+def run_server(folder: Path | None = None, *, of: Server | None = None, **options: str) -> Iterator[Server]:
     """A running server or standby, gone when the block ends; its files in `folder`, or in a temporary one."""
     where = folder or Path(tempfile.mkdtemp(prefix="energy-faults-"))
     server = None
     try:
-        server = Server(programs(), where, of)
+        server = Server(programs(), where, of, **options)
         server.start()
         yield server
     finally:

@@ -77,6 +77,12 @@ def test_tls_parameters_reach_asyncpg(mode: str, verifies: bool, checks_host: bo
     assert not found.server_settings
 
 
+def test_the_certificates_of_the_system_are_a_root_too() -> None:
+    found = asyncpg_parameters("postgresql://u@h/db?sslmode=verify-full&sslrootcert=system")
+    assert (found.ssl.verify_mode.value > 0, found.ssl.check_hostname) == (True, True)
+    assert parse_database_url("postgresql://h/db?sslrootcert=system").for_libpq()["sslrootcert"] == "system"
+
+
 @pytest.fixture
 def certificate() -> str:
     """A file of root certificates that the HTTP client brings."""
