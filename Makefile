@@ -32,7 +32,7 @@ screenshots: $(VENV)/dev
 # two processes, each on a database of its own; one for a single file, and on a server, whose roles they would share
 WORKERS ?= $(if $(TEST_DATABASE_URL)$(findstring .py,$(ARGS)),0,2)
 test: $(VENV)/dev
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 PROOF_EXAMPLES ?= 200
 proof: $(VENV)/dev

@@ -46,6 +46,10 @@ def pytest_report_header() -> str:
     return "database: TEST_DATABASE_URL, else Docker, else embedded (tests marked 'concurrent' skip there)"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session")
 def test_database() -> Iterator[TestDatabase]:
     """The database of this run; its jobs run only when a test runs them."""

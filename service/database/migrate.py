@@ -61,6 +61,8 @@ def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) 
             for migration_id in pending:
                 _apply(backend, migrations[migration_id], known[migration_id])
             _apply_code(backend.connection, sql_dir)
+            if (sql_dir / "ops" / "revoke_job_functions.sql").exists():  # absent in older versions
+                backend.connection.execute("SELECT ops.revoke_job_functions()")
             if (sql_dir / "ops" / "apply_policies.sql").exists():  # absent in older versions
                 _apply_policies(backend.connection)
             return pending
@@ -108,17 +110,38 @@ def _due_days(connection: psycopg.Connection[Any], kind: str) -> int:
     return int(found[0]) if found else 0
 
 
+_POWERS = """
+    SELECT CASE
+        WHEN r.rolname ~ '^(energy|pg)_' THEN 'is a role of the engine or of PostgreSQL'
+        WHEN r.rolsuper THEN 'is a superuser'
+        WHEN r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls
+            THEN 'may create roles or databases, replicate, or bypass row security'
+        WHEN m.other IS NOT NULL THEN 'is a member of ' || m.other
+        WHEN d.datname IS NOT NULL THEN 'owns the database ' || d.datname
+    END
+    FROM pg_catalog.pg_roles AS r
+    LEFT JOIN LATERAL (
+        SELECT min(o.rolname) AS other FROM pg_catalog.pg_roles AS o
+        WHERE o.rolname ~ '^(energy_|pg_(write|execute|read_server|signal|maintain))'
+            AND o.rolname <> %(role)s AND pg_catalog.pg_has_role(r.oid, o.oid, 'MEMBER')
+    ) AS m ON TRUE
+    LEFT JOIN pg_catalog.pg_database AS d ON d.datdba = r.oid AND d.datname = pg_catalog.current_database()
+    WHERE r.rolname = %(name)s
+"""
+"""A right that a login has beside those of the role it is to be a member of; NULL without any."""
+
+
 def make_login(url: str, name: str, password: str, role: str) -> None:
     """Create the login `name`, or give it a new password, as a member of `role` with the settings of that role.
 
     Raises:
-        StartupError: the database refused, or `name` is a superuser.
+        StartupError: the database refused, or `name` is a role of the engine, or has more rights than `role`.
     """
     try:
         with connect_libpq(url) as connection:
-            found = connection.execute("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = %s", [name]).fetchone()
+            found = connection.execute(_POWERS, {"name": name, "role": role}).fetchone()
             if found and found[0]:
-                raise StartupError(f"{name} is a superuser: a member of {role} needs a login of its own")
+                raise StartupError(f"{name} {found[0]}: a member of {role} needs a login of its own")
             # hashed here, so that the password itself never stands in a statement or a log
             verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
             connection.execute(

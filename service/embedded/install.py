@@ -87,7 +87,7 @@ def _ensure_node() -> Path:
 
 def _ensure_packages(node: Path, folder: Path, what: str) -> None:
     if not _is_current(folder):
-        _run(what, [*(npm_of(node) or ["npm"]), "ci", "--prefix", str(folder)], folder)
+        _run(what, [*(npm_of(node) or ["npm"]), "ci", "--ignore-scripts", "--prefix", str(folder)], folder)
 
 
 def find_node() -> Path | None:

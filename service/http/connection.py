@@ -24,7 +24,11 @@ HEADER_TIMEOUT_S = 10.0
 BODY_TIMEOUT_S = 60.0
 """From the first byte of a request to the end of its body."""
 MAX_HEADER_BYTES = 16 * 1024
-"""Limit of the path and of the names and values of the headers, together."""
+"""Limit of the path and of the names and values of headers and trailers, together with extensions of chunks."""
+CHUNK_FRAMING_BYTES = 16
+"""Allowed around the data of a chunk: its length, and two ends of a line."""
+DRAIN_TIMEOUT_S = 60.0
+"""Without one byte of a waiting answer being taken."""
 LINGER_S = 10.0
 LINGER_BYTES = 32 * 1024 * 1024
 """Limits of what is still read of a request after its answer. A socket that is closed with unread bytes is reset, and a
@@ -54,6 +58,10 @@ class _AnswerTransport:
         self.close = protocol.linger
 
 
+def _write_nothing(_: bytes) -> None:
+    """Write to a connection that is gone."""
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """A connection with time and size limits.
 
@@ -64,9 +72,15 @@ class GuardedProtocol(HttpToolsProtocol):
     """Clock time at which the incomplete request began; None without one."""
     _in_headers = True
     _read = 0
-    """Bytes received since then, while the headers are incomplete."""
+    """Bytes received since then outside the body: path, headers, framing of chunks, trailers."""
+    _pipelined = False
+    """True if a request has ended within the bytes that are parsed now: those after it are not in `_read`."""
     _lingers = False
     """True after the last answer of a connection that ends; later bytes are dropped."""
+    _unsent = 0
+    """Bytes of answers that the client had not taken at the last sweep."""
+    _taken_at = 0.0
+    """Clock time of the last sweep at which it had taken some, or there were none."""
     _ends_at: float | None = None
     """Clock time by which the rest of an answered request must come."""
     _dropped = 0
@@ -75,12 +89,17 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Accept the connection. Beyond `MOST_CONNECTIONS` the longest idle ones are closed, else this one."""
         super().connection_made(transport)
+        self._answers: Any = _AnswerTransport(self)
         if len(self.connections) > MOST_CONNECTIONS and not _close_idle(self.connections):
             transport.abort()
             return
         self._since = time.monotonic()
-        self._answers: Any = _AnswerTransport(self)
         _sweep_while_there_are(self.connections)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Drop what is still answered. uvicorn tells only the newest of several requests that the client is gone."""
+        self._answers.write = _write_nothing
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse received bytes; the first of a request start its clock."""
@@ -89,12 +108,15 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if self._since is None:
             self._since = time.monotonic()
-        if self._in_headers:
-            self._read += len(data)
+        self._read += len(data)
+        self._pipelined = False
         self._unset_keepalive_if_required()
         self._feed(data)
-        if self._in_headers and self._read > MAX_HEADER_BYTES:
-            self._refuse("headers_too_long", f"path and headers are longer than {MAX_HEADER_BYTES} bytes")
+        if self._read > MAX_HEADER_BYTES:
+            self._refuse(
+                "headers_too_long",
+                f"path, headers, chunk extensions and trailers are longer than {MAX_HEADER_BYTES} bytes",
+            )
 
     def _feed(self, data: bytes) -> None:
         """Parse received bytes; answer 400 to invalid HTTP."""
@@ -103,6 +125,8 @@ class GuardedProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
+            if self._read > MAX_HEADER_BYTES:
+                return  # data_received says so
             self.send_400_response("Invalid HTTP request received.")
 
     def _ignore_upgrade(self, rest: bytes) -> None:
@@ -130,15 +154,16 @@ class GuardedProtocol(HttpToolsProtocol):
         """Begin the request, if its headers are within the limit and it asks for no other protocol."""
         if self.parser.should_upgrade():
             return  # _feed parses it again
-        if self._read > MAX_HEADER_BYTES:  # a body may have come with them: now the lengths are known
+        if self._read > MAX_HEADER_BYTES or self._pipelined:  # now their length is known, and that of a body with them
             length = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
             if length > MAX_HEADER_BYTES:
-                return  # data_received refuses it
+                self._read = length  # data_received refuses it
+                raise ValueError(length)  # the parser goes no further
         self._in_headers = False
-        self._read = 0
         super().on_headers_complete()
         self.cycle.transport = self._answers
-        for name, value in self.headers:
+        headers, self.headers = self.headers, []  # fields that follow the body are no headers, and are dropped
+        for name, value in headers:
             if name == b"connection" and b"keep-alive" in value.lower() and self.parser.should_keep_alive():
                 self._confirm_keep_alive()
 
@@ -151,14 +176,20 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Pass on a part of the body of an accepted request."""
         if not self._in_headers:
+            self._read -= min(len(body), self._read)
             super().on_body(body)
             if self.cycle.response_complete:
                 self._drop(body)
+
+    def on_chunk_complete(self) -> None:
+        """Allow a chunk its framing; more than that, as extensions, counts as headers do."""
+        self._read -= min(self._read, CHUNK_FRAMING_BYTES)
 
     def on_message_complete(self) -> None:
         """End the request: all of it has come."""
         if not self._in_headers:
             self._in_headers = True
+            self._read, self._pipelined = 0, True
             self._since = None
             super().on_message_complete()
             if self._ends_at is not None:  # answered before: the client may use the connection again
@@ -209,10 +240,18 @@ class GuardedProtocol(HttpToolsProtocol):
         return kept is not None and kept.when() - self.timeout_keep_alive <= since
 
     def sweep(self, now: float) -> None:
-        """Close the connection if the client is too slow. The time does not count while this side stops reading."""
+        """Close the connection if the client is too slow to send, or does not take its answer.
+
+        The time to send does not count while this side stops reading.
+        """
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent or unsent < self._unsent or not self._unsent:
+            self._taken_at = now
+        self._unsent = unsent
+        if now - self._taken_at > DRAIN_TIMEOUT_S or (self._ends_at is not None and now > self._ends_at):
+            self.transport.abort()
+            return
         if self._ends_at is not None:
-            if now > self._ends_at:
-                self.transport.abort()
             return
         if self._since is None or (self.flow and self.flow.read_paused):
             return
@@ -233,8 +272,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._lingers or self.transport.is_closing():
             return
         if self._read or not self._in_headers:  # a client that has sent nothing gets no answer
-            under_way = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
-            if not under_way:
+            cycle = self.cycle
+            # in headers, the cycle is that of the request before
+            if cycle is None or (cycle.response_complete if self._in_headers else not cycle.response_started):
                 self.transport.write(_answer(Problem(code, detail)))
         self.linger()
 

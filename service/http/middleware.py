@@ -20,9 +20,15 @@ from service.observability.request_id import REQUEST_ID, request_id
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
-    from litestar.types import Method, Scope
+    from litestar.types import ASGIApp, Method, Scope
 
     from service.settings import Settings
+
+DIRECT = "direct"
+"""Option of a handler: an async function of scope, receive and state to the response, which stands for the handler.
+
+A request for the exact path of such a handler skips Litestar's routing and its objects.
+"""
 
 _PUBLIC = ("/health/", "/docs/", "/dashboard/")
 
@@ -77,6 +83,13 @@ class GuardedLitestar(Litestar):
             if isinstance(route, HTTPRoute)
             for handler, model in route.route_handler_map.values()
         }
+        self._direct = {
+            (method, route.path): handler.opt[DIRECT]
+            for route in self.routes
+            if isinstance(route, HTTPRoute)
+            for method, (handler, _) in route.route_handler_map.items()
+            if DIRECT in handler.opt
+        }
         # Litestar's own answer to OPTIONS names the methods of the first handler of a path only
         self._methods = {
             route.path_format: ", ".join(sorted(route.methods)).encode()
@@ -121,20 +134,22 @@ class GuardedLitestar(Litestar):
                 message = {**message, "headers": headers}
             return send(message)
 
+        answer: ASGIApp = super().__call__
         try:
-            if self._guarded or scope["query_string"]:
-                try:
-                    if self._guarded:
-                        await self._admit(
-                            scope, authorization, is_preflight=self._cross_origin.is_preflight(origin, method)
-                        )
-                    if scope["query_string"]:
-                        self._check_parameters(scope)
-                except Exception as error:
-                    problem = error if isinstance(error, Problem) else from_exception(error)
-                    await to_response(problem).to_asgi_response(None, request=None)(scope, receive, stamped)  # type: ignore[arg-type]
-                    return
-            await super().__call__(scope, receive, stamped)
+            try:
+                if self._guarded:
+                    await self._admit(
+                        scope, authorization, is_preflight=self._cross_origin.is_preflight(origin, method)
+                    )
+                if scope["query_string"]:
+                    self._check_parameters(scope)
+                if direct := self._direct.get((method, path)):
+                    scope["path_template"] = path
+                    answer = await direct(scope, receive, self.state)
+            except Exception as error:
+                problem = error if isinstance(error, Problem) else from_exception(error)
+                answer = to_response(problem).to_asgi_response(None, request=None)  # type: ignore[arg-type]
+            await answer(scope, receive, stamped)
         finally:
             route = scope.get("path_template") or self._route(scope["method"], path)
             count_request(method, route, status, time.perf_counter() - began)

@@ -53,7 +53,7 @@ AS $$
     FROM ops.policy AS p
     JOIN timescaledb_information.jobs AS j
         ON j.proc_name = 'policy_retention'
-        AND format('%I.%I', j.hypertable_schema, j.hypertable_name)::regclass IN (ops.policy_table(p.object), p.object::regclass)
+        AND to_regclass(quote_ident(j.hypertable_schema) || '.' || quote_ident(j.hypertable_name)) IN (ops.policy_table(p.object), p.object::regclass)
     UNION ALL
     SELECT
         'jobs',
@@ -65,7 +65,31 @@ AS $$
     FROM ops.policy AS p
     JOIN timescaledb_information.jobs AS j
         ON j.proc_name = 'policy_refresh_continuous_aggregate'
-        AND format('%I.%I', j.hypertable_schema, j.hypertable_name)::regclass IN (ops.policy_table(p.object), p.object::regclass)
+        AND to_regclass(quote_ident(j.hypertable_schema) || '.' || quote_ident(j.hypertable_name)) IN (ops.policy_table(p.object), p.object::regclass)
+    UNION ALL
+    SELECT
+        'jobs',
+        format(
+            '%s jobs of the login %s have the name or the tables of the engine, as job %s (%s): do not run them, delete them',
+            count(*), j.owner, min(j.job_id), (array_agg(j.proc_schema || '.' || j.proc_name ORDER BY j.job_id))[1]
+        ),
+        TRUE
+    FROM timescaledb_information.jobs AS j
+    LEFT JOIN _timescaledb_catalog.hypertable AS h ON h.id::text = j.config ->> 'hypertable_id'
+    WHERE j.owner::text <> 'energy_owner' AND (
+        j.proc_schema = 'ops'
+        OR j.config ->> 'object' IN (SELECT p.object FROM ops.policy AS p)
+        OR coalesce(j.hypertable_schema, h.schema_name) || '.' || coalesce(j.hypertable_name, h.table_name)
+        IN (SELECT x FROM ops.policy AS p, unnest(ARRAY[p.object, ops.policy_table(p.object)::text]) AS x)
+    )
+    GROUP BY j.owner
+    UNION ALL
+    SELECT
+        'jobs',
+        format('every login may make jobs (%s, and %s more): run `energy migrate` as the owner of the extension', min(f::text), count(*) - 1),
+        TRUE
+    FROM ops.list_open_job_functions() AS f
+    HAVING count(*) > 0
     UNION ALL
     SELECT 'policies', format('%s of %s: %s (%s)', f.setting, f.object, f.reason, f.remedy), TRUE
     FROM ops.policy_faults() AS f

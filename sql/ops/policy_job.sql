@@ -18,14 +18,17 @@ FROM (
     SELECT i.*, coalesce(i.config ->> 'object', i.hypertable_schema || '.' || i.hypertable_name) AS object
     FROM timescaledb_information.jobs AS i
     WHERE
-        (i.proc_schema = 'ops' AND i.proc_name IN ('refresh_aggregates', 'compress_due_chunks', 'drop_due_chunks'))
-        OR i.proc_name = 'policy_compression'
+        i.owner::text = 'energy_owner' -- a job of any other login only has the name of one of these
+        AND (
+            (i.proc_schema = 'ops' AND i.proc_name IN ('refresh_aggregates', 'compress_due_chunks', 'drop_due_chunks'))
+            OR (i.proc_schema = '_timescaledb_functions' AND i.proc_name = 'policy_compression')
+        )
 ) AS j
 WHERE j.object LIKE 'telemetry.%' OR j.object LIKE 'bi.%';
 
 GRANT SELECT ON ops.policy_job TO energy_dba;
 
-COMMENT ON VIEW ops.policy_job IS 'The jobs of the engine';
+COMMENT ON VIEW ops.policy_job IS 'The jobs of the engine: those of energy_owner, whatever others are called';
 COMMENT ON COLUMN ops.policy_job.job_id IS 'TimescaleDB''s number of the job, for run_job and alter_job';
 COMMENT ON COLUMN ops.policy_job.object IS 'Its object of ops.policy; a refresh begins with it and continues with its hours and days';
 COMMENT ON COLUMN ops.policy_job.duty IS 'compress, drop or refresh';

@@ -13,9 +13,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
-from service.database.migrate import migrate
 from tests.oracle.records import Device, Link, Profile, Reading
-from tests.support import TestDatabase, run_another_database
+from tests.support import TestDatabase, run_migrated_database
 from tests.support.energy_world import AGGREGATES, EnergyDatabase
 from tests.support.processes import run
 
@@ -163,8 +162,7 @@ def run_bi_login(database: TestDatabase) -> Iterator[BiDatabase]:
 @pytest.fixture(scope="package")
 def bi_database(test_database: TestDatabase) -> Iterator[BiDatabase]:
     """The fleet, partly materialized, behind a BI login."""
-    with run_another_database(test_database) as another:
-        migrate(another.url, time_zone=ZONE.key)
+    with run_migrated_database(test_database, ZONE.key) as another:
         with psycopg.connect(another.url, autocommit=True) as connection:
             fleet = EnergyDatabase(connection)
             fleet.prepare(PROFILES, [LINK])

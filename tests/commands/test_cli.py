@@ -34,6 +34,8 @@ from tests.support.processes import (
     wait_until_gone,
 )
 
+pytestmark = pytest.mark.long
+
 
 def test_it_starts_says_where_it_is_and_stops_cleanly_keeping_the_data(untouched: dict[str, str]) -> None:
     with running(untouched, "--migrate") as service:

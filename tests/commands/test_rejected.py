@@ -11,6 +11,8 @@ import pytest
 from tests.support import meter_reading, now
 from tests.support.processes import assert_one_plain_line, run, running
 
+pytestmark = pytest.mark.long
+
 
 def test_what_was_rejected_is_listed_and_stored_once_its_cause_is_gone(environment: dict[str, str]) -> None:
     with running(environment, "--migrate") as service:

@@ -22,6 +22,8 @@ from tests.dashboard.world import HOUR, current_hour, send_pair
 from tests.http.test_auth import REQUIRED, token
 from tests.support import Api, Owner, Pair, new_pair, now, served, serving
 
+pytestmark = pytest.mark.long
+
 PHONE = {"viewport": {"width": 360, "height": 740}}
 
 

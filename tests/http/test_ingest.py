@@ -258,3 +258,31 @@ async def test_a_sender_cannot_name_itself(api: Api, owner: Owner) -> None:
     assert (await api.http.post("/v1/ingest", content=b"5", headers=headers)).status_code == 422
     query = "SELECT array_agg(source) FROM telemetry.rejected_reading WHERE rejected_id > $1"
     assert await owner.fetchval(query, before) == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("path", ["/v1/ingest/meter", "/v1/ingest"])
+async def test_a_path_with_a_slash_at_its_end_takes_the_long_way_and_answers_the_same(
+    api: Api, pair: Pair, path: str
+) -> None:
+    """The exact path of a single reading passes Litestar's routing by; every other spelling goes through it."""
+    good = json.dumps(meter_reading(pair.meter, YESTERDAY)).encode()
+    bodies = [
+        (good, "application/json"),
+        (good, "application/json; charset=utf-8"),
+        (json.dumps(meter_reading(pair.meter, YESTERDAY, kwhConsumedAc=99)).encode(), "application/json"),
+        (json.dumps(meter_reading(pair.meter, YESTERDAY, kwhConsumedAc=-1)).encode(), "application/json"),
+        (good[:-1], "application/json"),
+        (good + b" " * 1_100_000 * 4, "application/json"),
+        (good, "text/csv"),
+    ]
+    await api.post("/v1/ingest", good)
+    seen = []
+    for body, media_type in bodies:
+        short, long = [
+            await api.http.post(spelled, content=body, headers={"content-type": media_type, "x-request-id": "same"})
+            for spelled in (path, f"{path}/")
+        ]
+        assert (short.status_code, short.content) == (long.status_code, long.content)
+        assert {**short.headers, "date": ""} == {**long.headers, "date": ""}
+        seen.append(short.status_code)
+    assert seen == [200, 200, 409, 422, 400, 413, 415]

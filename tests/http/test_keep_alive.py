@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,17 +10,9 @@ from service.database.pool import Database
 from service.http import connection
 from service.settings import Settings
 from tests.support import Api, served
+from tests.support.sockets import connected
 
 GET = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-@contextlib.asynccontextmanager
-async def connected(api: Api) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", api.http.base_url.port)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
 
 
 async def head_of(reader: asyncio.StreamReader) -> bytes:

@@ -6,7 +6,6 @@ import json
 import logging
 import re
 import socket
-from collections.abc import AsyncIterator
 from http import HTTPStatus
 
 import httpx
@@ -19,6 +18,7 @@ from service.observability.request_id import REQUEST_ID
 from service.settings import Settings
 from tests.http.test_auth import ask, token
 from tests.support import Api, Owner, assert_problem, meter_reading, new_pair, served
+from tests.support.sockets import connected
 
 
 def test_a_bucket_gives_two_seconds_worth_at_once_and_then_its_rate() -> None:
@@ -77,15 +77,6 @@ async def test_by_default_a_fleet_behind_one_address_is_not_limited(api: Api) ->
     assert {answer.status_code for answer in answers} == {404}
 
 
-@contextlib.asynccontextmanager
-async def connected(api: Api) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", api.http.base_url.port, limit=1 << 20)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-
-
 async def assert_refused(reader: asyncio.StreamReader, status: int, code: str, *words: str) -> None:
     """Problem details with the id of the request come, and then the end of the connection."""
     async with asyncio.timeout(10):
@@ -113,8 +104,9 @@ async def status_line(reader: asyncio.StreamReader) -> bytes:
         b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Endless: " + b"a" * 20_000,
         b"GET /health/live HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(3000)) + b"\r\n",
         b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /v1/nothing HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 20_000 + b"\r\nContent-Length: 9\r\n\r\n{}       ",
     ],
-    ids=["one", "endless", "many", "path"],
+    ids=["one", "endless", "many", "path", "before a body"],
 )
 async def test_headers_beyond_16_kib_are_431(api: Api, head: bytes) -> None:
     async with connected(api) as (reader, writer):

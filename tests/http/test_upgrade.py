@@ -1,15 +1,14 @@
 """A request that asks for another protocol is read as one that does not, and its body is never another request."""
 
 import asyncio
-import contextlib
 import gzip
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
 from tests.support import YESTERDAY, Api, Pair, meter_reading
+from tests.support.sockets import connected
 
 UPGRADES = {
     "curl --http2": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAI\r\n",
@@ -22,15 +21,6 @@ ROUTES = {
     "/v1/ingest/meter/batch": b"application/x-ndjson",
     "/v1/ingest/batch": b"application/json",
 }
-
-
-@contextlib.asynccontextmanager
-async def connected(api: Api) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", api.http.base_url.port)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, dict]:

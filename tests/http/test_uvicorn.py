@@ -24,7 +24,7 @@ from tests.support import ROOT
 
 OVERRIDDEN: dict[type, set[str]] = {
     HttpToolsProtocol: {
-        "connection_made", "data_received", "on_headers_complete", "on_body", "on_message_complete",
+        "connection_made", "connection_lost", "data_received", "on_headers_complete", "on_body", "on_message_complete",
         "on_response_complete", "shutdown", "send_400_response",
     },
     uvicorn.Server: {"startup", "shutdown", "capture_signals"},

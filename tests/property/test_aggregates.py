@@ -15,7 +15,6 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from service.database.migrate import migrate
 from tests.oracle.interleaving import (
     Compress,
     Drop,
@@ -29,7 +28,7 @@ from tests.oracle.interleaving import (
 )
 from tests.oracle.model import World
 from tests.oracle.records import METER, VEHICLE, Reading
-from tests.support import TestDatabase, run_another_database
+from tests.support import TestDatabase, run_migrated_database
 from tests.support.energy_world import (
     AGGREGATES,
     EnergyDatabase,
@@ -45,6 +44,8 @@ from tests.support.energy_world import (
     latest_clock_change,
 )
 
+pytestmark = pytest.mark.long
+
 IS_PROOF = "PROOF_EXAMPLES" in os.environ
 EXAMPLES = int(os.environ.get("PROOF_EXAMPLES", "3"))
 """Of each time zone; `make proof` asks for more."""
@@ -58,10 +59,11 @@ MOST_BUCKETS = timedelta(days=30)
 @pytest.fixture(scope="module", params=ZONES)
 def zoned(test_database: TestDatabase, request: pytest.FixtureRequest) -> Iterator[tuple[str, EnergyDatabase]]:
     """A database of this time zone."""
-    with run_another_database(test_database) as another:
-        migrate(another.url, time_zone=request.param)
-        with psycopg.connect(another.url, autocommit=True) as connection:
-            yield request.param, EnergyDatabase(connection)
+    with (
+        run_migrated_database(test_database, request.param) as another,
+        psycopg.connect(another.url, autocommit=True) as connection,
+    ):
+        yield request.param, EnergyDatabase(connection)
 
 
 @pytest.mark.timeout(max(120, EXAMPLES * 60))

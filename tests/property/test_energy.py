@@ -11,10 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.database.migrate import migrate
 from tests.oracle.model import World
 from tests.oracle.strategies import Scenario, scenarios
-from tests.support import TestDatabase, run_another_database
+from tests.support import TestDatabase, run_migrated_database
 from tests.support.energy_world import (
     EnergyDatabase,
     assert_aggregates,
@@ -26,6 +25,8 @@ from tests.support.energy_world import (
     latest_clock_change,
 )
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = int(os.environ.get("PROOF_EXAMPLES", "5"))
 """Of each time zone; `make proof` asks for more."""
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata")
@@ -36,10 +37,11 @@ _numbers = itertools.count()
 @pytest.fixture(scope="module", params=ZONES)
 def zoned(test_database: TestDatabase, request: pytest.FixtureRequest) -> Iterator[tuple[str, EnergyDatabase]]:
     """A database of this time zone."""
-    with run_another_database(test_database) as another:
-        migrate(another.url, time_zone=request.param)
-        with psycopg.connect(another.url, autocommit=True) as connection:
-            yield request.param, EnergyDatabase(connection)
+    with (
+        run_migrated_database(test_database, request.param) as another,
+        psycopg.connect(another.url, autocommit=True) as connection,
+    ):
+        yield request.param, EnergyDatabase(connection)
 
 
 @pytest.mark.timeout(max(120, EXAMPLES * 20))
@@ -94,12 +96,14 @@ def test_what_is_read_is_what_was_sent(zoned: tuple[str, EnergyDatabase]) -> Non
 
 
 @pytest.mark.timeout(max(120, EXAMPLES * 20))
-def test_before_any_refresh_the_views_say_it_in_real_time(empty_database: TestDatabase) -> None:
+def test_before_any_refresh_the_views_say_it_in_real_time(test_database: TestDatabase) -> None:
     zone = "Europe/Berlin"
-    migrate(empty_database.url, time_zone=zone)
     base = latest_clock_change(zone)
 
-    with psycopg.connect(empty_database.url, autocommit=True) as connection:
+    with (
+        run_migrated_database(test_database, zone) as another,
+        psycopg.connect(another.url, autocommit=True) as connection,
+    ):
         database = EnergyDatabase(connection)
         tables = ("telemetry_history", "current_status")
 

@@ -11,6 +11,8 @@ from service.database.pool import Database
 from service.readings.model import METER, VEHICLE
 from tests.support import NOW, Owner, Pair
 
+pytestmark = pytest.mark.long
+
 END = NOW.replace(hour=0, minute=0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import os
 import subprocess
@@ -72,11 +73,12 @@ def run_another_database(first: TestDatabase) -> Iterator[TestDatabase]:
 
 
 @contextlib.contextmanager
-def run_migrated_database(first: TestDatabase) -> Iterator[TestDatabase]:
-    """One more of the same kind, with the schema and no readings."""
-    with _run_copy(copy_migrated) if first.is_embedded else fresh_database(first.url) as url:
+def run_migrated_database(first: TestDatabase, time_zone: str = "UTC") -> Iterator[TestDatabase]:
+    """One more of the same kind, with the schema, days of this time zone, and no readings."""
+    copy = functools.partial(copy_migrated, time_zone=time_zone)
+    with _run_copy(copy) if first.is_embedded else fresh_database(first.url) as url:
         if not first.is_embedded:
-            migrate(url)
+            migrate(url, time_zone=time_zone)
         yield TestDatabase(first.kind, url)
 
 

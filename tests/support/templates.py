@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -37,12 +38,13 @@ def copy_new(data_dir: Path) -> None:
     _copy(Path(os.environ[_KEPT]) / "new", _make_new, data_dir)
 
 
-def copy_migrated(data_dir: Path) -> None:
-    """Make `data_dir` that of a database with this version's schema and no readings.
+def copy_migrated(data_dir: Path, time_zone: str = "UTC") -> None:
+    """Make `data_dir` that of a database with this version's schema, days of this time zone, and no readings.
 
     Made in every run: the jobs of an old one would be overdue.
     """
-    _copy(Path(os.environ[_OF_THIS_RUN]) / "migrated", _make_migrated, data_dir)
+    name = f"migrated-{time_zone.replace('/', '-')}"
+    _copy(Path(os.environ[_OF_THIS_RUN]) / name, functools.partial(_make_migrated, time_zone), data_dir)
 
 
 def _make_new(folder: Path) -> None:
@@ -50,9 +52,9 @@ def _make_new(folder: Path) -> None:
         pass
 
 
-def _make_migrated(folder: Path) -> None:
+def _make_migrated(time_zone: str, folder: Path) -> None:
     copy_new(folder)
-    with prepared_database(Settings(data_dir=folder)):
+    with prepared_database(Settings(data_dir=folder, timezone=time_zone)):
         pass
 
 

@@ -15,6 +15,8 @@ from service.database.migrate import migrate
 from service.database.migrations import CODE_SCHEMAS, SQL_DIR, known_migrations
 from tests.support import TestDatabase
 
+pytestmark = pytest.mark.long
+
 FOLDER = Path(__file__).parent
 STATES = sorted(path.stem.removeprefix("from_") for path in FOLDER.glob("from_*.sql"))
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

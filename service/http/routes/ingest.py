@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, post
+from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import ResponseSpec
 from litestar.response.base import ASGIResponse
@@ -20,7 +21,7 @@ from service.database.group_commit import MOST_ROWS_A_CALL
 from service.database.pool import Database
 from service.errors import OUTCOMES, Problem
 from service.http.authentication import Key, check_device
-from service.http.middleware import key_of
+from service.http.middleware import DIRECT, key_of
 from service.http.openapi import problems, reads, reads_many
 from service.http.request_body import header, read_body
 from service.readings.batch import NDJSON, Batch, decode_batch
@@ -36,7 +37,10 @@ def _single(path: str, kind: Kind | None, summary: str) -> HTTPRouteHandler:
     """The route at `path` for one reading of a kind, or (None) of either."""
 
     async def ingest(request: Request[Any, Any, Any]) -> Response[Outcome]:
-        return await _ingest(request, kind)
+        return await _ingest(request.scope, request.receive, request.app.state, kind)
+
+    async def answer(scope: Scope, receive: Receive, state: State) -> ASGIResponse:
+        return (await _ingest(scope, receive, state, kind)).to_asgi_response()
 
     ingest.__name__ = f"ingest_{kind.name}" if kind else "ingest"
     ingest.__doc__ = f"{summary}. Safe to retry: a reading that was stored is a duplicate."
@@ -51,6 +55,7 @@ def _single(path: str, kind: Kind | None, summary: str) -> HTTPRouteHandler:
         response_description="stored and committed",
         tags=["ingest"],
         summary=summary,
+        opt={DIRECT: answer},
     )(ingest)
 
 
@@ -116,16 +121,14 @@ class _Answer(Response[Outcome]):
 _ANSWERS = {outcome: _Answer(outcome) for outcome in ("stored", "duplicate")}
 
 
-async def _ingest(request: Request[Any, Any, Any], kind: Kind | None) -> Response[Outcome]:
+async def _ingest(scope: Scope, receive: Receive, state: State, kind: Kind | None) -> _Answer:
     """Decode, one call, encode."""
-    scope = request.scope
     if header(scope, b"content-type") != "application/json":
         raise Problem("media_type_unsupported", "send the reading as Content-Type: application/json")
-    state = request.app.state
     database: Database = state.database
     if kind:
         database.check_room(kind.ingest)
-    body = await read_body(request, state.settings.max_body_bytes)
+    body = await read_body(scope, receive, state.settings.max_body_bytes)
     source = client[0] if (client := scope["client"]) else None
     key = key_of(scope)
     decoded = decode_reading(body, kind)
@@ -164,7 +167,7 @@ async def _ingest_batch(request: Request[Any, Any, Any], kind: Kind | None) -> R
             "media_type_unsupported", "send the batch as Content-Type: application/json or application/x-ndjson"
         )
     database.check_room(*(each.ingest for each in _kinds(kind)))
-    body = await read_body(request, settings.max_body_bytes)
+    body = await read_body(scope, request.receive, settings.max_body_bytes)
     batch = decode_batch(body, ndjson=media_type in NDJSON, kind=kind, most=settings.max_batch_items)
     source = client[0] if (client := scope["client"]) else None
     key = key_of(scope)

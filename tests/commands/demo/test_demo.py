@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from service.commands.demo.fleet import FAILING, HOT, DemoFleet
 from service.commands.simulate.fleet import DAY_S
 from tests.support.processes import free_port
+
+pytestmark = pytest.mark.long
 
 START = 1_767_225_600
 
