@@ -6,7 +6,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from weakref import WeakSet
 
 import asyncpg
 
@@ -70,6 +72,7 @@ class Connector:
         # a standby is preferred, but any server will do: two rounds over the hosts
         one = ("read-write",) if writable else (self._url.target,)
         self._targets = ("standby", "any") if one == ("prefer-standby",) else one
+        self._open_at: dict[Host, WeakSet[AnyConnection]] = {}
 
     async def __call__(self, _: str | None = None, **options: Any) -> Any:
         """Open a connection; `options` are those of `asyncpg.connect`, and the first argument is a pool's DSN.
@@ -99,7 +102,9 @@ class Connector:
                 for attempt in done:
                     host = tried.pop(attempt)
                     if (error := attempt.exception()) is None:
-                        self._prefer(host)
+                        self._leave_others(host, tried, errors)
+                        tried = {}
+                        self._open_at.setdefault(host, WeakSet()).add(attempt.result())
                         return attempt.result()
                     errors.append((host, error))
         finally:
@@ -107,6 +112,32 @@ class Connector:
                 attempt.add_done_callback(_drop)
                 attempt.cancel()
         raise _most_telling(errors, target, self._url.timeout)
+
+    def _leave_others(
+        self, host: Host, tried: dict[asyncio.Task[AnyConnection], Host], errors: list[tuple[Host, BaseException]]
+    ) -> None:
+        """Prefer a host that fits. The connections to those that do not end, with the statements under way.
+
+        So a statement does not wait for a frozen server, once another one is the primary.
+        """
+        if host in self._hosts:
+            self._hosts.remove(host)
+            self._hosts.appendleft(host)
+        for other, error in errors:
+            self._judge(other, error)
+        for attempt, other in tried.items():  # its own time-out ends it
+            attempt.add_done_callback(_drop)
+            attempt.add_done_callback(partial(self._judge_attempt, other))
+
+    def _judge_attempt(self, host: Host, attempt: asyncio.Task[AnyConnection]) -> None:
+        if not attempt.cancelled():
+            self._judge(host, attempt.exception())
+
+    def _judge(self, host: Host, error: BaseException | None) -> None:
+        """End the connections to a host, if `error` means that it is away or does not fit."""
+        if isinstance(error, OSError | asyncpg.TargetServerAttributeNotMatched | asyncpg.CannotConnectNowError):
+            for connection in self._open_at.pop(host, ()):
+                connection.terminate()
 
     async def _open(self, host: Host | None, target: str, options: dict[str, Any]) -> AnyConnection:
         arguments = {**options, **self._url.for_asyncpg()}
@@ -116,11 +147,6 @@ class Connector:
             **arguments, timeout=self._url.timeout, target_session_attrs=cast("SessionAttribute", target)
         )
         return found
-
-    def _prefer(self, host: Host) -> None:
-        if host in self._hosts:
-            self._hosts.remove(host)
-            self._hosts.appendleft(host)
 
 
 def _drop(attempt: asyncio.Task[AnyConnection]) -> None:

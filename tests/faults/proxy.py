@@ -30,7 +30,8 @@ class Proxy:
         cut = self.connections
         for writer in list(self._open):
             raw = writer.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            with contextlib.suppress(OSError):  # closed at this moment
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             writer.transport.abort()
         return cut
 

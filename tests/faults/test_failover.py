@@ -77,7 +77,8 @@ async def test_the_primary_is_killed_and_the_standby_promoted(servers: Pair, tel
     assert ready < READY_WITHIN_S
 
 
-async def test_the_primary_is_frozen_and_the_standby_promoted(servers: Pair, tell: Tell) -> None:
+@pytest.mark.parametrize("seconds", [3, 20])
+async def test_the_primary_is_frozen_and_the_standby_promoted(servers: Pair, tell: Tell, seconds: int) -> None:
     with running({**SETTINGS, "DATABASE_URL": servers.url()}) as service:
         async with probing(service.url) as probe:
             sending = fleet(service.url)
@@ -86,7 +87,7 @@ async def test_the_primary_is_frozen_and_the_standby_promoted(servers: Pair, tel
             frozen = time.monotonic()
             await asyncio.to_thread(servers.primary.freeze)
             await probe.until(ready=False)
-            await asyncio.sleep(20)
+            await asyncio.sleep(seconds)
             await asyncio.to_thread(servers.standby.promote)
             promoted = time.monotonic()
             await sending.until(300)
@@ -96,7 +97,7 @@ async def test_the_primary_is_frozen_and_the_standby_promoted(servers: Pair, tel
     back, ready = sending.recovery(promoted), probe.turned(promoted, ready=True)
     unready = probe.turned(frozen, ready=False)
     tell(
-        "primary frozen (SIGSTOP), first in the URL; standby promoted after 20 s",
+        f"primary frozen (SIGSTOP), first in the URL; standby promoted after {seconds} s",
         servers.compare_on_standby(sending),
         [sending],
         f"unready after {unready:.2f} s; promoted: served after {back:.2f} s, ready after {ready:.2f} s",

@@ -80,6 +80,35 @@ async def test_an_attempt_that_is_given_up_leaves_no_connection() -> None:
         assert asyncio.all_tasks() == before
 
 
+class FakeHosts(Connector):
+    """A connector of hosts `a` and `b`, of which each answers as it is told: at once, late, or not at all."""
+
+    def __init__(self) -> None:
+        super().__init__("postgresql://a,b/x", writable=True)
+        self.answers: dict[str, float | Exception] = {"a": 0.0, "b": asyncpg.TargetServerAttributeNotMatched("standby")}
+
+    async def _open(self, host: Any, target: str, options: dict[str, Any]) -> Any:
+        answer = self.answers[host[0]]
+        await asyncio.sleep(0.4 if isinstance(answer, TimeoutError) else answer if isinstance(answer, float) else 0)
+        if isinstance(answer, Exception):
+            raise answer
+        return FakeConnection(answers=True)
+
+
+@pytest.mark.parametrize(
+    ("former", "ends"),
+    [(TimeoutError(), True), (ConnectionRefusedError(), True), (0.4, False)],
+    ids=["silent", "down", "slow"],
+)
+async def test_a_new_primary_ends_the_connections_to_the_former_one(former: float | Exception, ends: bool) -> None:
+    hosts = FakeHosts()
+    first = await hosts()
+    hosts.answers |= {"a": former, "b": 0.0}
+    second = await hosts()
+    await asyncio.sleep(0.5)
+    assert (first.is_closed, second.is_closed) == (ends, False)
+
+
 class FakePool:
     """A pool of which only its size, and whether its connections were given up, matters."""
 
