@@ -10,7 +10,8 @@ from typing import Any, cast
 import asyncpg
 
 from service.database.calls import GET_PRIMARY_POSITION, GET_PRIMARY_STATE, INGEST, GroupedCall, Row
-from service.database.connect import Connection, Connector, Pool, Session, discard, set_up
+from service.database.connect import Connection, Pool, Session, discard, set_up
+from service.database.connector import Connector
 from service.database.failures import CONNECTION_ERRORS, describe_failure
 from service.database.group_commit import ACQUIRE_TIMEOUT_S, GroupCommit
 from service.database.replica import Replica, ReplicaState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from service.database.connect import AnyConnection, Connector
+from service.database.connector import AnyConnection, Connector
 from service.database.failures import describe_pooler
 from service.errors import StartupError
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from service.database.calls import GET_REPLICA_STATE
-from service.database.connect import Connector, Pool, set_up
+from service.database.connect import Pool, set_up
+from service.database.connector import Connector
 from service.database.failures import CONNECTION_ERRORS, describe_error
 from service.database.migrations import NEWEST_MIGRATION
 from service.database.single_flight import SingleFlight

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from service.database.connect import AnyConnection, Connector
+from service.database.connector import AnyConnection, Connector
 from service.database.failures import CONNECTION_ERRORS, describe_failure
 from service.database.migrations import NEWEST_MIGRATION
 from service.database.pooler import refuse_transaction_pooling

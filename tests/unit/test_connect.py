@@ -9,7 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.database.connect import Connector, discard
+from service.database.connect import discard
+from service.database.connector import Connector
 from service.database.failures import NoHostError
 from service.database.pool import Database, open_database
 from service.database_url import SEVERAL_HOSTS_TIMEOUT_S, parse_database_url

@@ -15,7 +15,7 @@ from service.commands.importer.chunks import Chunk, read_chunks
 from service.commands.importer.files import format_of, open_rows, plain_faults
 from service.commands.importer.mapping import Columns, Options
 from service.commands.importer.rejected import RejectedFile
-from service.database.connect import AnyConnection
+from service.database.connector import AnyConnection
 from service.errors import StartupError
 
 BEGIN = "SELECT * FROM api.begin_import($1, $2, $3, $4)"
