@@ -2,7 +2,7 @@
 FROM node:22-slim AS charts
 WORKDIR /charts
 COPY service/dashboard/package.json service/dashboard/package-lock.json service/dashboard/.npmrc ./
-RUN npm ci
+RUN npm ci --ignore-scripts
 
 FROM python:3.12-slim
 
@@ -16,13 +16,18 @@ COPY pyproject.toml README.md LICENSE ./
 COPY sql ./sql
 COPY service ./service
 COPY --from=charts /charts/node_modules ./service/dashboard/node_modules
+# a new volume that is mounted at /archive takes over its owner
 RUN touch service/dashboard/node_modules/.package-lock.json \
     && pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e . \
-    && useradd --system --uid 10001 --no-create-home energy
+    && groupadd --system --gid 10001 energy \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home energy \
+    && install -d -o 10001 -g 10001 /archive
 
-USER energy
+# by number: Kubernetes cannot tell whether a name is root
+USER 10001:10001
 EXPOSE 3000
+# liveness, as Docker's health leads to restarts; bash costs milliseconds, where Python would start anew each time
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:3000/health/ready', timeout=2)"]
+    CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${PORT:-3000} && printf 'GET /health/live HTTP/1.1\\r\\nHost: health\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r -t 2 _ status _ <&3 && test \"$status\" = 200"]
 ENTRYPOINT ["energy"]
 CMD ["serve"]

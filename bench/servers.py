@@ -37,7 +37,7 @@ def bare_app(database: Database) -> Any:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        [(outcome, _)] = await database.call_grouped(METER.ingest, [METER.decode(body).to_row(scope["client"][0])])
+        [(outcome, *_)] = await database.call_grouped(METER.ingest, [METER.decode(body).to_row(scope["client"][0])])
         if outcome != "stored":
             raise ValueError(outcome)
         await send({"type": "http.response.start", "status": 201, "headers": headers})

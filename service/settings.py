@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -11,6 +12,11 @@ from zoneinfo import available_timezones
 
 from service.database_url import WRITABLE_TARGETS, parse_database_url
 from service.errors import StartupError
+
+READING_FIELDS = frozenset(
+    {"meterid", "vehicleid", "kwhconsumedac", "kwhdelivereddc", "voltage", "soc", "batterytemp", "timestamp"}
+)
+"""Fields of readings on the wire, in lower case: `drop_fields` names none of them."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,10 @@ class Settings:
     """An idle connection stays open for this long, seconds: longer than the minute between two readings of a device."""
     cors_origins: tuple[str, ...] = ()
     """Origins of the web pages that may call this service from a browser, beside its own."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (CIDR) of proxies whose `X-Forwarded-For` names the client's address; none by default."""
+    drop_fields: tuple[str, ...] = ()
+    """Fields that are dropped from a reading before it is judged."""
     workers: int = 1
     """Processes that serve; each has its own queue and its own connections."""
     timezone: str | None = None
@@ -63,6 +73,9 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         StartupError: a value is invalid; the message names the variable and its valid values.
     """
     given = {name: value.strip() for name, value in environ.items() if value.strip()}
+    for name in ("DATABASE_URL", "DATABASE_READ_URL"):
+        if secret := read_secret(name, given):
+            given[name] = secret.strip()
     default = Settings()
     settings = Settings(
         database_url=_url(given, "DATABASE_URL"),
@@ -79,6 +92,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         max_batch_items=_whole_number(given, "ENERGY_MAX_BATCH_ITEMS", default.max_batch_items, 1, 1_000_000),
         keep_alive_s=_whole_number(given, "ENERGY_KEEP_ALIVE_S", default.keep_alive_s, 1, 3_600),
         cors_origins=_origins(given, "ENERGY_CORS_ORIGINS"),
+        trusted_proxies=_networks(given, "ENERGY_TRUSTED_PROXIES"),
+        drop_fields=_drop_fields(given, "ENERGY_DROP_FIELDS"),
         workers=_whole_number(given, "ENERGY_WORKERS", default.workers, 1, 64),
         timezone=_zone(given, "ENERGY_TIMEZONE"),
         archive=check_archive("ENERGY_ARCHIVE", given.get("ENERGY_ARCHIVE")),
@@ -96,6 +111,30 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
 def variable_of(name: str) -> str:
     """Return the environment variable of a field of `Settings`."""
     return name.upper() if name in {"database_url", "database_read_url", "host", "port"} else f"ENERGY_{name.upper()}"
+
+
+def read_secret(name: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the secret `name`: the variable itself, or the content of the file that `<name>_FILE` names.
+
+    Line ends after the content are not part of it. An empty variable counts as unset.
+
+    Raises:
+        StartupError: both are set, or the file is empty, no UTF-8 text, or cannot be read; the message names it.
+    """
+    secret, path = environ.get(name), environ.get(f"{name}_FILE")
+    if not path:
+        return secret or None
+    if secret:
+        raise StartupError(f"{name} and {name}_FILE are both set: unset one of them")
+    try:
+        secret = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise StartupError(f"{name}_FILE is {path[:256]!r}, which cannot be read ({error.strerror})") from error
+    except ValueError as error:  # no UTF-8, or a path with a zero byte
+        raise StartupError(f"{name}_FILE is {path[:256]!r}, which is not a UTF-8 text") from error
+    if not secret.strip():
+        raise StartupError(f"{name}_FILE is {path[:256]!r}, which is empty")
+    return secret
 
 
 def check_archive(name: str, text: str | None) -> str | None:
@@ -129,6 +168,29 @@ def _origins(given: Mapping[str, str], name: str) -> tuple[str, ...]:
         if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+", origin):
             raise StartupError(f"{name} must look like https://a.example, http://localhost:8080, not {origin[:64]!r}")
     return origins
+
+
+def _networks(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    networks = []
+    for text in (part.strip() for part in given.get(name, "").split(",") if part.strip()):
+        try:
+            network = ipaddress.ip_network(text)
+        except ValueError:
+            raise StartupError(f"{name} must look like 10.0.0.5, 192.168.0.0/16, fd00::/8, not {text[:64]!r}") from None
+        if not network.prefixlen:
+            raise StartupError(f"{name} has {text}, so everybody could name any address: name the proxies' own network")
+        networks.append(str(network))
+    return tuple(networks)
+
+
+def _drop_fields(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    fields = tuple(part.strip() for part in given.get(name, "").split(",") if part.strip())
+    for field in fields:
+        if not re.fullmatch(r"[\w.:@/ -]{1,64}", field):
+            raise StartupError(f"{name} must look like rssi, firmware, not {field[:64]!r}")
+        if field.lower() in READING_FIELDS:
+            raise StartupError(f"{name} must not name {field!r}: a reading needs that field")
+    return fields
 
 
 def _zone(given: Mapping[str, str], name: str) -> str | None:

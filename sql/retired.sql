@@ -17,3 +17,8 @@ DROP FUNCTION IF EXISTS telemetry.efficiency_status(double precision, double pre
 DROP FUNCTION IF EXISTS telemetry.efficiency_ratio(double precision, double precision);
 DROP FUNCTION IF EXISTS api.get_fleet_summary(timestamptz, timestamptz, double precision, double precision);
 DROP FUNCTION IF EXISTS telemetry.end_links(text, timestamptz);
+DROP FUNCTION IF EXISTS telemetry.check_measure(text, double precision, double precision, double precision, text);
+DROP FUNCTION IF EXISTS telemetry.judge_meter_readings(api.meter_reading [], bigint [], bigint [], boolean);
+DROP FUNCTION IF EXISTS telemetry.judge_vehicle_readings(api.vehicle_reading [], bigint [], bigint [], boolean);
+DROP FUNCTION IF EXISTS telemetry.keep_rejected_readings(api.rejected_reading []);
+DROP FUNCTION IF EXISTS api.list_rejected_readings(boolean, bigint, integer, timestamptz, timestamptz, text, text, text, boolean);

@@ -29,7 +29,7 @@ def make_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     for name in names:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*map(_printable, row))
+        table.add_row(*map(printable, row))
     return table
 
 
@@ -69,6 +69,6 @@ def rate(rows: int, seconds: float) -> str:
     return f"{rows / seconds if seconds > 0 else 0:,.0f} rows/s"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text without control characters, by which a device could command the terminal of the reader."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)

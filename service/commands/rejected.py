@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from typing import Any
 
 import asyncpg
@@ -50,12 +50,12 @@ def rejected() -> None:
 @click.option("--all", "with_settled", is_flag=True, help="Also those that a replay has stored.")
 @json_option
 def list_command(limit: int, with_settled: bool, as_json: bool, **filters: Any) -> None:
-    """Print rejected readings, newest first."""
+    """Print rejected readings, and stored ones with an ignored measure, newest first."""
     asyncio_run(_list, limit, None if with_settled else False, as_json, filters)
 
 
 async def _list(database: Database, limit: int, settled: bool | None, as_json: bool, filters: dict[str, Any]) -> None:
-    rows = await database.write_rows(LIST_REJECTED_READINGS, True, None, limit, *_arguments(filters), settled)
+    rows = await database.write_rows(LIST_REJECTED_READINGS, True, None, limit, *_arguments(filters), settled, None)
     if as_json:
         for row in rows:
             print_json(dict(row))
@@ -64,7 +64,8 @@ async def _list(database: Database, limit: int, settled: bool | None, as_json: b
         (
             str(row["rejected_id"]),
             row["received_at"].isoformat(" ", "seconds").removesuffix("+00:00"),
-            *(row["kind"], row["code"], row["detail"], row["payload"][:200], row["source"] or ""),
+            *(row["kind"], row["code"], row["detail"] + "; the reading is stored" * row["is_stored"]),
+            *(row["payload"][:200], row["source"] or ""),
         )
         for row in rows
     ]
@@ -80,23 +81,28 @@ def replay_command(dry_run: bool, **filters: Any) -> None:
     """Send rejected readings again, oldest first.
 
     A reading that is stored, now or meanwhile, is settled. One that is rejected again stays, with the new reason beside
-    the old one. Safe to repeat, and to interrupt.
+    the old one. One that was stored without an ignored measure is not sent. Safe to repeat, and to interrupt.
     """
-    outcomes = asyncio_run(replay, dry_run, filters)
+    outcomes = asyncio_run(replay, dry_run, filters, load_settings().drop_fields)
     verb = "would be sent again" if dry_run else "sent again"
     found = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
     print(f"{outcomes.total()} {verb}" + (f": {found}" if found else ""))
 
 
-async def replay(database: Database, dry_run: bool, filters: dict[str, Any]) -> Counter[str]:
-    """Send unsettled readings again, a page a transaction; count the outcomes (`dry_run`: the old reasons)."""
+async def replay(
+    database: Database, dry_run: bool, filters: dict[str, Any], dropped: Container[str] = ()
+) -> Counter[str]:
+    """Send unsettled readings again, a page a transaction; count the outcomes (`dry_run`: the old reasons).
+
+    Fields in `dropped` are ignored.
+    """
     outcomes: Counter[str] = Counter()
     async for rows in _pages(database, filters):
         if dry_run:
             outcomes.update(f"rejected as {row['code']}" for row in rows)
             continue
         async with lend(database.write) as connection, connection.transaction():
-            found = await _send_again(connection, rows)
+            found = await _send_again(connection, rows, dropped)
             received = [row["received_at"] for row in rows]
             await connection.execute(SETTLE_REJECTED_READINGS, [row["rejected_id"] for row in rows], received, found)
         outcomes.update(found)
@@ -106,24 +112,26 @@ async def replay(database: Database, dry_run: bool, filters: dict[str, Any]) -> 
 async def _pages(database: Database, filters: dict[str, Any]) -> AsyncIterator[list[asyncpg.Record]]:
     """Iterate over pages of unsettled readings, in order of arrival."""
     last = None
-    while rows := await database.write_rows(LIST_REJECTED_READINGS, False, last, PAGE, *_arguments(filters), False):
+    while rows := await database.write_rows(
+        LIST_REJECTED_READINGS, False, last, PAGE, *_arguments(filters), False, False
+    ):
         yield rows
         last = rows[-1]["rejected_id"]
 
 
-async def _send_again(connection: Any, rows: list[asyncpg.Record]) -> list[str]:
+async def _send_again(connection: Any, rows: list[asyncpg.Record], dropped: Container[str]) -> list[str]:
     """Return the outcome of each reading; none is kept a second time."""
     outcomes = [""] * len(rows)
     sent: dict[Kind, list[tuple[int, tuple[Any, ...]]]] = {METER: [], VEHICLE: []}
     for index, row in enumerate(rows):
-        match decode_reading(row["payload"].encode(), KINDS.get(row["kind"])):
+        match decode_reading(row["payload"].encode(), KINDS.get(row["kind"]), dropped):
             case Rejection(code=code):
                 outcomes[index] = code
             case kind, reading:
                 sent[kind].append((index, reading.to_row(row["source"])))
     for kind, readings in sent.items():
         records = await connection.fetch(kind.ingest.query_once, [row for _, row in readings])
-        for (index, _), (outcome, _) in zip(readings, records, strict=True):
+        for (index, _), (outcome, *_) in zip(readings, records, strict=True):
             outcomes[index] = outcome
     return outcomes
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from service.observability.metrics import CALL_DURATION, CALL_READINGS, OVERLOADS, count_readings
+from service.observability.metrics import CALL_DURATION, CALL_READINGS, OVERLOADS, count_ignored, count_readings
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -35,7 +35,7 @@ class GroupedCall:
 
 
 class IngestCall(GroupedCall):
-    """A call that stores readings of a kind, and returns the outcome and detail of each."""
+    """A call that stores readings of a kind, and returns outcome, detail and ignored measures of each."""
 
     def __init__(self, kind: str, query: str) -> None:
         super().__init__(kind, query, "readings", time_at=1)
@@ -46,11 +46,15 @@ class IngestCall(GroupedCall):
         self._overload = OVERLOADS.labels(kind).inc
 
     def count(self, rows: Sequence[Row], records: Sequence[Any], seconds: float) -> None:
-        """Count the call, and its readings by outcome."""
+        """Count the call, its readings by outcome, and the ignored measures of the stored ones."""
         self._size(len(rows))
         self._duration(seconds)
         for outcome, number in Counter([record[0] for record in records]).items():
             count_readings(self.name, outcome, number)
+        for outcome, _, ignored in [record for record in records if record[2]]:
+            if outcome == "stored":
+                for field, *_ in ignored:
+                    count_ignored(self.name, field)
 
     def count_overload(self) -> None:
         """Count a request that was turned away."""
@@ -66,9 +70,11 @@ class RejectedCall(GroupedCall):
             count_readings(kind, code, number)
 
 
-INGEST_METER = IngestCall("meter", "SELECT outcome, detail FROM api.ingest_meter_readings($1::api.meter_reading[])")
+INGEST_METER = IngestCall(
+    "meter", "SELECT outcome, detail, ignored FROM api.ingest_meter_readings($1::api.meter_reading[])"
+)
 INGEST_VEHICLE = IngestCall(
-    "vehicle", "SELECT outcome, detail FROM api.ingest_vehicle_readings($1::api.vehicle_reading[])"
+    "vehicle", "SELECT outcome, detail, ignored FROM api.ingest_vehicle_readings($1::api.vehicle_reading[])"
 )
 INGEST = (INGEST_METER, INGEST_VEHICLE)
 KEEP_REJECTED = RejectedCall(
@@ -103,7 +109,7 @@ SET_DEVICE_PROFILE = "SELECT api.set_device_profile($1, $2, $3, $4, $5, $6, $7)"
 LIST_VEHICLE_METERS = "SELECT * FROM api.list_vehicle_meters($1)"
 LINK_VEHICLE = "SELECT api.link_vehicle($1, $2, $3, $4)"
 UNLINK_VEHICLE = "SELECT api.unlink_vehicle($1, $2)"
-LIST_REJECTED_READINGS = "SELECT * FROM api.list_rejected_readings($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+LIST_REJECTED_READINGS = "SELECT * FROM api.list_rejected_readings($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 SETTLE_REJECTED_READINGS = "SELECT api.settle_rejected_readings($1, $2, $3)"
 GET_API_KEY_REVISION = "SELECT api.get_api_key_revision() AS revision"
 RECORD_API_KEY_USE = "SELECT api.record_api_key_use($1)"

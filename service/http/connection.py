@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
@@ -75,6 +76,8 @@ class GuardedProtocol(HttpToolsProtocol):
     """Bytes received since then outside the body: path, headers, framing of chunks, trailers."""
     _pipelined = False
     """True if a request has ended within the bytes that are parsed now: those after it are not in `_read`."""
+    _fault: Problem | None = None
+    """The reason why the parser was stopped."""
     _lingers = False
     """True after the last answer of a connection that ends; later bytes are dropped."""
     _unsent = 0
@@ -125,9 +128,9 @@ class GuardedProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            if self._read > MAX_HEADER_BYTES:
-                return  # data_received says so
-            self.send_400_response("Invalid HTTP request received.")
+            fault = self._fault or Problem("http_invalid", "Invalid HTTP request received.")
+            self._read = max(self._read, 1)  # of a request behind another it was not counted
+            self._refuse(fault.code, fault.detail)
 
     def _ignore_upgrade(self, rest: bytes) -> None:
         """Ignore a request's wish for another protocol, and keep its body (RFC 9110, section 7.8).
@@ -157,8 +160,12 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._read > MAX_HEADER_BYTES or self._pipelined:  # now their length is known, and that of a body with them
             length = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
             if length > MAX_HEADER_BYTES:
-                self._read = length  # data_received refuses it
-                raise ValueError(length)  # the parser goes no further
+                raise self._stop("headers_too_long", f"path and headers are longer than {MAX_HEADER_BYTES} bytes")
+        names = [name for name, _ in self.headers]
+        if names.count(b"host") != 1 and (b"host" in names or self.parser.get_http_version() != "1.0"):
+            raise self._stop("http_invalid", "a request has one Host header")
+        if names.count(b"authorization") > 1:
+            raise self._stop("http_invalid", "a request has at most one Authorization header")
         self._in_headers = False
         super().on_headers_complete()
         self.cycle.transport = self._answers
@@ -166,6 +173,11 @@ class GuardedProtocol(HttpToolsProtocol):
         for name, value in headers:
             if name == b"connection" and b"keep-alive" in value.lower() and self.parser.should_keep_alive():
                 self._confirm_keep_alive()
+
+    def _stop(self, code: str, detail: str) -> Problem:
+        """Return the problem to raise from a callback: the parser goes no further, and the request is refused."""
+        self._fault = Problem(code, detail)
+        return self._fault
 
     def _confirm_keep_alive(self) -> None:
         """Keep the connection, also of HTTP/1.0, and tell the client how long."""
@@ -264,8 +276,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer 400 to invalid HTTP; `msg` is uvicorn's."""
-        self.transport.write(_answer(Problem("http_invalid", msg)))
-        self.linger()
+        self._refuse("http_invalid", msg)
 
     def _refuse(self, code: str, detail: str) -> None:
         """Answer with a problem, unless another answer is under way, and close the connection."""
@@ -288,7 +299,7 @@ def _answer(problem: Problem) -> bytes:
     head = (
         f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n"
         f"content-type: {PROBLEM_MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nx-request-id: {this.decode()}\r\n"
-        "connection: close\r\n\r\n"
+        f"date: {formatdate(usegmt=True)}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body
 

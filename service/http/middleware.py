@@ -1,4 +1,4 @@
-"""Middleware of every request: request id, CORS, HEAD, rate limit, API key and its scope, names of query parameters."""
+"""Middleware of every request: client's address, request id, CORS, HEAD, rate limit, API key, query parameters."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from litestar.utils import normalize_path
 
 from service.errors import Problem
 from service.http.authentication import Key, Keys, unauthorized
+from service.http.client_address import TrustedProxies
 from service.http.cross_origin import CrossOrigin, complete_methods
 from service.http.problem_details import from_exception, to_response
 from service.http.rate_limit import Addresses, too_many
@@ -76,6 +77,7 @@ class GuardedLitestar(Litestar):
         self._keys = Keys(lambda: self.state.database, settings) if settings.auth == "required" else None
         self._addresses = Addresses(settings.address_rate) if settings.address_rate else None
         self._guarded = bool(self._keys or self._addresses)
+        self._proxies = TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None
         self._cross_origin = CrossOrigin(settings.cors_origins)
         self._parameters = {
             handler: sorted(parameter.field_alias for parameter in model.expected_query_params)
@@ -102,6 +104,8 @@ class GuardedLitestar(Litestar):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
+        if self._proxies:
+            self._proxies.correct(scope)
         given, authorization, origin = b"", b"", b""
         for name, value in scope["headers"]:
             if name == b"authorization":
@@ -113,15 +117,13 @@ class GuardedLitestar(Litestar):
         this = request_id(given)
         REQUEST_ID.set(this.decode())
         method, path = scope["method"], scope["path"]
-        is_head = method == "HEAD"
-        if is_head:
+        if method == "HEAD":
             scope = {**scope, "method": "GET"}
+            send = _without_body(send)
         stamps = [(b"x-request-id", this), *self._cross_origin.headers(origin, method)]
 
         began = time.perf_counter()
         status = 500  # uvicorn's answer if the application gives none
-        if is_head:
-            send = _without_body(send)
 
         # not a coroutine of its own: every answer passes here
         def stamped(message: Any) -> Any:

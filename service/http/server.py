@@ -68,7 +68,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "log_config": None,
         "access_log": False,
         "server_header": False,
-        # else any client on this machine could name any sender, and have the allowance of each
+        # client_address.py does it: uvicorn would believe any client on this machine
         "proxy_headers": False,
         "timeout_keep_alive": settings.keep_alive_s,
         "timeout_graceful_shutdown": DRAIN_TIMEOUT_S,

@@ -40,6 +40,12 @@ READINGS = Counter(
     ["kind", "outcome"],
     registry=REGISTRY,
 )
+IGNORED = Counter(
+    "energy_measures_ignored",
+    "Measures outside their range, without which a reading was stored.",
+    ["kind", "field"],
+    registry=REGISTRY,
+)
 CALL_READINGS = Histogram(
     "energy_ingest_call_readings",
     "Readings stored in one call and one commit.",
@@ -122,6 +128,12 @@ def count_readings(kind: str, outcome: str, number: int = 1) -> None:
     except KeyError:
         _readings[kind, outcome] = READINGS.labels(kind, outcome).inc
         _readings[kind, outcome](number)
+
+
+def count_ignored(kind: str, field: str) -> None:
+    """Count an ignored measure of a stored reading; log it, too."""
+    REPEATED.log(_log, logging.INFO, "measures ignored", kind=kind, field=field)
+    IGNORED.labels(kind, field).inc()
 
 
 def _method(method: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from service.errors import OUTCOMES, Problem
 from service.readings.decode import Rejection, decode_reading
@@ -28,8 +28,10 @@ class Batch:
         self.rejected: list[tuple[int, Rejection]] = []
 
 
-def decode_batch(body: bytes, *, ndjson: bool, kind: Kind | None, most: int) -> Batch:
+def decode_batch(body: bytes, *, ndjson: bool, kind: Kind | None, most: int, dropped: Container[str] = ()) -> Batch:
     """The readings in `body`, a JSON array or one JSON object a line, of `kind` or (None) of either kind.
+
+    Their fields in `dropped` are ignored.
 
     Raises:
         Problem: it is no JSON array, or has no item or more than `most`.
@@ -41,7 +43,7 @@ def decode_batch(body: bytes, *, ndjson: bool, kind: Kind | None, most: int) -> 
         return batch
     for index, item in enumerate(_lines(body) if ndjson else elements(body)):
         batch.received = _within(most, index + 1)
-        decoded = decode_reading(item, kind)
+        decoded = decode_reading(item, kind, dropped)
         if isinstance(decoded, Rejection):
             batch.rejected.append((index, _of_item(decoded)))
         else:

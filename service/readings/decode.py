@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, TypeAlias
 
 import msgspec
@@ -59,11 +60,11 @@ class Rejection(Struct, frozen=True):
 Decoded: TypeAlias = tuple[Kind, AnyReading] | Rejection
 
 
-def decode_reading(body: bytes, kind: Kind | None) -> Decoded:
-    """The reading in `body`, of `kind` or (None) of the kind that its id tells."""
+def decode_reading(body: bytes, kind: Kind | None, dropped: Container[str] = ()) -> Decoded:
+    """The reading in `body`, of `kind` or (None) of the kind that its id tells, without its fields in `dropped`."""
     likely = kind or (METER if b'"meterId":' in body else VEHICLE)
     try:
-        return likely, likely.decode(body)
+        return likely, likely.decode(body, dropped)
     except Problem as problem:
         fault = problem
     if kind is None:
@@ -72,7 +73,7 @@ def decode_reading(body: bytes, kind: Kind | None) -> Decoded:
         except Problem as problem:
             return _reject(body, "unknown", problem)
         if kind is not likely:
-            return decode_reading(body, kind)
+            return decode_reading(body, kind, dropped)
     return _reject(body, kind.name, fault)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar, get_args
 
@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from service.errors import Problem
+from service.readings.storable import storable_number
 from service.readings.times import read_time
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -36,21 +37,29 @@ _WORDS = re.compile(
 _scan = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode
 
 
-def decode_fields(body: bytes, kind: str, types: Mapping[str, Any]) -> dict[str, Any]:
+def decode_fields(
+    body: bytes, kind: str, types: Mapping[str, Any], optional: Collection[str], dropped: Container[str] = ()
+) -> dict[str, Any]:
     """Decode the fields of a body that the decoder of its kind did not read; `types` maps each wire name to its type.
+
+    `optional` names the fields that may be absent or null. A field in `dropped` is ignored, whatever its value.
 
     Raises:
         Problem: the body is not a reading of this kind; names the first field that is wrong.
     """
     fields = members(body)
-    not_finite = reject_duplicates(body)
+    not_finite = reject_duplicates(body, dropped)
     for name in types:
-        if name not in fields:
+        if name not in fields and name not in optional:
             raise Problem("field_missing", f"{name} is missing; a {kind} reading has {', '.join(types)}")
     for name in fields:
-        if name not in types:
+        if name not in types and name not in dropped:
             raise Problem("field_unknown", f"{name[:64]!r} is not a field; these are: {', '.join(types)}")
-    return {name: _value(name, type_, fields[name], not_finite) for name, type_ in types.items()}
+    return {
+        name: _value(name, type_, fields[name], not_finite, is_optional=name in optional)
+        for name, type_ in types.items()
+        if name in fields
+    }
 
 
 def members(body: bytes) -> dict[str, Raw]:
@@ -144,11 +153,11 @@ def _decode(body: bytes, shape: type[_Shape]) -> _Shape:
         raise Problem("body_malformed", f"the body is not valid JSON: {error}") from None
 
 
-def reject_duplicates(body: bytes) -> set[str]:
+def reject_duplicates(body: bytes, dropped: Container[str] = ()) -> set[str]:
     """Return the names in the JSON object `body` whose number is not finite.
 
     Raises:
-        Problem: a name is repeated, so its value is ambiguous.
+        Problem: a name that is not in `dropped` is repeated, so its value is ambiguous.
     """
     # numbers stay text, as they may be longer than Python converts; so a float is one that is not finite
     try:
@@ -158,14 +167,14 @@ def reject_duplicates(body: bytes) -> set[str]:
         raise Problem("body_malformed", "the body is nested too deeply") from None
     seen = set()
     for name, _ in pairs:
-        if name in seen:
+        if name in seen and name not in dropped:
             raise Problem("field_duplicate", f"{name[:64]!r} is there more than once")
         seen.add(name)
     return {name for name, value in pairs if isinstance(value, float)}
 
 
-def _value(name: str, type_: Any, raw: Raw, not_finite: set[str]) -> Any:
-    """Decode the value of a field.
+def _value(name: str, type_: Any, raw: Raw, not_finite: set[str], *, is_optional: bool) -> Any:
+    """Decode the value of a field; a measure (`is_optional`) may be null, or too large, which SQL ignores.
 
     Raises:
         Problem: it is of another type, is not finite, or is no time with an offset.
@@ -175,7 +184,7 @@ def _value(name: str, type_: Any, raw: Raw, not_finite: set[str]) -> Any:
         raise Problem("value_not_finite", f"{name} must be a finite number")
     with contextlib.suppress(*UNDECODABLE):
         if datetime not in types:
-            return msgspec.json.decode(raw, type=type_)
+            return msgspec.json.decode(raw, type=type_ | None if is_optional else type_)
         if (time := read_time(msgspec.json.decode(raw, type=str))) and time.tzinfo:
             return time
     found = _json_type(bytes(raw))
@@ -187,8 +196,12 @@ def _value(name: str, type_: Any, raw: Raw, not_finite: set[str]) -> Any:
     if str in types:
         raise Problem("field_type_invalid", f"{name} must be a string, not {found}")
     if found == "a number":
+        if is_optional:
+            return storable_number(float(bytes(raw)))
         raise Problem("value_out_of_range", f"{name} is a number too large to be stored")
-    raise Problem("field_type_invalid", f"{name} must be a number, not {found}")
+    raise Problem(
+        "field_type_invalid", f"{name} must be {'a number or null' if is_optional else 'a number'}, not {found}"
+    )
 
 
 def _json_type(text: bytes) -> str:

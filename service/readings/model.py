@@ -1,16 +1,18 @@
 """The two kinds of reading on the wire, with their decoders.
 
 A good reading takes one pass of a prebuilt decoder. Where that fails, `decode_errors` reads the fields one by one.
-The limits of the values are judged in `telemetry.reject_*_reading`; here they are only told to the OpenAPI document.
+The limits of the values are judged in `telemetry.reject_*_reading` and `telemetry.ignore_*`; here they are only told to
+the OpenAPI document. Measures are optional: absent (`UNSET`) and null both mean that nothing was measured.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias, get_args
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from service.database.calls import INGEST_METER, INGEST_VEHICLE, IngestCall
 from service.readings.decode_errors import UNDECODABLE, decode_fields, reject_duplicates
@@ -25,18 +27,23 @@ Timestamp = Annotated[
     datetime, Meta(tz=True, description="the device's own time, ISO 8601 with an offset; the end of the interval")
 ]
 
+# no range for the OpenAPI document: a reading with a measure outside it is stored
+Voltage = Annotated[float, Meta(description="mains voltage, V; ignored outside 0 to 1500")]
+Soc = Annotated[float, Meta(description="state of charge, percent; ignored outside 0 to 100")]
+BatteryTemp = Annotated[float, Meta(description="battery temperature, degrees Celsius; ignored outside -60 to 120")]
+
 
 def in_range(description: str, least: float, most: float) -> Meta:
     """A number's description, and its range for the OpenAPI document: what lies outside is rejected in SQL, by name."""
     return Meta(description=description, extra_json_schema={"minimum": least, "maximum": most})
 
 
-class MeterReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+class MeterReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
     """One reading of a smart meter."""
 
     meter_id: DeviceId
     kwh_consumed_ac: Annotated[float, in_range("AC energy drawn in the interval, kWh, 0 to 1e7", 0, 1e7)]
-    voltage: Annotated[float, in_range("mains voltage, V, 0 to 1500; 0, or at least 1e-300", 0, 1500)]
+    voltage: Voltage | UnsetType | None = UNSET
     timestamp: Timestamp
 
     @property
@@ -44,20 +51,29 @@ class MeterReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=Tr
         """The device's id."""
         return self.meter_id
 
+    @property
+    def absent(self) -> int:
+        """The number of its fields that are absent."""
+        return self.voltage is UNSET
+
     def to_row(self, source: str | None) -> tuple[Any, ...]:
         """The reading as an `api.meter_reading`."""
-        return (storable_text(self.meter_id), storable_time(self.timestamp), self.kwh_consumed_ac, self.voltage, source)
+        return (
+            storable_text(self.meter_id),
+            storable_time(self.timestamp),
+            self.kwh_consumed_ac,
+            None if self.voltage is UNSET else self.voltage,
+            source,
+        )
 
 
-class VehicleReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+class VehicleReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
     """One reading of an electric vehicle."""
 
     vehicle_id: DeviceId
-    soc: Annotated[float, in_range("state of charge, percent, 0 to 100", 0, 100)]
+    soc: Soc | UnsetType | None = UNSET
     kwh_delivered_dc: Annotated[float, in_range("DC energy delivered in the interval, kWh, 0 to 1e7", 0, 1e7)]
-    battery_temp: Annotated[
-        float, in_range("battery temperature, degrees Celsius, -60 to 120; 0, or at least 1e-300 from it", -60, 120)
-    ]
+    battery_temp: BatteryTemp | UnsetType | None = UNSET
     timestamp: Timestamp
 
     @property
@@ -65,14 +81,19 @@ class VehicleReading(Struct, rename="camel", forbid_unknown_fields=True, frozen=
         """The device's id."""
         return self.vehicle_id
 
+    @property
+    def absent(self) -> int:
+        """The number of its fields that are absent."""
+        return (self.soc is UNSET) + (self.battery_temp is UNSET)
+
     def to_row(self, source: str | None) -> tuple[Any, ...]:
         """The reading as an `api.vehicle_reading`."""
         return (
             storable_text(self.vehicle_id),
             storable_time(self.timestamp),
-            self.soc,
+            None if self.soc is UNSET else self.soc,
             self.kwh_delivered_dc,
-            self.battery_temp,
+            None if self.battery_temp is UNSET else self.battery_temp,
             source,
         )
 
@@ -87,7 +108,8 @@ class Kind:
         name: as in `telemetry.rejected_reading.kind`.
         reading: the struct of its readings.
         ingest: the call that stores rows and answers outcome and detail of each, in input order.
-        types: wire name of each field -> its annotated type.
+        types: wire name of each field -> its annotated type; of a measure, that of its number.
+        optional: wire names of the measures: they may be absent or null.
     """
 
     def __init__(self, reading: type[AnyReading], ingest: IngestCall) -> None:
@@ -95,16 +117,17 @@ class Kind:
         self.name = ingest.name
         self.reading = reading
         self.ingest = ingest
-        self.types = {field.encode_name: field.type for field in fields}
+        self.optional = {field.encode_name for field in fields if not field.required}
+        self.types = {field.encode_name: field.type if field.required else get_args(field.type)[0] for field in fields}
         self._decode = msgspec.json.Decoder(reading).decode
         self._decode_array = msgspec.json.Decoder(list[reading]).decode  # type: ignore[valid-type]
         self._decode_lines = msgspec.json.Decoder(reading).decode_lines
-        # Two quotes a name, two more a string: a body that decodes but has other than these says a name twice, or
-        # escapes a quote within a string.
-        self._quotes = sum(2 if get_args(field.type)[0] is float else 4 for field in fields)
+        # Two quotes a name that is there, two more a string: a body that decodes but has other than these says a name
+        # twice, or escapes a quote within a string.
+        self._quotes = sum(2 if get_args(type_)[0] is float else 4 for type_ in self.types.values())
 
-    def decode(self, body: bytes) -> AnyReading:
-        """The reading in `body`.
+    def decode(self, body: bytes, dropped: Container[str] = ()) -> AnyReading:
+        """The reading in `body`, without its fields in `dropped`.
 
         Raises:
             Problem: the body is not JSON, or not this kind of reading; names the first field that is wrong.
@@ -112,8 +135,8 @@ class Kind:
         try:
             reading = self._decode(body)
         except UNDECODABLE:
-            return msgspec.convert(decode_fields(body, self.name, self.types), self.reading)
-        if body.count(b'"') != self._quotes:
+            return msgspec.convert(decode_fields(body, self.name, self.types, self.optional, dropped), self.reading)
+        if body.count(b'"') != self._quotes - 2 * reading.absent:
             reject_duplicates(body)
         return reading
 
@@ -126,7 +149,8 @@ class Kind:
         if ndjson and body.strip().count(b"\n") + 1 != len(readings) > 0:
             return None  # more than one on a line, one on several lines, or empty lines
         # none has fewer quotes than it must, so that the sum tells of each
-        return readings if body.count(b'"') == self._quotes * len(readings) else None
+        absent = sum([reading.absent for reading in readings])
+        return readings if body.count(b'"') == self._quotes * len(readings) - 2 * absent else None
 
 
 METER = Kind(MeterReading, INGEST_METER)

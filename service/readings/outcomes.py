@@ -5,10 +5,22 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class Outcome(Struct, frozen=True):
-    """The outcome of a reading: `stored`, or `duplicate` for one that was stored before with the same values."""
+class IgnoredMeasure(Struct, frozen=True):
+    """A measure outside its range: the reading is stored, and this measure as null (not measured)."""
+
+    field: str
+    code: str
+    detail: str
+
+
+class Outcome(Struct, frozen=True, omit_defaults=True):
+    """The outcome of a reading: `stored`, or `duplicate` for one that was stored before with the same values.
+
+    `ignored` lists measures outside their range; it is absent if there are none.
+    """
 
     outcome: str
+    ignored: list[IgnoredMeasure] = []
 
 
 class ItemError(Struct, frozen=True):
@@ -19,8 +31,21 @@ class ItemError(Struct, frozen=True):
     detail: str
 
 
-class BatchOutcome(Struct, frozen=True):
-    """The outcomes of a batch; `errors` lists conflicts and rejected items by index, at most 1,000 of them."""
+class IgnoredItemMeasure(Struct, frozen=True):
+    """A measure outside its range of an item that is stored: the item's place in the batch, from 0, and why."""
+
+    index: int
+    field: str
+    code: str
+    detail: str
+
+
+class BatchOutcome(Struct, frozen=True, omit_defaults=True):
+    """The outcomes of a batch; `errors` lists conflicts and rejected items by index, at most 1,000 of them.
+
+    `ignored` lists measures outside their range of stored items and duplicates, by index, at most 1,000 of them. It is
+    absent if there are none.
+    """
 
     received: int
     stored: int
@@ -28,6 +53,7 @@ class BatchOutcome(Struct, frozen=True):
     conflicts: int
     rejected: int
     errors: list[ItemError]
+    ignored: list[IgnoredItemMeasure] = []
 
     @property
     def status(self) -> int:

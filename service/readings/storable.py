@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
@@ -11,6 +12,11 @@ LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 def storable_time(time: datetime) -> datetime:
     """Clamp a time to asyncpg's range. SQL rejects the clamped time as it would the real one."""
     return min(max(time, EARLIEST), LATEST)
+
+
+def storable_number(number: float) -> float:
+    """Clamp a number to the finite ones. SQL judges the clamped number as it would the real one."""
+    return min(max(number, -sys.float_info.max), sys.float_info.max)
 
 
 def storable_text(text: str) -> str:

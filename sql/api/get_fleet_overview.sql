@@ -126,14 +126,15 @@ BEGIN
         SELECT d.* FROM telemetry.list_devices() AS d WHERE d.is_silent ORDER BY d.recorded_at DESC, d.device_id LIMIT 20
     ) AS s;
 
-    SELECT coalesce(jsonb_agg(jsonb_build_object('code', r.code, 'readings', r.readings, 'newest', telemetry.format_utc(r.newest))
-        ORDER BY r.readings DESC, r.code), '[]')
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'code', r.code, 'isStored', r.is_stored, 'readings', r.readings, 'newest', telemetry.format_utc(r.newest)
+    ) ORDER BY r.readings DESC, r.code, r.is_stored), '[]')
     INTO rejected
     FROM (
-        SELECT j.code, count(*) AS readings, max(j.received_at) AS newest
+        SELECT j.code, j.is_stored, count(*) AS readings, max(j.received_at) AS newest
         FROM telemetry.rejected_reading AS j
         WHERE j.received_at >= now() - INTERVAL '1 day'
-        GROUP BY j.code
+        GROUP BY j.code, j.is_stored
     ) AS r;
 END;
 $$;
@@ -142,4 +143,4 @@ REVOKE EXECUTE ON FUNCTION api.get_fleet_overview () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.get_fleet_overview () TO energy_service;
 
 COMMENT ON FUNCTION api.get_fleet_overview () IS
-'The fleet at a glance: its time zone; energy (kWh) of all meters and of all vehicles since its midnight, up to energy_until; of the last 24 hours (the last one may be incomplete), up to period_end: vehicles by status, the distribution of efficiencies, energy by hour, and the 8 vehicles that lose the largest share, with their days of two weeks; the 20 devices that fell silent last; rejected readings of the last 24 hours by code. Beyond 1,000 meters or vehicles (telemetry.is_small_fleet), energies end where the aggregates end, and include readings received before received_until';
+'The fleet at a glance: its time zone; energy (kWh) of all meters and of all vehicles since its midnight, up to energy_until; of the last 24 hours (the last one may be incomplete), up to period_end: vehicles by status, the distribution of efficiencies, energy by hour, and the 8 vehicles that lose the largest share, with their days of two weeks; the 20 devices that fell silent last; rejected readings of the last 24 hours, and stored ones with an ignored measure (isStored), by code. Beyond 1,000 meters or vehicles (telemetry.is_small_fleet), energies end where the aggregates end, and include readings received before received_until';

@@ -1,8 +1,9 @@
--- The dual write of an import, from the session's temporary table. Readings beyond a limit are taken out first. Each
--- limit but one is an interval. So if the lowest and the highest values and all ids are valid, every reading is, which
--- is cheaper than a check of each row. p_new is the caller's guess that no row was stored before: a plain INSERT is
--- then cheaper than one with ON CONFLICT. If it fails, the chunk takes the ordinary path, at the cost of its dead rows;
--- so does a chunk with profiled devices. Both writes are in the order of the key, as in api.ingest_meter_readings.
+-- The dual write of an import, from the session's temporary table. Readings beyond a limit are taken out first, and
+-- measures beyond theirs. Each limit but one is an interval. So if the lowest and the highest values and all ids are
+-- valid, every reading is, which is cheaper than a check of each row. p_new is the caller's guess that no row was stored
+-- before: a plain INSERT is then cheaper than one with ON CONFLICT. If it fails, the chunk takes the ordinary path, at the
+-- cost of its dead rows; so does a chunk with profiled devices. Both writes are in the order of the key, as in
+-- api.ingest_meter_readings.
 
 CREATE OR REPLACE FUNCTION api.import_meter_readings(p_new boolean)
 RETURNS TABLE (outcome text, readings bigint, place integer, detail text)
@@ -38,7 +39,9 @@ BEGIN
         ) IS NOT NULL
     ) OR EXISTS (
         SELECT FROM pg_temp.import_meter_reading AS s WHERE telemetry.is_negligible(s.voltage)
-    ) THEN
+    )
+    OR telemetry.ignore_voltage(v_low.voltage) IS NOT NULL OR telemetry.ignore_voltage(v_high.voltage) IS NOT NULL
+    THEN
         RETURN QUERY
         WITH rejected AS (
             DELETE FROM pg_temp.import_meter_reading AS s
@@ -51,6 +54,20 @@ BEGIN
         )
         SELECT (r.rejection).code, 1::bigint, r.place, (r.rejection).detail
         FROM rejected AS r;
+
+        RETURN QUERY
+        SELECT 'ignored', 1::bigint, s.place, (SELECT string_agg(m.detail, '; ') FROM unnest(i.ignored) AS m)
+        FROM pg_temp.import_meter_reading AS s
+        CROSS JOIN LATERAL (
+            SELECT telemetry.list_ignored_measures(
+                telemetry.ignore_voltage(s.voltage)
+            ) AS ignored
+        ) AS i
+        WHERE i.ignored IS NOT NULL;
+        UPDATE pg_temp.import_meter_reading
+        SET
+            voltage = CASE WHEN telemetry.ignore_voltage(voltage) IS NULL THEN voltage END
+        WHERE telemetry.ignore_voltage(voltage) IS NOT NULL;
     END IF;
 
     IF p_new AND NOT EXISTS (
@@ -112,7 +129,7 @@ BEGIN
             FROM pg_temp.import_meter_reading AS s
         ),
         FALSE
-    ) WITH ORDINALITY AS i (outcome, detail, rank)
+    ) WITH ORDINALITY AS i (outcome, detail, ignored, rank)
     GROUP BY i.outcome, place, i.detail;
 END;
 $$;
@@ -121,4 +138,4 @@ REVOKE EXECUTE ON FUNCTION api.import_meter_readings (boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.import_meter_readings (boolean) TO energy_service;
 
 COMMENT ON FUNCTION api.import_meter_readings (boolean) IS
-'Stores the rows of this session''s import_meter_reading (api.make_import_table) as api.ingest_meter_readings does in the order of place, but keeps no rejected ones. Returns one row for all stored readings, one for all duplicates (readings: their number), and one per rejected reading with its place and the detail. p_new: true if all are expected to be new, which is faster if so';
+'Stores the rows of this session''s import_meter_reading (api.make_import_table) as api.ingest_meter_readings does in the order of place, but keeps no rejected ones. Returns one row for all stored readings, one for all duplicates (readings: their number), one per rejected reading with its place and the detail, and one of outcome ignored, with place and detail, per reading with a measure outside its range: it is stored as NULL, if the reading is. p_new: true if all are expected to be new, which is faster if so';

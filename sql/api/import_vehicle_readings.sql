@@ -1,8 +1,9 @@
--- The dual write of an import, from the session's temporary table. Readings beyond a limit are taken out first. Each
--- limit but one is an interval. So if the lowest and the highest values and all ids are valid, every reading is, which
--- is cheaper than a check of each row. p_new is the caller's guess that no row was stored before: a plain INSERT is
--- then cheaper than one with ON CONFLICT. If it fails, the chunk takes the ordinary path, at the cost of its dead rows;
--- so does a chunk with profiled devices. Both writes are in the order of the key, as in api.ingest_vehicle_readings.
+-- The dual write of an import, from the session's temporary table. Readings beyond a limit are taken out first, and
+-- measures beyond theirs. Each limit but one is an interval. So if the lowest and the highest values and all ids are
+-- valid, every reading is, which is cheaper than a check of each row. p_new is the caller's guess that no row was stored
+-- before: a plain INSERT is then cheaper than one with ON CONFLICT. If it fails, the chunk takes the ordinary path, at the
+-- cost of its dead rows; so does a chunk with profiled devices. Both writes are in the order of the key, as in
+-- api.ingest_vehicle_readings.
 
 CREATE OR REPLACE FUNCTION api.import_vehicle_readings(p_new boolean)
 RETURNS TABLE (outcome text, readings bigint, place integer, detail text)
@@ -38,7 +39,10 @@ BEGIN
         ) IS NOT NULL
     ) OR EXISTS (
         SELECT FROM pg_temp.import_vehicle_reading AS s WHERE telemetry.is_negligible(s.battery_temp)
-    ) THEN
+    )
+    OR telemetry.ignore_soc(v_low.soc) IS NOT NULL OR telemetry.ignore_soc(v_high.soc) IS NOT NULL
+    OR telemetry.ignore_battery_temp(v_low.battery_temp) IS NOT NULL OR telemetry.ignore_battery_temp(v_high.battery_temp) IS NOT NULL
+    THEN
         RETURN QUERY
         WITH rejected AS (
             DELETE FROM pg_temp.import_vehicle_reading AS s
@@ -51,6 +55,21 @@ BEGIN
         )
         SELECT (r.rejection).code, 1::bigint, r.place, (r.rejection).detail
         FROM rejected AS r;
+
+        RETURN QUERY
+        SELECT 'ignored', 1::bigint, s.place, (SELECT string_agg(m.detail, '; ') FROM unnest(i.ignored) AS m)
+        FROM pg_temp.import_vehicle_reading AS s
+        CROSS JOIN LATERAL (
+            SELECT telemetry.list_ignored_measures(
+                telemetry.ignore_soc(s.soc), telemetry.ignore_battery_temp(s.battery_temp)
+            ) AS ignored
+        ) AS i
+        WHERE i.ignored IS NOT NULL;
+        UPDATE pg_temp.import_vehicle_reading
+        SET
+            soc = CASE WHEN telemetry.ignore_soc(soc) IS NULL THEN soc END,
+            battery_temp = CASE WHEN telemetry.ignore_battery_temp(battery_temp) IS NULL THEN battery_temp END
+        WHERE telemetry.ignore_soc(soc) IS NOT NULL OR telemetry.ignore_battery_temp(battery_temp) IS NOT NULL;
     END IF;
 
     IF p_new AND NOT EXISTS (
@@ -113,7 +132,7 @@ BEGIN
             FROM pg_temp.import_vehicle_reading AS s
         ),
         FALSE
-    ) WITH ORDINALITY AS i (outcome, detail, rank)
+    ) WITH ORDINALITY AS i (outcome, detail, ignored, rank)
     GROUP BY i.outcome, place, i.detail;
 END;
 $$;
@@ -122,4 +141,4 @@ REVOKE EXECUTE ON FUNCTION api.import_vehicle_readings (boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.import_vehicle_readings (boolean) TO energy_service;
 
 COMMENT ON FUNCTION api.import_vehicle_readings (boolean) IS
-'Stores the rows of this session''s import_vehicle_reading (api.make_import_table) as api.ingest_vehicle_readings does in the order of place, but keeps no rejected ones. Returns one row for all stored readings, one for all duplicates (readings: their number), and one per rejected reading with its place and the detail. p_new: true if all are expected to be new, which is faster if so';
+'Stores the rows of this session''s import_vehicle_reading (api.make_import_table) as api.ingest_vehicle_readings does in the order of place, but keeps no rejected ones. Returns one row for all stored readings, one for all duplicates (readings: their number), one per rejected reading with its place and the detail, and one of outcome ignored, with place and detail, per reading with a measure outside its range: it is stored as NULL, if the reading is. p_new: true if all are expected to be new, which is faster if so';

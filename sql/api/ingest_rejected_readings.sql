@@ -6,7 +6,7 @@ RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
-    SELECT telemetry.keep_rejected_readings(p_rejected);
+    SELECT telemetry.keep_rejected_readings(p_rejected, NULL);
 $$;
 
 REVOKE EXECUTE ON FUNCTION api.ingest_rejected_readings (api.rejected_reading []) FROM PUBLIC;

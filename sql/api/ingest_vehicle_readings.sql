@@ -7,7 +7,7 @@
 CREATE OR REPLACE FUNCTION api.ingest_vehicle_readings(
     p_readings api.vehicle_reading [], p_keep_rejected boolean DEFAULT TRUE
 )
-RETURNS TABLE (outcome text, detail text)
+RETURNS TABLE (outcome text, detail text, ignored api.ignored_measure [])
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 SET enable_nestloop = off
@@ -15,6 +15,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
     v_retention CONSTANT interval := telemetry.accepted_age('vehicle');
+    v_cleaned CONSTANT api.vehicle_reading[] := telemetry.ignore_vehicle_measures(p_readings);
+    v_readings CONSTANT api.vehicle_reading[] := coalesce(v_cleaned, p_readings);
     v_stored bigint[];
     v_implausible bigint[];
 BEGIN
@@ -22,13 +24,13 @@ BEGIN
         AND telemetry.lock_device_profiles('vehicle', ARRAY(SELECT r.vehicle_id FROM unnest(p_readings) AS r))
     THEN
         SELECT s.stored, s.implausible INTO v_stored, v_implausible
-        FROM telemetry.store_profiled_vehicle_readings(p_readings) AS s;
+        FROM telemetry.store_profiled_vehicle_readings(v_readings) AS s;
     ELSE
         WITH candidate AS (
             -- for duplicate keys in a batch, the first wins
             SELECT DISTINCT ON (r.vehicle_id, r.recorded_at)
                 r.position, r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp
-            FROM unnest(p_readings) WITH ORDINALITY
+            FROM unnest(v_readings) WITH ORDINALITY
                 AS r (vehicle_id, recorded_at, soc, kwh_delivered_dc, battery_temp, source, position)
             WHERE telemetry.reject_vehicle_reading(
                 r.vehicle_id, r.recorded_at, r.soc, r.kwh_delivered_dc, r.battery_temp, now(), v_retention
@@ -67,12 +69,12 @@ BEGIN
         JOIN stored USING (vehicle_id, recorded_at);
     END IF;
 
-    IF cardinality(v_stored) = cardinality(p_readings) THEN
-        RETURN QUERY SELECT 'stored', NULL::text FROM unnest(v_stored);
+    IF cardinality(v_stored) = cardinality(p_readings) AND v_cleaned IS NULL THEN
+        RETURN QUERY SELECT 'stored', NULL::text, NULL::api.ignored_measure[] FROM unnest(v_stored);
     ELSE
         RETURN QUERY
-        SELECT j.outcome, j.detail
-        FROM telemetry.judge_vehicle_readings(p_readings, v_stored, v_implausible, p_keep_rejected) AS j;
+        SELECT j.outcome, j.detail, j.ignored
+        FROM telemetry.judge_vehicle_readings(v_readings, p_readings, v_stored, v_implausible, p_keep_rejected) AS j;
     END IF;
 END;
 $$;
@@ -81,4 +83,4 @@ REVOKE EXECUTE ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading [], 
 GRANT EXECUTE ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading [], boolean) TO energy_service;
 
 COMMENT ON FUNCTION api.ingest_vehicle_readings (api.vehicle_reading [], boolean) IS
-'Stores an array of readings of vehicles in history and current status, in one transaction, and returns one row per reading in input order: outcome (stored, duplicate, conflict, or a reject code) and, unless stored or duplicate, the detail in words. Rejected readings and conflicts go to telemetry.rejected_reading unless p_keep_rejected is false';
+'Stores an array of readings of vehicles in history and current status, in one transaction, and returns one row per reading in input order: outcome (stored, duplicate, conflict, or a reject code) and, unless stored or duplicate, the detail in words; of a stored or duplicate one also ignored, the measures outside their range, which are stored as NULL (not measured). Rejected readings, conflicts and readings stored with an ignored measure go to telemetry.rejected_reading unless p_keep_rejected is false';

@@ -14,7 +14,7 @@ BEGIN
             meter_id text COLLATE "C" NOT NULL,
             recorded_at timestamptz NOT NULL,
             kwh_consumed_ac double precision NOT NULL,
-            voltage double precision NOT NULL
+            voltage double precision
         ) ON COMMIT DELETE ROWS;
         GRANT INSERT ON pg_temp.import_meter_reading TO energy_service;
     ELSE
@@ -23,9 +23,9 @@ BEGIN
             place integer NOT NULL,
             vehicle_id text COLLATE "C" NOT NULL,
             recorded_at timestamptz NOT NULL,
-            soc double precision NOT NULL,
+            soc double precision,
             kwh_delivered_dc double precision NOT NULL,
-            battery_temp double precision NOT NULL
+            battery_temp double precision
         ) ON COMMIT DELETE ROWS;
         GRANT INSERT ON pg_temp.import_vehicle_reading TO energy_service;
     END IF;

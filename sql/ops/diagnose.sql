@@ -86,8 +86,11 @@ AS $$
     UNION ALL
     SELECT
         'jobs',
-        format('every login may make jobs (%s, and %s more): run `energy migrate` as the owner of the extension', min(f::text), count(*) - 1),
-        TRUE
+        format(
+            'every login of this database may make jobs, by %s functions: SELECT ops.revoke_job_functions() as a superuser',
+            count(*)
+        ),
+        FALSE -- without a superuser, nobody can end it
     FROM ops.list_open_job_functions() AS f
     HAVING count(*) > 0
     UNION ALL

@@ -1,12 +1,16 @@
--- The rarer half of api.ingest_meter_readings: judges a batch that was not stored completely, and keeps its rejected
--- readings. It is a function of its own for two reasons. A statement after the insert sees the commits of concurrent
--- batches, which the inserting statement does not. And it is planned with the batch's own time bounds, so that it opens
--- only the chunks of these times.
+-- The rarer half of api.ingest_meter_readings: judges a batch that was not stored completely, or not with all of its
+-- measures, and keeps its rejected readings. It is a function of its own for two reasons. A statement after the insert
+-- sees the commits of concurrent batches, which the inserting statement does not. And it is planned with the batch's own
+-- time bounds, so that it opens only the chunks of these times.
 
 CREATE OR REPLACE FUNCTION telemetry.judge_meter_readings(
-    p_readings api.meter_reading [], p_stored bigint [], p_implausible bigint [], p_keep_rejected boolean
+    p_readings api.meter_reading [],
+    p_sent api.meter_reading [],
+    p_stored bigint [],
+    p_implausible bigint [],
+    p_keep_rejected boolean
 )
-RETURNS TABLE (outcome text, detail text)
+RETURNS TABLE (outcome text, detail text, ignored api.ignored_measure [])
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, telemetry, pg_temp
 SET plan_cache_mode = force_custom_plan
@@ -42,7 +46,7 @@ BEGIN
                 WHEN r.position = ANY (p_stored) THEN 'stored'
                 WHEN (r.rejection).code IS NOT NULL THEN (r.rejection).code
                 WHEN (coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage)
-                    = (r.kwh_consumed_ac, r.voltage) THEN 'duplicate'
+                    IS NOT DISTINCT FROM (r.kwh_consumed_ac, r.voltage) THEN 'duplicate'
                 WHEN h.meter_id IS NOT NULL THEN 'conflict'
                 WHEN r.position = ANY (p_implausible) THEN 'implausible_energy'
                 ELSE 'timestamp_too_old' -- it existed, and retention has just dropped it
@@ -51,12 +55,13 @@ BEGIN
                 WHEN r.position = ANY (p_stored) THEN NULL
                 WHEN (r.rejection).code IS NOT NULL THEN (r.rejection).detail
                 WHEN (coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage)
-                    = (r.kwh_consumed_ac, r.voltage) THEN NULL
+                    IS NOT DISTINCT FROM (r.kwh_consumed_ac, r.voltage) THEN NULL
                 WHEN h.meter_id IS NOT NULL
                     THEN format(
                         'meterId %s has a reading of %s with other values, which is kept: '
                         'kwhConsumedAc %s, voltage %s',
-                        h.meter_id, telemetry.format_utc(r.recorded_at), coalesce(h.register_kwh, h.kwh_consumed_ac), h.voltage
+                        h.meter_id, telemetry.format_utc(r.recorded_at),
+                        coalesce(h.register_kwh, h.kwh_consumed_ac), coalesce(h.voltage::text, 'not measured')
                     )
                 WHEN r.position = ANY (p_implausible)
                     THEN format(
@@ -75,6 +80,7 @@ BEGIN
             FROM telemetry.meter_telemetry_history AS k
             WHERE k.meter_id = r.meter_id AND k.counted_at = telemetry.counted_at(r.recorded_at)
                 AND k.counted_at BETWEEN telemetry.counted_at(v_from) AND v_to
+                AND (r.position = ANY (p_stored)) IS NOT TRUE
             LIMIT 1
         ) AS h ON TRUE
     )
@@ -82,30 +88,52 @@ BEGIN
     INTO v_outcomes, v_details
     FROM judged AS j;
 
-    IF p_keep_rejected AND NOT v_outcomes <@ ARRAY['stored', 'duplicate'] THEN
-        PERFORM telemetry.keep_rejected_readings(array_agg(
-            ROW(
-                'meter', v_outcomes[r.position], v_details[r.position],
-                json_build_object(
-                    'meterId', r.meter_id,
-                    'kwhConsumedAc', r.kwh_consumed_ac,
-                    'voltage', r.voltage,
-                    'timestamp', telemetry.format_utc(r.recorded_at)
-                )::text,
-                r.source
-            )::api.rejected_reading
-            ORDER BY r.position
-        ))
-        FROM unnest(p_readings) WITH ORDINALITY
-            AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, position)
-        WHERE v_outcomes[r.position] NOT IN ('stored', 'duplicate');
+    IF p_keep_rejected THEN
+        -- in one call, which locks all senders in one order
+        PERFORM telemetry.keep_rejected_readings(
+            array_agg(
+                ROW(
+                    'meter', coalesce(i.ignored[1].code, r.outcome),
+                    coalesce((SELECT string_agg(m.detail, '; ') FROM unnest(i.ignored) AS m), r.detail),
+                    json_build_object(
+                        'meterId', r.meter_id,
+                        'kwhConsumedAc', r.kwh_consumed_ac,
+                        'voltage', r.voltage,
+                        'timestamp', telemetry.format_utc(r.recorded_at)
+                    )::text,
+                    r.source
+                )::api.rejected_reading
+                ORDER BY r.position
+            ),
+            array_agg(r.outcome = 'stored' ORDER BY r.position)
+        )
+        FROM unnest(p_sent, v_outcomes, v_details) WITH ORDINALITY
+            AS r (meter_id, recorded_at, kwh_consumed_ac, voltage, source, outcome, detail, position)
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN r.outcome = 'stored' THEN telemetry.list_ignored_measures(
+                telemetry.ignore_voltage(r.voltage)
+            ) END AS ignored
+        ) AS i
+        WHERE r.outcome NOT IN ('stored', 'duplicate') OR i.ignored IS NOT NULL
+        HAVING count(*) > 0;
     END IF;
 
-    RETURN QUERY SELECT * FROM unnest(v_outcomes, v_details);
+    RETURN QUERY
+    SELECT
+        s.outcome, s.detail,
+        CASE WHEN s.outcome IN ('stored', 'duplicate') THEN telemetry.list_ignored_measures(
+            telemetry.ignore_voltage(s.voltage)
+        ) END
+    FROM unnest(v_outcomes, v_details, p_sent)
+        AS s (outcome, detail, meter_id, recorded_at, kwh_consumed_ac, voltage, source);
 END;
 $$;
 
-REVOKE EXECUTE ON FUNCTION telemetry.judge_meter_readings (api.meter_reading [], bigint [], bigint [], boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION telemetry.judge_meter_readings (
+    api.meter_reading [], api.meter_reading [], bigint [], bigint [], boolean
+) FROM PUBLIC;
 
-COMMENT ON FUNCTION telemetry.judge_meter_readings (api.meter_reading [], bigint [], bigint [], boolean) IS
-'Outcome and detail of every reading of a batch, in input order, after p_stored (positions from 1) were stored and p_implausible were rejected for their energy; with p_keep_rejected, rejected readings and conflicts are kept in telemetry.rejected_reading';
+COMMENT ON FUNCTION telemetry.judge_meter_readings (
+    api.meter_reading [], api.meter_reading [], bigint [], bigint [], boolean
+) IS
+'Outcome, detail and ignored measures of every reading of a batch, in input order, after p_stored (positions from 1) were stored and p_implausible were rejected for their energy. p_readings are without the ignored measures of p_sent, the batch as it came. With p_keep_rejected, rejected readings, conflicts and readings stored with an ignored measure are kept in telemetry.rejected_reading';

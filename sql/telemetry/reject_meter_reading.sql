@@ -14,7 +14,7 @@ RETURN COALESCE(
     telemetry.check_device_id('meterId', p_meter_id),
     telemetry.check_recorded_at(p_recorded_at, p_now, p_retention),
     telemetry.check_value('kwhConsumedAc', p_kwh_consumed_ac, 0, 1e7, 'kWh'),
-    telemetry.check_measure('voltage', p_voltage, 0, 1500, 'V')
+    telemetry.check_finite('voltage', p_voltage)
 );
 
 REVOKE EXECUTE ON FUNCTION telemetry.reject_meter_reading (
@@ -23,4 +23,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.reject_meter_reading (
 
 COMMENT ON FUNCTION telemetry.reject_meter_reading (
     text, timestamptz, double precision, double precision, timestamptz, interval
-) IS 'The first reason to reject a meter reading, or NULL: id, time, energy 0 to 1e7 kWh, voltage 0 to 1500 V, not negligible';
+) IS 'The first reason to reject a meter reading, or NULL: id, time, energy 0 to 1e7 kWh, measures that are not finite';

@@ -14,9 +14,9 @@ LANGUAGE sql STABLE PARALLEL SAFE
 RETURN COALESCE(
     telemetry.check_device_id('vehicleId', p_vehicle_id),
     telemetry.check_recorded_at(p_recorded_at, p_now, p_retention),
-    telemetry.check_value('soc', p_soc, 0, 100, '%'),
+    telemetry.check_finite('soc', p_soc),
     telemetry.check_value('kwhDeliveredDc', p_kwh_delivered_dc, 0, 1e7, 'kWh'),
-    telemetry.check_measure('batteryTemp', p_battery_temp, -60, 120, '°C')
+    telemetry.check_finite('batteryTemp', p_battery_temp)
 );
 
 REVOKE EXECUTE ON FUNCTION telemetry.reject_vehicle_reading (
@@ -25,4 +25,4 @@ REVOKE EXECUTE ON FUNCTION telemetry.reject_vehicle_reading (
 
 COMMENT ON FUNCTION telemetry.reject_vehicle_reading (
     text, timestamptz, double precision, double precision, double precision, timestamptz, interval
-) IS 'The first reason to reject a vehicle reading, or NULL: id, time, soc 0 to 100 %, energy 0 to 1e7 kWh, battery -60 to 120 degrees Celsius, not negligible';
+) IS 'The first reason to reject a vehicle reading, or NULL: id, time, energy 0 to 1e7 kWh, measures that are not finite';

@@ -12,8 +12,10 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import asyncpg
+import httpx
 import psycopg
 import pytest
 
@@ -22,7 +24,7 @@ from service.commands.doctor import examine
 from service.database_url import mask_password
 from service.errors import StartupError
 from service.settings import load_settings
-from tests.support import ROOT, TestDatabase, run_another_database
+from tests.support import ROOT, TestDatabase, meter_reading, run_another_database
 from tests.support.processes import (
     ELSEWHERE,
     ENERGY,
@@ -231,6 +233,21 @@ def test_without_keys_any_address_of_this_machine_will_do(host: str) -> None:
     assert_one_plain_line(run("serve", HOST=host, PORT=str(free_port()), DATABASE_URL=url), "cannot be reached")
 
 
+def test_it_serves_on_ipv6(data_folder: dict[str, str]) -> None:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with running({"HOST": "::1", **data_folder}) as service:
+        url = f"http://[::1]:{service.port}"
+        assert [line.split() for line in service.lines[1:]] == [["serving", url], ["docs", f"{url}/docs"]]
+        assert httpx.post(f"{url}/v1/ingest/meter", json=meter_reading("M1"), timeout=30).status_code == 201
+        assert httpx.get(f"{url}/v1/status/meter/M1", timeout=30).json()["meterId"] == "M1"
+        with pytest.raises(httpx.ConnectError):
+            service.get("/health/live")
+
+
 def test_with_keys_any_address_is_listened_on(data_folder: dict[str, str]) -> None:
     environment = {"HOST": "0.0.0.0", "ENERGY_AUTH": "required", **data_folder}  # noqa: S104
     with running(environment) as service:
@@ -393,14 +410,19 @@ def test_a_database_that_was_never_migrated_is_not_served(empty_database: TestDa
     assert "run `energy migrate`" in doctor.stdout
 
 
+@pytest.mark.parametrize(
+    ("login", "password"),
+    [("energy_test_app", "secret1"), ('Energy "Test" O\'App-1@%2Fé', "p@:/?#%25&=+ \"'\\$1é")],
+    ids=["plain", "quoted"],
+)
 @pytest.mark.concurrent
-def test_the_service_login_has_the_rights_of_energy_service_and_serves(empty_database: TestDatabase) -> None:
-    login = "energy_test_app"
-    result = run(
-        "migrate", "--service-login", login, DATABASE_URL=empty_database.url, ENERGY_SERVICE_PASSWORD="secret1"
-    )
+def test_the_service_login_has_the_rights_of_energy_service_and_serves(
+    empty_database: TestDatabase, login: str, password: str
+) -> None:
+    result = run("migrate", "--service-login", login, DATABASE_URL=empty_database.url, ENERGY_SERVICE_PASSWORD=password)
     assert result.returncode == 0, result.stderr
-    url = re.sub(r"//[^@/]*@", f"//{login}:secret1@", empty_database.url)
+    address = f"//{quote(login, safe='')}:{quote(password, safe='')}@"
+    url = re.sub(r"//[^@/]*@", lambda _: address, empty_database.url)
     try:
         with psycopg.connect(url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT * FROM telemetry.meter_current_status")
@@ -410,7 +432,7 @@ def test_the_service_login_has_the_rights_of_energy_service_and_serves(empty_dat
             assert service.stop(signal.SIGTERM) == (0, "")
     finally:
         with psycopg.connect(empty_database.url, autocommit=True) as connection:
-            connection.execute(f"DROP ROLE {login}")
+            connection.execute(psycopg.sql.SQL("DROP ROLE {}").format(psycopg.sql.Identifier(login)))
 
 
 @pytest.mark.concurrent
@@ -451,6 +473,44 @@ def test_a_dba_login_changes_policies_and_reads_no_readings(empty_database: Test
             assert connection.execute(owned).fetchall() == [("energy_owner",)]
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute("SELECT * FROM telemetry.meter_telemetry_history")
+    finally:
+        with psycopg.connect(empty_database.url, autocommit=True) as connection:
+            connection.execute(f"DROP ROLE {login}")
+
+
+@pytest.mark.concurrent
+def test_an_archive_login_archives_and_is_no_superuser(empty_database: TestDatabase, tmp_path: Path) -> None:
+    login = "energy_test_archive"
+    missing = run("migrate", "--archive-login", login, DATABASE_URL=empty_database.url)
+    assert_one_plain_line(missing, "--archive-login needs DATABASE_URL and ENERGY_ARCHIVE_PASSWORD")
+    password = tmp_path / "password"
+    password.write_text("secret1\n")
+    result = run(
+        "migrate",
+        "--archive-login",
+        login,
+        DATABASE_URL=empty_database.url,
+        ENERGY_ARCHIVE_PASSWORD_FILE=str(password),
+    )
+    assert result.returncode == 0, result.stderr
+    url = re.sub(r"//[^@/]*@", f"//{login}:secret1@", empty_database.url)
+    try:
+        with psycopg.connect(empty_database.url, autocommit=True) as connection:
+            connection.execute("SELECT ops.set_policy('telemetry.meter_telemetry_history', 'archive', 'true')")
+            connection.execute("SELECT ops.apply_policies()")
+            connection.execute(
+                "INSERT INTO telemetry.meter_telemetry_history "
+                "(meter_id, counted_at, received_at, kwh_consumed_ac, voltage) "
+                "VALUES ('M1', now() - INTERVAL '3 years', now(), 1, 230)"
+            )
+            connection.execute('CALL ops.refresh_aggregates(NULL, \'{"kind": "meter"}\')')
+        archived = run("archive", "run", DATABASE_URL=url, ENERGY_ARCHIVE=str(tmp_path / "archive"))
+        assert (archived.returncode, "archived 1 of 1 chunks, 1 rows" in archived.stdout) == (0, True), archived.stderr
+        with psycopg.connect(url, autocommit=True) as connection:
+            [(superuser, makes_roles)] = connection.execute(
+                "SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user"
+            ).fetchall()
+            assert (superuser, makes_roles) == (False, False)
     finally:
         with psycopg.connect(empty_database.url, autocommit=True) as connection:
             connection.execute(f"DROP ROLE {login}")

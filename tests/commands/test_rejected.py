@@ -19,7 +19,8 @@ def test_what_was_rejected_is_listed_and_stored_once_its_cause_is_gone(environme
         ahead = now() + timedelta(minutes=5, seconds=4)
         url = f"http://127.0.0.1:{service.port}/v1/ingest/meter"
         assert httpx.post(url, json=meter_reading("M1", ahead)).json()["code"] == "timestamp_in_future"
-        assert httpx.post(url, json=meter_reading("M2", voltage=9999)).status_code == 422
+        assert httpx.post(url, json=meter_reading("M2", kwhConsumedAc=-1)).status_code == 422
+        assert httpx.post(url, json=meter_reading("M4", voltage=9999)).status_code == 201
         assert httpx.post(url, json=meter_reading("M3") | {"note": "[bold]x[/]"}).status_code == 422
         if "DATABASE_URL" not in environment:
             assert_one_plain_line(run("rejected", "list", **environment), "in use")
@@ -29,8 +30,9 @@ def test_what_was_rejected_is_listed_and_stored_once_its_cause_is_gone(environme
     assert (printed.returncode, printed.stderr) == (0, "")
     heading, *rows = printed.stdout.splitlines()
     assert heading.split() == ["number", "received", "kind", "code", "why", "reading", "sender"]
-    assert [row.split()[4] for row in rows] == ["field_unknown", "value_out_of_range", "timestamp_in_future"]
-    assert "voltage 9999 is outside 0 to 1500 V" in rows[1]
+    assert [row.split()[4] for row in rows] == ["field_unknown", *["value_out_of_range"] * 2, "timestamp_in_future"]
+    assert "voltage 9999 is outside 0 to 1500 V; the reading is stored" in rows[1]
+    assert "kwhConsumedAc -1 is outside 0 to 10000000 kWh" in rows[2]
     assert "[bold]x[/]" in rows[0]
 
     newest = run("rejected", "list", "--limit", "1", "--json", "--since", "1h", **environment)
@@ -47,10 +49,13 @@ def test_what_was_rejected_is_listed_and_stored_once_its_cause_is_gone(environme
     assert total == "3 sent again"
     assert set(outcomes.split(", ")) == {"1 stored", "1 value_out_of_range", "1 field_unknown"}
     assert run("rejected", "replay", "--code", "timestamp_in_future", **environment).stdout == "0 sent again\n"
+    dropped = run("rejected", "replay", "--code", "field_unknown", **environment, ENERGY_DROP_FIELDS="note")
+    assert dropped.stdout == "1 sent again: 1 stored\n"
 
     with running(environment) as service:
         assert service.get("/v1/status/meter/M1").status_code == 200
         assert service.get("/v1/status/meter/M2").status_code == 404
+        assert service.get("/v1/status/meter/M3").status_code == 200
 
 
 @pytest.mark.parametrize(

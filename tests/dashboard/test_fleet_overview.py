@@ -47,15 +47,18 @@ async def test_energy_of_today_is_what_came_since_midnight(api: Api) -> None:
 
 
 async def test_rejected_readings_are_counted_by_reason_and_silent_devices_listed(api: Api) -> None:
-    def count(fleet: dict[str, Any]) -> int:
-        return sum(row["readings"] for row in fleet["rejected"] if row["code"] == "value_out_of_range")
+    def count(fleet: dict[str, Any], *, stored: bool = False) -> int:
+        rows = [row for row in fleet["rejected"] if row["code"] == "value_out_of_range"]
+        return sum(row["readings"] for row in rows if row["isStored"] == stored)
 
     before = (await api.http.get("/v1/fleet")).json()
     pair = new_pair()
-    assert (await api.post_meter(pair.meter, now(), voltage=1500.5)).status_code == 422
+    assert (await api.post_meter(pair.meter, now(), kwhConsumedAc=-1)).status_code == 422
+    assert (await api.post_meter(pair.meter, now(), voltage=1500.5)).status_code == 201
     assert (await api.post_vehicle(pair.vehicle, now() - timedelta(minutes=6))).status_code == 201
     after = (await api.http.get("/v1/fleet")).json()
     assert count(after) == count(before) + 1
+    assert count(after, stored=True) == count(before, stored=True) + 1
     assert pair.vehicle in [device["deviceId"] for device in after["silentDevices"]]
 
 

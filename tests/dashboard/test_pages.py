@@ -53,7 +53,7 @@ def card(page: Page, title: str) -> Any:
 async def test_the_fleet_page_shows_what_the_service_knows(
     fast: Api, faulty: Pair, new_page: Callable[..., Any]
 ) -> None:
-    rejected = await fast.post_meter(faulty.meter, now(), voltage=1501)
+    rejected = await fast.post_meter(faulty.meter, now(), kwhConsumedAc=-1)
     assert rejected.status_code == 422
     silent = new_pair().meter
     assert (await fast.post_meter(silent, now() - HOUR)).status_code == 201
@@ -293,6 +293,27 @@ async def test_a_vehicle_without_a_meter_is_unknown_and_not_zero(fast: Api, new_
     await expect(tile).to_contain_text("unknown")
     assert "%" not in await tile.inner_text()
     await expect(page.get_by_text("No meter feeds the vehicle, so its efficiency is unknown.")).to_be_visible()
+
+
+async def test_what_was_not_measured_is_a_dash_and_a_gap_and_not_zero(fast: Api, new_page: Callable[..., Any]) -> None:
+    pair = new_pair()
+    for hours, soc in ((3, 31.0), (2, 254), (1, ...)):
+        at = current_hour() - hours * HOUR
+        assert (await fast.post_vehicle(pair.vehicle, at, soc=soc, batteryTemp=-127)).status_code == 201
+        assert (await fast.post_meter(pair.meter, at, voltage=None)).status_code == 201
+    page = await new_page(fast, f"/#/vehicle/{pair.vehicle}")
+    for title, unit in (("State of charge", "%"), ("Battery", "°C"), ("Its meter", "V")):
+        await expect(page.locator(".tile", has=page.get_by_role("heading", name=title, exact=True))).to_contain_text(
+            f"\u2013 {unit}"
+        )
+    await expect(page.get_by_text("No battery temperature was measured in this time.")).to_be_visible()
+    charge = card(page, "State of charge").filter(has=page.locator(".chart"))
+    await charge.locator("summary").click()
+    last = [row.split("\t")[-1] for row in await charge.locator("tbody tr").all_inner_texts()]
+    assert sorted(last) == ["31.0", "\u2013", "\u2013"]
+    page = await new_page(fast, f"/#/meter/{pair.meter}")
+    await expect(page.locator(".tile", has_text="Voltage, lowest to highest")).to_contain_text("\u2013 V")
+    await expect(page.get_by_text("No voltage was measured in this time.")).to_be_visible()
 
 
 async def test_an_id_that_nobody_has_is_said_to_be_unknown(fast: Api, new_page: Callable[..., Any]) -> None:

@@ -30,7 +30,13 @@ CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 COMMANDS = (ROOT / "docs/cli.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("sql/*.md"), *ROOT.glob("tests/**/*.md")]
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("sql/*.md"),
+        *ROOT.glob("deploy/*.md"),
+        *ROOT.glob("tests/**/*.md"),
+    ]
 )
 
 
@@ -139,7 +145,7 @@ async def test_the_first_readings_answer_what_the_documents_print(api: Api) -> N
     more = re.findall(r"```console\n(.*?)```", README + DEVICES, re.DOTALL)
     assert session in more
     exchanges = re.findall(r"\$ (curl .*)\n(.*)\n", "".join(more))
-    assert len(exchanges) == 6
+    assert len(exchanges) == 7
     for command, printed in exchanges:
         words = shlex.split(command)
         [url] = [word for word in words if word.startswith("http://127.0.0.1:3000")]
@@ -158,10 +164,13 @@ def test_settings_are_the_same_in_code_documents_and_env_example() -> None:
     example = (ROOT / ".env.example").read_text()
     assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == names | {
         "POSTGRES_PASSWORD",
+        "POSTGRES_MEMORY",
         "ENERGY_SERVICE_PASSWORD",
         "ENERGY_BI_PASSWORD",
         "ENERGY_DBA_PASSWORD",
+        "ENERGY_ARCHIVE_PASSWORD",
         "GRAFANA_PASSWORD",
+        "ENERGY_DOMAIN",
     }
     assert {settings.variable_of(field.name) for field in dataclasses.fields(Settings)} == names
     default = Settings()
@@ -303,10 +312,12 @@ def test_compose_and_dockerfile_name_only_what_is_there() -> None:
         assert (ROOT / source).exists()
         assert f"!{source.split('/')[0]}" in ignored, f".dockerignore keeps {source} out"
     compose = (ROOT / "docker-compose.yml").read_text()
-    assert "USER energy" in dockerfile
+    assert "USER 10001:10001" in dockerfile
     for hardened in ("read_only: true", 'cap_drop: ["ALL"]', "no-new-privileges:true", "ENERGY_AUTH: required"):
         assert hardened in compose
-    assert re.search(r"image: timescale/timescaledb:\d+\.\d+\.\d+-pg1[678]$", compose, re.MULTILINE)
+    assert re.search(
+        r"image: timescale/timescaledb:\d+\.\d+\.\d+-pg1[678](@sha256:[0-9a-f]{64})?$", compose, re.MULTILINE
+    )
     assert "-oss" not in compose
     for password in re.findall(r"PASSWORD\S*: (\S.*)", compose):
         assert password.startswith("${"), "a secret is baked in"

@@ -33,15 +33,17 @@ ROUTES = ["/v1/ingest", "/v1/ingest/meter", "/v1/ingest/vehicle"]
 # few enough that the same device and time come again, with the same values and with others
 TIMES = st.integers(0, 30).map(lambda n: NOW - timedelta(hours=32) + n * timedelta(minutes=61, microseconds=1))
 AMOUNTS = st.sampled_from([0, 0.1, 0.1 + 0.2, 1e-300, 1e-9, 99, 100.0])
+# absent, null, and what no sensor measures: the reading is stored all the same
+MEASURES = AMOUNTS | st.sampled_from([..., None, 1e6, -1e6, 5e-324])
 METERS = st.builds(
     lambda n, time, kwh, voltage: meter_reading(f"body-M{n}", time, kwhConsumedAc=kwh, voltage=voltage),
-    st.integers(1, 3), TIMES, AMOUNTS | st.sampled_from([1e7, 5e-324]), AMOUNTS,
+    st.integers(1, 3), TIMES, AMOUNTS | st.sampled_from([1e7, 5e-324]), MEASURES,
 )  # fmt: skip
 VEHICLES = st.builds(
     lambda n, time, soc, kwh, temp: vehicle_reading(
         f"body-V{n}", time, soc=soc, kwhDeliveredDc=kwh, batteryTemp=temp
     ),
-    st.integers(1, 3), TIMES, AMOUNTS, AMOUNTS, AMOUNTS | st.just(-60),
+    st.integers(1, 3), TIMES, MEASURES.filter(lambda soc: soc != 5e-324), AMOUNTS, MEASURES | st.just(-60),
 )  # fmt: skip
 
 HOSTILE = [
@@ -210,15 +212,22 @@ METERS_FOUND = """
 SELECT count(*) FROM unnest($1::text[], $2::timestamptz[], $3::float8[], $4::float8[]) AS u (id, at, kwh, voltage)
 JOIN telemetry.meter_telemetry_history AS h
     ON h.meter_id = u.id AND h.counted_at = telemetry.counted_at(u.at)
-    AND h.kwh_consumed_ac = u.kwh AND h.voltage = u.voltage
+    AND h.kwh_consumed_ac = u.kwh AND h.voltage IS NOT DISTINCT FROM u.voltage
 """
 VEHICLES_FOUND = """
 SELECT count(*)
 FROM unnest($1::text[], $2::timestamptz[], $3::float8[], $4::float8[], $5::float8[]) AS u (id, at, soc, kwh, temp)
 JOIN telemetry.vehicle_telemetry_history AS h
     ON h.vehicle_id = u.id AND h.counted_at = telemetry.counted_at(u.at)
-    AND h.soc = u.soc AND h.kwh_delivered_dc = u.kwh AND h.battery_temp = u.temp
+    AND h.soc IS NOT DISTINCT FROM u.soc AND h.kwh_delivered_dc = u.kwh AND h.battery_temp IS NOT DISTINCT FROM u.temp
 """
+
+
+def possible(number: float | None, name: str) -> float | None:
+    """A number as it is stored; None where no sensor measures it. All energies here are possible."""
+    if number is None or (abs(number) == 1e6 and "kwh" not in name) or (number == 5e-324 and "kwh" not in name):
+        return None
+    return float(number)
 
 
 class Books:
@@ -245,7 +254,11 @@ class Books:
             ("vehicleId", ("soc", "kwhDeliveredDc", "batteryTemp"), VEHICLES_FOUND),
         ):
             rows = [
-                (reading[id_], datetime.fromisoformat(reading["timestamp"]), *(float(reading[name]) for name in fields))
+                (
+                    reading[id_],
+                    datetime.fromisoformat(reading["timestamp"]),
+                    *(possible(reading.get(name), name) for name in fields),
+                )
                 for reading in readings
                 if id_ in reading
             ]

@@ -204,6 +204,8 @@ async def test_it_answers_or_says_what_is_wrong(owner: Owner, fields: dict[str, 
 
 
 RANGES = {"meter": [(0, 1e7), (0, 1500)], "vehicle": [(0, 100), (0, 1e7), (-60, 120)]}
+MEASURES = {"meter": {1: "voltage"}, "vehicle": {0: "soc", 2: "batteryTemp"}}
+"""Place among the numbers -> name of a measure; the other number is the energy."""
 
 
 def refusal(kind: str, row: tuple[str | None, ...] | None) -> str | None:
@@ -213,15 +215,28 @@ def refusal(kind: str, row: tuple[str | None, ...] | None) -> str | None:
         return "id_invalid"
     if time in NO_TIMES:
         return NO_TIMES[time]
-    for number, (least, most) in zip(numbers, RANGES[kind], strict=True):
+    for place, (number, (least, most)) in enumerate(zip(numbers, RANGES[kind], strict=True)):
+        is_energy = place not in MEASURES[kind]
         if number is None:
-            return "field_missing"
-        if not math.isfinite(float(number)):
+            if is_energy:
+                return "field_missing"
+        elif not math.isfinite(float(number)):
             return "value_not_finite"
-        if not least <= float(number) <= most:
+        elif is_energy and not least <= float(number) <= most:
             return "value_out_of_range"
-    averaged = float(numbers[-1] or 0)
-    return "value_out_of_range" if 0 < abs(averaged) < 1e-300 else None
+    return None
+
+
+def ignored_in(kind: str, row: tuple[str | None, ...] | None) -> list[str]:
+    """The measures that are to be ignored in a good reading."""
+    numbers = (row or (None,) * 6)[2 : 2 + len(RANGES[kind])]
+    found = []
+    for place, name in MEASURES[kind].items():
+        least, most = RANGES[kind][place]
+        number = float(numbers[place] or 0)
+        if not least <= number <= most or 0 < abs(number) < 1e-300:
+            found.append(name)
+    return found
 
 
 def rows_of(kind: str) -> st.SearchStrategy[tuple[str | None, ...]]:
@@ -274,12 +289,16 @@ async def test_each_reading_has_its_outcome_in_its_place(owner: Owner, kind: str
             ),
         )
         assert len(outcomes) == len(rows)
-        for row, (outcome, detail) in zip(rows, outcomes, strict=True):
+        for row, (outcome, detail, ignored) in zip(rows, outcomes, strict=True):
             assert_outcome(kind, row, outcome, detail)
-            seen.add(outcome)
+            expected = ignored_in(kind, row) if outcome in {"stored", "duplicate"} else []
+            assert [measure["field"] for measure in ignored or []] == expected
+            seen.add("ignored" if ignored else outcome)
 
     await beside(check)
-    assert_varied(seen, {"stored", "duplicate", "conflict", "id_invalid", "value_out_of_range", "timestamp_in_future"})
+    assert_varied(
+        seen, {"stored", "ignored", "duplicate", "conflict", "id_invalid", "value_out_of_range", "timestamp_in_future"}
+    )
 
 
 @pytest.mark.timeout(time_limit(EXAMPLES))
@@ -293,7 +312,8 @@ async def test_an_import_has_an_outcome_for_each_of_its_rows(owner: Owner, kind:
         INSERT INTO pg_temp.import_{kind}_reading (place, {columns})
         SELECT place, {columns} FROM unnest({{}}) WITH ORDINALITY AS r ({columns}, source, place)
     """
-    whole = rows_of(kind).filter(lambda row: None not in row[:-1])
+    required = [0, 1, *(2 + place for place in range(len(RANGES[kind])) if place not in MEASURES[kind])]
+    whole = rows_of(kind).filter(lambda row: None not in [row[place] for place in required])
 
     @given(st.lists(whole, max_size=12), PROFILES, st.sampled_from(["true", "false"]))
     @fuzzing(EXAMPLES * 3)
@@ -304,6 +324,10 @@ async def test_an_import_has_an_outcome_for_each_of_its_rows(owner: Owner, kind:
             (insert, [(f"api.{kind}_reading[]", rows)]),
             (f"SELECT * FROM api.import_{kind}_readings({{}})", [("boolean", new)]),
         )
+        ignored = {answer["place"] for answer in answers if answer["outcome"] == "ignored"}
+        expected = {place for place, row in enumerate(rows, 1) if refusal(kind, row) is None and ignored_in(kind, row)}
+        assert ignored == expected
+        answers = [answer for answer in answers if answer["outcome"] != "ignored"]
         assert sum(answer["readings"] for answer in answers) == len(rows)
         placed = {answer["place"]: answer for answer in answers if answer["place"] is not None}
         for place, row in enumerate(rows, 1):

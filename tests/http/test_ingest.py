@@ -1,6 +1,7 @@
 """POST /v1/ingest...: every outcome and its status, and what must never be stored."""
 
 import json
+import math
 from datetime import timedelta, timezone
 
 import pytest
@@ -70,9 +71,6 @@ async def test_the_polymorphic_route_rejects_what_is_neither_or_both(api: Api, b
 
 
 REJECTED_METER = [
-    ({"voltage": 20000}, "value_out_of_range", ("voltage 20000", "0 to 1500 V")),
-    ({"voltage": 9999}, "value_out_of_range", ("voltage 9999",)),
-    ({"voltage": -0.001}, "value_out_of_range", ("voltage",)),
     ({"kwhConsumedAc": 1e9}, "value_out_of_range", ("kwhConsumedAc", "0 to 10000000 kWh")),
     ({"kwhConsumedAc": -1}, "value_out_of_range", ("kwhConsumedAc",)),
     ({"kwhConsumedAc": "1.5"}, "field_type_invalid", ("kwhConsumedAc", "a string")),
@@ -106,23 +104,26 @@ REJECTED_METER = [
     ({"timestamp": rfc3339(NOW + timedelta(days=1))}, "timestamp_in_future", ("5 minutes",)),
     ({"timestamp": "1999-01-01T00:00:00Z"}, "timestamp_too_old", ("1999-01-01", "2 years")),
     ({"timestamp": "0001-01-01T00:00:00+23:59"}, "timestamp_too_old", ("2 years",)),
-    ({"voltage": 5e-324}, "value_out_of_range", ("voltage 5e-324", "1e-300")),
-    ({"voltage": ...}, "field_missing", ("voltage",)),
+    ({"voltage": "230"}, "field_type_invalid", ("voltage", "a number or null", "a string")),
+    ({"voltage": True}, "field_type_invalid", ("voltage", "a boolean")),
+    ({"voltage": {"value": 230}}, "field_type_invalid", ("voltage", "an object")),
+    ({"voltage": math.nan}, "value_not_finite", ("voltage",)),
+    ({"voltage": -math.inf}, "value_not_finite", ("voltage",)),
+    ({"voltage": 20000, "kwhConsumedAc": -1}, "value_out_of_range", ("kwhConsumedAc -1",)),
+    ({"kwhConsumedAc": ...}, "field_missing", ("kwhConsumedAc",)),
     ({"timestamp": ...}, "field_missing", ("timestamp",)),
     ({"extra": 1}, "field_unknown", ("extra",)),
     ({"kWhConsumedAc": 1}, "field_unknown", ("kWhConsumedAc",)),
 ]
 REJECTED_VEHICLE = [
-    ({"batteryTemp": 1000}, "value_out_of_range", ("batteryTemp 1000", "-60 to 120 °C")),
-    ({"batteryTemp": -500}, "value_out_of_range", ("batteryTemp -500",)),
-    ({"batteryTemp": 120.5}, "value_out_of_range", ("batteryTemp",)),
-    ({"batteryTemp": -9e-301}, "value_out_of_range", ("batteryTemp -9e-301", "1e-300")),
-    ({"soc": 100.1}, "value_out_of_range", ("soc", "0 to 100 %")),
-    ({"soc": -1}, "value_out_of_range", ("soc",)),
     ({"kwhDeliveredDc": 1e7 + 1}, "value_out_of_range", ("kwhDeliveredDc",)),
     ({"vehicleId": ""}, "id_invalid", ("vehicleId",)),
     ({"soc": "75"}, "field_type_invalid", ("soc", "a string")),
-    ({"batteryTemp": ...}, "field_missing", ("batteryTemp",)),
+    ({"batteryTemp": False}, "field_type_invalid", ("batteryTemp", "a number or null", "a boolean")),
+    ({"batteryTemp": math.nan}, "value_not_finite", ("batteryTemp",)),
+    ({"soc": math.inf}, "value_not_finite", ("soc",)),
+    ({"kwhDeliveredDc": ...}, "field_missing", ("kwhDeliveredDc",)),
+    ({"kwhDeliveredDc": None}, "field_type_invalid", ("kwhDeliveredDc", "null")),
     ({"meterId": "M1"}, "field_unknown", ("meterId",)),
 ]
 
@@ -133,7 +134,8 @@ async def test_a_wrong_meter_reading_is_rejected_by_name_and_limit_and_kept_asid
 ) -> None:
     before = await owner.fetchval("SELECT coalesce(max(rejected_id), 0) FROM telemetry.rejected_reading")
     for route in ("/v1/ingest/meter", "/v1/ingest"):
-        assert_problem(await api.post(route, meter_reading(pair.meter, **changed)), 422, code, *words)
+        body = json.dumps(meter_reading(pair.meter, **changed)).encode()
+        assert_problem(await api.post(route, body), 422, code, *words)
     assert await stored_rows(owner, pair) == 0
     kept = await owner.fetch("SELECT * FROM telemetry.rejected_reading WHERE rejected_id > $1", before)
     assert [(row["kind"], row["code"], row["source"]) for row in kept] == [("meter", code, "127.0.0.1")] * 2
@@ -144,8 +146,8 @@ async def test_a_wrong_meter_reading_is_rejected_by_name_and_limit_and_kept_asid
 async def test_a_wrong_vehicle_reading_is_rejected_by_name_and_limit(
     api: Api, owner: Owner, pair: Pair, changed: dict, code: str, words: tuple[str, ...]
 ) -> None:
-    response = await api.post("/v1/ingest/vehicle", vehicle_reading(pair.vehicle, **changed))
-    assert_problem(response, 422, code, *words)
+    body = json.dumps(vehicle_reading(pair.vehicle, **changed)).encode()
+    assert_problem(await api.post("/v1/ingest/vehicle", body), 422, code, *words)
     assert await stored_rows(owner, pair) == 0
 
 

@@ -83,10 +83,10 @@ async def test_both_kinds_in_one_batch_each_with_its_own_outcome(api: Api, owner
         meter_reading(pair.meter),
         meter_reading(pair.meter, kwhConsumedAc=5),
         17,
-        meter_reading(pair.meter, voltage=9999),
+        meter_reading(pair.meter, kwhConsumedAc=-1),
         vehicle_reading(pair.vehicle, YESTERDAY + MINUTE),
         {"voltage": 1},
-        vehicle_reading(pair.vehicle, soc=...),
+        vehicle_reading(pair.vehicle, kwhDeliveredDc=...),
         vehicle_reading(pair.vehicle, "2026-02-31T00:00:00Z"),
     ]
     response = await post(api, json.dumps(items).encode())
@@ -100,8 +100,8 @@ async def test_both_kinds_in_one_batch_each_with_its_own_outcome(api: Api, owner
         (7, "field_missing"),
         (8, "timestamp_invalid"),
     ]
-    assert "voltage 9999 is outside 0 to 1500 V" in errors[2]["detail"]
-    assert "soc" in errors[4]["detail"]
+    assert "kwhConsumedAc -1 is outside 0 to 10000000 kWh" in errors[2]["detail"]
+    assert "kwhDeliveredDc" in errors[4]["detail"]
     assert (await stored(owner, "vehicle", pair.vehicle), await stored(owner, "meter", pair.meter)) == (2, 1)
 
 
@@ -291,7 +291,7 @@ async def test_more_than_one_call_takes_is_stored_and_indexed_right(api: Api, ow
 
 async def test_at_most_a_thousand_errors_are_listed_and_all_are_counted(api: Api, pair: Pair) -> None:
     response = await post(
-        api, lines([meter_reading(pair.meter, voltage=-n) for n in range(1, 1202)]), content_type=NDJSON
+        api, lines([meter_reading(pair.meter, kwhConsumedAc=-n) for n in range(1, 1202)]), content_type=NDJSON
     )
     assert counts(response) == (422, 1201, 0, 0, 0, 1201)
     assert [error["index"] for error in response.json()["errors"]] == list(range(1000))

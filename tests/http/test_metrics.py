@@ -58,8 +58,8 @@ async def test_readings_are_counted_by_what_became_of_them(api: Api) -> None:
     await api.post_meter(pair.meter)
     await api.post_meter(pair.meter)
     await api.post_meter(pair.meter, voltage=231.0)
-    await api.post_meter(pair.meter, voltage=20_000)
-    await api.post_meter(pair.meter, voltage=...)
+    await api.post_meter(pair.meter, kwhConsumedAc=-1)
+    await api.post_meter(pair.meter, kwhConsumedAc=...)
     await api.post_vehicle(pair.vehicle, now() + timedelta(hours=1))
     batch = [meter_reading(pair.meter, YESTERDAY + timedelta(minutes=n)) for n in range(4)]
     await api.post("/v1/ingest/batch", [*batch, 17, {"vehicleId": pair.vehicle}])

@@ -112,13 +112,20 @@ def parked_kwh(kind: str) -> st.SearchStrategy[float]:
 
 
 @cache
-def measured(kind: str) -> st.SearchStrategy[dict[str, float]]:
-    """The values of a reading other than its energy."""
+def measured(kind: str) -> st.SearchStrategy[dict[str, float | None]]:
+    """The values of a reading other than its energy: not measured, or impossible, in one of eight."""
     if kind == METER:
-        return st.fixed_dictionaries({"voltage": quarters(220, 250) | st.just(229.9)})
+        return st.fixed_dictionaries({"voltage": _of_a_sensor(quarters(220, 250) | st.just(229.9), [-1.0, 1500.25])})
     return st.fixed_dictionaries(
-        {"soc": quarters(0, 100) | st.just(33.3), "battery_temp": quarters(-20, 50) | st.sampled_from([20.1, 20.125])}
+        {
+            "soc": _of_a_sensor(quarters(0, 100) | st.just(33.3), [100.4, 254.0]),
+            "battery_temp": _of_a_sensor(quarters(-20, 50) | st.sampled_from([20.1, 20.125]), [-127.0, 1e-310]),
+        }
     )
+
+
+def _of_a_sensor(values: st.SearchStrategy[float], faults: list[float]) -> st.SearchStrategy[float | None]:
+    return st.integers(0, 7).flatmap(lambda n: st.sampled_from([None, *faults]) if n == 7 else values)
 
 
 def quarters(least: int, most: int) -> st.SearchStrategy[float]:

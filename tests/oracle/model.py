@@ -47,7 +47,7 @@ class World:
 
     def arrive(self, batch: Iterable[Reading]) -> list[str]:
         """Take a batch of readings in the order given, and tell what became of each."""
-        readings = list(batch)
+        readings = [reading.plausible for reading in batch]
         self._rows.clear()
         # Energies of a whole batch are judged, and gaps measured, from what was known before it.
         intervals = {reading.device: self.interval(reading.device) for reading in readings}

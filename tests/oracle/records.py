@@ -1,7 +1,7 @@
 """What the oracle is told, and what it answers about single readings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -46,6 +46,10 @@ class Link(NamedTuple):
         return (self.start is None or self.start <= moment) and (self.end is None or moment < self.end)
 
 
+POSSIBLE = {"voltage": (0, 1500), "soc": (0, 100), "battery_temp": (-60, 120)}
+"""Least and most of each measure: V, %, degrees Celsius."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """A reading as it was sent. Values which its kind does not have are None."""
@@ -67,6 +71,16 @@ class Reading:
     def values(self) -> tuple[float | None, ...]:
         """Everything but the key: what decides between a duplicate and a conflict."""
         return (self.kwh, self.voltage, self.soc, self.battery_temp)
+
+    @property
+    def plausible(self) -> "Reading":
+        """The reading as it is stored: without the measures that no sensor can have measured."""
+        kept = {
+            name: value if value is not None and low <= value <= high and not 0 < abs(value) < 1e-300 else None
+            for name, (low, high) in POSSIBLE.items()
+            for value in (getattr(self, name),)
+        }
+        return replace(self, **kept)
 
 
 @dataclass(frozen=True)

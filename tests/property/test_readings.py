@@ -77,7 +77,7 @@ def test_every_spelling_of_nan_is_judged_as_nan_is(members: list[tuple[str, str]
 @given(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=70),
     st.floats(allow_nan=False, allow_infinity=False),
-    st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**70), 2**70) | st.sampled_from([None, ...]),
     st.datetimes(timezones=st.timezones()),
     st.permutations(["meterId", "kwhConsumedAc", "voltage", "timestamp"]),
     st.booleans(),
@@ -88,7 +88,7 @@ def test_every_spelling_of_nan_is_judged_as_nan_is(members: list[tuple[str, str]
 def test_a_well_formed_reading_is_read_as_it_was_written(
     meter: str,
     kwh: float,
-    voltage: float,
+    voltage: float | None,
     time: datetime,
     order: list[str],
     ascii_only: bool,
@@ -98,24 +98,39 @@ def test_a_well_formed_reading_is_read_as_it_was_written(
     if time.utcoffset().total_seconds() % 60:
         return  # an offset with seconds, as of 1890, is not ISO 8601
     values = {"meterId": meter, "kwhConsumedAc": kwh, "voltage": voltage, "timestamp": time.isoformat()}
-    members = {name: values[name] for name in order}
+    members = {name: values[name] for name in order if values[name] is not ...}
     body = json.dumps(members, ensure_ascii=ascii_only, separators=(",", colon)).encode()
     found, reading = decode_reading(body, kind)
     assert found is METER
     assert isinstance(reading, MeterReading)
-    assert (reading.meter_id, reading.kwh_consumed_ac, reading.voltage) == (meter, kwh, float(voltage))
+    measured = None if voltage in {None, ...} else float(voltage)
+    assert (reading.meter_id, reading.kwh_consumed_ac, reading.to_row(None)[3]) == (meter, kwh, measured)
     assert reading.timestamp.utctimetuple() == time.utctimetuple()
     assert reading.timestamp.microsecond == time.microsecond
     row = reading.to_row(None)
     assert "\x00" not in row[0]
 
 
-@given(st.permutations(["meterId", "kwhConsumedAc", "voltage", "timestamp"]), st.integers(0, 3), st.integers(0, 4))
-@settings(max_examples=100, deadline=None)
-def test_any_name_that_stands_twice_is_found(order: list[str], which: int, where: int) -> None:
-    values = {"meterId": '"M1"', "kwhConsumedAc": "1", "voltage": "230.5", "timestamp": '"2026-02-08T18:00:00Z"'}
-    members = [f'"{name}": {values[name]}' for name in order]
-    members.insert(where, members[which])
-    rejection = decode_reading(("{" + ", ".join(members) + "}").encode(), METER)
+@given(
+    st.permutations(["meterId", "kwhConsumedAc", "voltage", "timestamp"]),
+    st.integers(0, 3),
+    st.integers(0, 4),
+    st.sampled_from(["230.5", "null", ""]),
+    st.sampled_from(["230.5", "null", ""]),
+)
+@settings(max_examples=200, deadline=None)
+def test_any_name_that_stands_twice_is_found(
+    order: list[str], which: int, where: int, voltage: str, neighbour: str
+) -> None:
+    values = {"meterId": '"M1"', "kwhConsumedAc": "1", "voltage": voltage, "timestamp": '"2026-02-08T18:00:00Z"'}
+    members = [f'"{name}": {values[name]}' for name in order if values[name]]
+    members.insert(where, members[which % len(members)])
+    twice = ("{" + ", ".join(members) + "}").encode()
+    rejection = decode_reading(twice, METER)
     assert isinstance(rejection, Rejection)
     assert rejection.code == "field_duplicate"
+    beside = {"voltage": json.loads(neighbour)} if neighbour else {}
+    good = json.dumps({"meterId": "M2", "kwhConsumedAc": 1, "timestamp": "2026-02-08T18:00:00Z", **beside}).encode()
+    assert METER.decode_many(b"[" + twice + b"," + good + b"]", ndjson=False) is None
+    assert METER.decode_many(twice + b"\n" + good, ndjson=True) is None
+    assert METER.decode_many(good + b"\n" + good, ndjson=True) is not None

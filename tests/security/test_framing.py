@@ -174,3 +174,29 @@ async def test_headers_behind_another_request_are_bounded_as_any(api: Api) -> No
         writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 20_000 + b"\r\n\r\n" + good)
         assert (await answer(reader))[0] == 431
         assert await end(reader) == b""
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        (b"", "Host"),
+        (b"Host: x\r\nHost: x\r\n", "Host"),
+        (b"Host: x\r\nhost: y\r\n", "Host"),
+        (b"Host: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n", "Authorization"),
+    ],
+)
+@pytest.mark.parametrize("body", [b"", b"Content-Length: 100000\r\n"])
+async def test_a_request_has_one_host_and_at_most_one_authorization(
+    api: Api, fields: bytes, word: str, body: bytes
+) -> None:
+    async with connected(api) as (reader, writer):
+        writer.write(b"POST /v1/ingest HTTP/1.1\r\n" + JSON + fields + body + b"\r\n" + b" " * 100_000 * bool(body))
+        status, headers, problem = await answer(reader)
+        assert (status, problem["code"], headers["connection"]) == (400, "http_invalid", "close")
+        assert word in problem["detail"]
+
+
+async def test_a_client_of_http_1_0_needs_no_host(api: Api) -> None:
+    async with connected(api) as (reader, writer):
+        writer.write(b"GET /health/live HTTP/1.0\r\n\r\n")
+        assert (await answer(reader))[0] == 200

@@ -30,9 +30,11 @@ async def counted(owner: Owner, source: str) -> tuple[int, int, int]:
     return tuple(row)
 
 
-async def listed(database: Database, *, newest_first: bool = True, after=None, limit=100, settled=None, **filters: Any):
+async def listed(
+    database: Database, *, newest_first: bool = True, after=None, limit=100, settled=None, stored=None, **filters: Any
+):
     arguments = {**NO_FILTERS, **filters}.values()
-    return await database.write_rows(LIST_REJECTED_READINGS, newest_first, after, limit, *arguments, settled)
+    return await database.write_rows(LIST_REJECTED_READINGS, newest_first, after, limit, *arguments, settled, stored)
 
 
 async def test_of_a_sender_a_days_allowance_is_kept_and_the_rest_is_counted(database: Database, owner: Owner) -> None:
@@ -55,7 +57,7 @@ async def test_the_allowance_holds_for_what_the_ingest_functions_reject(database
     await database.write_rows(KEEP_REJECTED.query, rejected(source, KEPT - 1))
     rows = [("no id!", YESTERDAY, 1.0, 230.0, source)] * 3
     outcomes = await database.write_rows(METER.ingest.query, rows)
-    assert [outcome for outcome, _ in outcomes] == ["id_invalid"] * 3
+    assert [outcome for outcome, *_ in outcomes] == ["id_invalid"] * 3
     assert await counted(owner, source) == (KEPT + 2, KEPT + 2, 2)
     assert await kept(owner, source) == KEPT
 

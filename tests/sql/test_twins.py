@@ -26,6 +26,9 @@ WORD = re.compile("(?<!api[.]get_)(?:" + "|".join(map(re.escape, WORDS)) + ")")
 
 ONLY_OF_VEHICLES = re.compile(
     r"^ *(?:p_)?soc double precision,\n|^ *soc = excluded\.soc,\n|^ *'soc', r\.soc,\n"
+    r"|^ *coalesce\(h\.soc::text, 'not measured'\),\n"
+    r"|^ *(?:OR |soc = |)(?:CASE WHEN )?telemetry\.ignore_soc\(.*(?:IS NOT NULL|END,)\n"
+    r"|telemetry\.ignore_soc\([\w.]+\)(?: IS NOT NULL OR|,) "
     r"|(?:min|max)\(soc\), |\b(?:\w+\.)?soc, |\bsoc %s, ",
     re.MULTILINE,
 )
@@ -41,19 +44,14 @@ DIFFERENCES: dict[str, str] = {
 + SELECT b.bucket, b.kwh, b.readings, b.measure_min, b.measure_avg, b.measure_max, b.soc_first, b.soc_last, b.is_open
 """,
     "api/list_{}_readings": "",
+    "telemetry/ignore_{}_measures": "",
     "telemetry/judge_{}_readings": "",
     "telemetry/reject_{}_reading": """
-+ telemetry.check_value('soc', p_soc, 0, 100, '%'),
-- telemetry.check_measure('voltage', p_voltage, 0, 1500, 'V')
-+ telemetry.check_measure('voltage', p_voltage, -60, 120, '°C')
++ telemetry.check_finite('soc', p_soc),
 - text, timestamptz, double precision, double precision, timestamptz, interval
 + text, timestamptz, double precision, double precision, double precision, timestamptz, interval
 - text, timestamptz, double precision, double precision, timestamptz, interval
 + text, timestamptz, double precision, double precision, double precision, timestamptz, interval
-- ) IS 'The first reason to reject a meter reading, or NULL: id, time, energy 0 to 1e7 kWh, voltage 0 to 1500 V, not \
-negligible';
-+ ) IS 'The first reason to reject a meter reading, or NULL: id, time, soc 0 to 100 %, energy 0 to 1e7 kWh, battery \
--60 to 120 degrees Celsius, not negligible';
 """,
     "telemetry/store_profiled_{}_readings": "",
 }

@@ -158,3 +158,54 @@ def test_an_upgrade_drops_nothing_that_a_dba_has_kept_for_longer(empty_database:
         run_jobs(connection)
         old = "SELECT count(*) FROM telemetry.meter_telemetry_history WHERE counted_at < now() - INTERVAL '2 years'"
         assert connection.execute(old).fetchone() == (1,)
+
+
+def test_measures_become_optional_and_no_reading_bucket_or_compressed_chunk_changes(
+    empty_database: TestDatabase, tmp_path: Path
+) -> None:
+    """From 0018, in which every reading had every measure: old, compressed and dropped history."""
+    migrate(empty_database.url, sql_of("0018", tmp_path / "sql"))
+    day = timedelta(days=1)
+    begin = TODAY - 8 * day
+    aggregates = [f"bi.{kind}_{width}" for width in ("15min", "hourly", "daily") for kind in ("meter", "vehicle")]
+
+    def buckets(connection: Connection, last: datetime) -> list[list[tuple]]:
+        query = "SELECT * FROM {} WHERE bucket < %s ORDER BY 1, 2"
+        return [connection.execute(query.format(name), [last]).fetchall() for name in aggregates]
+
+    with connect(empty_database.url) as connection:
+        for kind, values in (("meter", "0.1, 230"), ("vehicle", "50 + n, 0.09, 20 + n")):
+            columns = {"meter": "kwh_consumed_ac, voltage", "vehicle": "soc, kwh_delivered_dc, battery_temp"}[kind]
+            connection.execute(
+                f"INSERT INTO telemetry.{kind}_telemetry_history ({kind}_id, counted_at, {columns}) "
+                f"SELECT 'X1', %s + n * INTERVAL '6 hours' + INTERVAL '1 minute', {values} "
+                "FROM generate_series(0, 15) AS n",
+                [begin],
+            )
+        for name in aggregates:
+            connection.execute(f"CALL refresh_continuous_aggregate('{name}', NULL, %s)", [TODAY - 3 * day])
+        for kind in ("meter", "vehicle"):
+            history = f"telemetry.{kind}_telemetry_history"
+            connection.execute(f"SELECT compress_chunk(c) FROM show_chunks('{history}') AS c")
+            connection.execute(f"SELECT drop_chunks('{history}', older_than => %s)", [begin + day])
+        before = buckets(connection, TODAY)
+        assert [len(rows) for rows in before] == [16, 16, 16, 16, 4, 4]
+
+    migrate(empty_database.url)
+
+    with connect(empty_database.url) as connection:
+        assert buckets(connection, TODAY) == before
+        late = begin + 2 * day + timedelta(minutes=2)  # of a compressed chunk
+        for kind, measures in (("meter", "0.1, NULL"), ("vehicle", "254, 0.09, -127")):
+            query = (
+                f"SELECT i.outcome FROM api.ingest_{kind}_readings("
+                f"ARRAY[ROW('X1', %s, {measures}, NULL)::api.{kind}_reading]) AS i"
+            )
+            assert [connection.execute(query, [late]).fetchone() for _ in range(2)] == [("stored",), ("duplicate",)]
+        run_jobs(connection)
+        for name, measure, column in (("meter", "voltage", 230), ("vehicle", "battery_temp", 28)):
+            query = f"SELECT readings, {measure}_readings, {measure}_avg FROM bi.{name}_15min WHERE bucket = %s"
+            assert connection.execute(query, [begin + 2 * day]).fetchone() == (2, 1, column)
+        dropped = [[row for row in rows if row[1] < begin + day] for rows in before]
+        assert [len(rows) for rows in dropped] == [4, 4, 4, 4, 1, 1]
+        assert buckets(connection, begin + day) == dropped

@@ -56,8 +56,8 @@ def archive() -> None:
     """Old readings as Parquet, in a folder or in S3, before retention drops them; and their restoration.
 
     ops.policy selects the histories: SELECT ops.set_policy('telemetry.meter_telemetry_history', 'archive', 'true'),
-    then SELECT * FROM ops.apply_policies(). The login of DATABASE_URL must be one that may act as energy_owner, as that
-    of `energy migrate`.
+    then SELECT * FROM ops.apply_policies(). The login of DATABASE_URL must be one that may act as energy_owner, as one
+    of `energy migrate --archive-login`.
     """
 
 

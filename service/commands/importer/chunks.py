@@ -19,7 +19,8 @@ class Chunk(NamedTuple):
 
     Attributes:
         size: number of rows of the file.
-        records: values of the rows that may be readings, in the order of the import tables, without place.
+        records: values of the rows that may be readings, in the order of the import tables, without place; in a file
+            with registers, the register follows at the end.
         rejected: the other rows.
         reject: makes a rejected row of a record, by its place from 0, with code and detail.
         share: share of the file that has been read with them, 0 to 1.
@@ -40,6 +41,9 @@ def read_chunks(path: Path, rows: Rows, columns: Columns, skip: int, size: int) 
     """
     found = rows.read(columns.used)
     with plain_faults(path):
+        while columns.keeps_order and skip and (skipped := list(islice(found, min(skip, size)))):
+            columns.convert(rows, [row.cells for row in skipped if not row.problem])
+            skip -= len(skipped)
         deque(islice(found, skip), maxlen=0)
     while True:
         with plain_faults(path):

@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import math
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import click
 
-from service.commands.importer.files import FORMATS, format_of, open_rows
+from service.commands.importer.dialect import LOOKED_AT
+from service.commands.importer.explain import explain
+from service.commands.importer.files import FORMATS
 from service.commands.importer.load import Progress, Target, import_file
-from service.commands.importer.mapping import FIELDS, Columns, Options
+from service.commands.importer.mapping import Options
+from service.commands.importer.parameters import Assignment, Scale, read_delimiter, read_encoding, read_time_format
+from service.commands.importer.presets import PRESETS
 from service.commands.importer.report import Report, summary
+from service.commands.importer.source import check_source
 from service.commands.options import KIND, ZONE
 from service.commands.output import print_error
 from service.database.calls import REFRESH_AGGREGATES
@@ -34,72 +37,69 @@ EMBEDDED_CHUNK_ROWS = 1_000
 REJECTED_STATUS = 3
 
 
-class _Assignment(click.ParamType[tuple[str, str]]):
-    """FIELD=TEXT with a known field."""
-
-    name = "assignment"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        field, equals, text = value.partition("=")
-        if not equals or field not in FIELDS or not text:
-            self.fail(f"{value!r} is not FIELD=..., with one of {', '.join(sorted(set(FIELDS.values())))}")
-        return FIELDS[field], text
-
-
-class _Scale(_Assignment):
-    """FIELD=FACTOR."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        field, text = super().convert(value, param, ctx)
-        if field == "timestamp" or field.endswith("Id"):
-            self.fail(f"{field} is not a number")
-        try:
-            factor = Fraction(text)
-            if not math.isfinite(float(factor)):
-                raise ValueError
-            return field, factor
-        except (ValueError, OverflowError, ZeroDivisionError):
-            self.fail(f"{text!r} is neither a number nor a fraction as 1/60")
-
-
-def _delimiter(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    value = {"\\t": "\t", "tab": "\t"}.get(value, value)
-    if len(value) != 1 or value in '"\r\n':
-        raise click.BadParameter("must be one character, or tab")
-    return value
-
-
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option("--kind", type=KIND, help="Kind of the readings; needed if the columns do not tell it.")
+@click.option("--preset", type=click.Choice(sorted(PRESETS)), help="Source of the files, whose form is then known.")
+@click.option(
+    "--explain", "explains", is_flag=True, help="Print how the files are understood, and first readings; store nothing."
+)
 @click.option(
     "--format", "format_", type=click.Choice(sorted(set(FORMATS.values()))), help="Format; by default told by the name."
 )
 @click.option(
     "--column",
     "columns",
-    type=_Assignment(),
+    type=Assignment(),
     multiple=True,
     metavar="FIELD=COLUMN",
     help="Column of a field with another name; Date+Time joins two columns with a space.",
 )
 @click.option(
-    "--set", "constants", type=_Assignment(), multiple=True, metavar="FIELD=VALUE", help="One value for every row."
+    "--set", "constants", type=Assignment(), multiple=True, metavar="FIELD=VALUE", help="One value for every row."
 )
 @click.option(
     "--scale",
     "scales",
-    type=_Scale(),
+    type=Scale(),
     multiple=True,
     metavar="FIELD=FACTOR",
     help="Factor of the numbers: 0.001 turns Wh into kWh, 1/60 the kW of a minute into kWh.",
 )
 @click.option("--timezone", type=ZONE, help="Zone of times without an offset, as Europe/Paris.")
 @click.option(
-    "--time-format", metavar="FORMAT", help="Format of times that are not ISO 8601, as for strptime: %d/%m/%Y %H:%M."
+    "--time-format",
+    callback=read_time_format,
+    metavar="FORMAT",
+    help="Format of times that are not ISO 8601, as for strptime: %d/%m/%Y %H:%M; or epoch-s or epoch-ms.",
 )
 @click.option(
-    "--delimiter", default=",", callback=_delimiter, metavar="CHARACTER", help="Separator of the cells of a CSV."
+    "--repeated-hour-by-order",
+    is_flag=True,
+    help="Tell the local times that clocks show twice by the order of each device's rows.",
+)
+@click.option(
+    "--delimiter",
+    callback=read_delimiter,
+    metavar="CHARACTER",
+    help="Separator of the cells of a CSV; by default found among comma, semicolon, tab and bar.",
+)
+@click.option(
+    "--header-line",
+    type=click.IntRange(1, 1000),
+    help=f"Line of a CSV that names the columns; by default found among the first {LOOKED_AT}.",
+)
+@click.option("--decimal", type=click.Choice([".", ","]), default=".", help="Decimal point of numbers in a CSV.")
+@click.option(
+    "--encoding",
+    callback=read_encoding,
+    metavar="NAME",
+    help="Encoding of a text, as ISO-8859-1; by default told by the byte order mark, else UTF-8.",
+)
+@click.option(
+    "--declare-registers",
+    is_flag=True,
+    help="Declare the devices with a registerKwh to send registers, if they have no profile.",
 )
 @click.option(
     "--rejected",
@@ -113,13 +113,14 @@ def import_command(
     format_: str | None,
     rejected: Path | None,
     no_resume: bool,
+    explains: bool,
     **said: Any,
 ) -> None:
     """Import files of readings: CSV, NDJSON (both also compressed: .gz, .zst), Parquet.
 
     Columns have the names of the fields or of the database. Fields: meterId, kwhConsumedAc, voltage, timestamp;
-    vehicleId, soc, kwhDeliveredDc, batteryTemp. Database: meter_id, recorded_at or counted_at, and so on. Others are
-    ignored.
+    vehicleId, soc, kwhDeliveredDc, batteryTemp; registerKwh of both. Database: meter_id, recorded_at or counted_at, and
+    so on. Others are ignored. Without voltage, soc or batteryTemp it is not measured.
 
     The readings are checked like those of devices. Rejected rows and conflicts (the first reading is kept) go to a file
     beside, with line and reason, and nowhere else. A time without an offset is rejected unless --timezone is given. So
@@ -135,7 +136,12 @@ def import_command(
     options = Options(format=format_, **said)
     if rejected and len(files) > 1:
         raise click.UsageError("--rejected is for one FILE")
-    _look_at(files, options)
+    if explains:
+        for path in files:
+            explain(path, options)
+        return
+    for path in files:
+        check_source(path, options)
     # millions of rows hold no cycles: the search for cycles took half of the reading time
     gc.disable()
     try:
@@ -146,13 +152,6 @@ def import_command(
         sys.exit(130)
     if counts["conflicts"] + counts["rejected"]:
         sys.exit(REJECTED_STATUS)
-
-
-def _look_at(files: Sequence[Path], options: Options) -> None:
-    """Check the column names of every file before anything is stored."""
-    for path in files:
-        with open_rows(path, format_of(path, options.format), options.delimiter) as rows:
-            Columns(path, rows.names, options)
 
 
 async def _run(

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import asyncpg
 
 from service.commands.importer.chunks import Chunk, read_chunks
-from service.commands.importer.files import format_of, open_rows, plain_faults
-from service.commands.importer.mapping import Columns, Options
+from service.commands.importer.files import plain_faults
+from service.commands.importer.mapping import Options
+from service.commands.importer.registers import Registers
 from service.commands.importer.rejected import RejectedFile
+from service.commands.importer.source import open_source
 from service.database.connector import AnyConnection
 from service.errors import StartupError
 
@@ -43,7 +46,9 @@ INSERT = {
 """For a database without COPY."""
 
 COUNTED = {"stored": "stored", "duplicate": "duplicates", "conflict": "conflicts", "rejected": "rejected"}
-"""Outcome -> name of its count; every other outcome is a rejection."""
+"""Outcome -> name of its count; every other outcome but `IGNORED` is a rejection."""
+IGNORED = "ignored"
+"""Not an outcome of its own: a row whose measure outside its range is stored as not measured."""
 
 
 class Progress(NamedTuple):
@@ -51,13 +56,15 @@ class Progress(NamedTuple):
 
     Attributes:
         rows: rows of the file that are done.
-        counts: their number by outcome: stored, duplicates, conflicts, rejected.
+        counts: their number by outcome: stored, duplicates, conflicts, rejected; and of those with an ignored measure.
         share: share of the file that has been read, 0 to 1.
+        left_out: number of items of the file that are no readings, by their description, once all is read.
     """
 
     rows: int
     counts: Counter[str]
     share: float
+    left_out: Mapping[str, int] = MappingProxyType({})
 
 
 class Target(NamedTuple):
@@ -90,8 +97,7 @@ async def import_file(  # noqa: PLR0913
     Raises:
         StartupError: the file is damaged, or is being imported already; chunks stored until then stay.
     """
-    with open_rows(path, format_of(path, options.format), options.delimiter) as rows:
-        columns = Columns(path, rows.names, options)
+    with open_source(path, options) as (rows, columns, _):
         with plain_faults(path):
             import_id = await asyncio.to_thread(options.fingerprint, path)
         kind = columns.kind.name
@@ -109,7 +115,8 @@ async def import_file(  # noqa: PLR0913
         side = RejectedFile(rejected, begun["rejected_bytes"])
         all_new = True
         chunks = read_chunks(path, rows, columns, progress.rows, target.chunk_rows)
-        async with contextlib.aclosing(_staged(target, kind, chunks)) as stages:
+        registers = Registers(kind, declare=options.declare_registers) if columns.has_registers else None
+        async with contextlib.aclosing(_staged(target, kind, chunks, registers)) as stages:
             async for staged in stages:
                 async with _undone_on_failure(staged.transaction):
                     found = await _store(staged, kind, side, all_new=all_new)
@@ -120,7 +127,7 @@ async def import_file(  # noqa: PLR0913
                 all_new = not (found["duplicates"] or found["conflicts"])
                 show(progress)
         await first.execute(FINISH, import_id)
-        return progress
+        return progress._replace(left_out=rows.left_out)
 
 
 async def _store(staged: _Staged, kind: str, side: RejectedFile, *, all_new: bool) -> Counter[str]:
@@ -130,14 +137,16 @@ async def _store(staged: _Staged, kind: str, side: RejectedFile, *, all_new: boo
     counts = Counter(rejected=len(rejected))
     if chunk.records:
         for outcome, readings, place, detail in await staged.connection.fetch(STORE[kind], all_new):
-            counts[COUNTED.get(outcome, "rejected")] += readings
+            counts[IGNORED if outcome == IGNORED else COUNTED.get(outcome, "rejected")] += readings
             if place is not None:
                 rejected.append(chunk.reject(place - 1, outcome, detail))
     side.write(sorted(rejected, key=lambda row: row.line))
     return counts
 
 
-async def _staged(target: Target, kind: str, chunks: Iterator[Chunk]) -> AsyncGenerator[_Staged, None]:
+async def _staged(
+    target: Target, kind: str, chunks: Iterator[Chunk], registers: Registers | None
+) -> AsyncGenerator[_Staged, None]:
     """Iterate over the chunks in import tables; the next one is copied while the caller stores this one."""
     free: asyncio.Queue[AnyConnection] = asyncio.Queue()
     for connection in target.connections:
@@ -151,15 +160,17 @@ async def _staged(target: Target, kind: str, chunks: Iterator[Chunk]) -> AsyncGe
             return None
         reading = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
         connection = await free.get()
+        # before the transaction, which the look-up of an unknown device would end
+        found = await registers.resolve(connection, chunk.records) if registers else chunk.records
         transaction = connection.transaction()
         await transaction.start()
         async with _undone_on_failure(transaction):
             if target.copy:
-                table = f"import_{kind}_reading"
-                records = [(place, *record) for place, record in enumerate(chunk.records, 1)]
-                await connection.copy_records_to_table(table, records=records, schema_name="pg_temp")
+                await copy_records(
+                    connection, f"import_{kind}_reading", [(place, *record) for place, record in enumerate(found, 1)]
+                )
             else:
-                await connection.execute(INSERT[kind], [(*record, None) for record in chunk.records])
+                await connection.execute(INSERT[kind], [(*record, None) for record in found])
         return _Staged(chunk, connection, transaction)
 
     upcoming = asyncio.create_task(stage())
@@ -172,6 +183,34 @@ async def _staged(target: Target, kind: str, chunks: Iterator[Chunk]) -> AsyncGe
         # a thread cannot be cancelled; the file must not be closed under it
         upcoming.cancel()
         await asyncio.gather(upcoming, reading, return_exceptions=True)
+
+
+async def copy_records(connection: AnyConnection, table: str, records: Sequence[tuple[Any, ...]]) -> None:
+    """Copy records into a temporary table.
+
+    asyncpg waits forever if the connection is lost while the server takes no more data, so the loss is watched here.
+
+    Raises:
+        asyncpg.ConnectionDoesNotExistError: the connection was lost.
+    """
+    lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(_: Any) -> None:
+        if not lost.done():
+            lost.set_result(None)
+
+    connection.add_termination_listener(end)
+    copy = asyncio.ensure_future(connection.copy_records_to_table(table, records=records, schema_name="pg_temp"))
+    try:
+        futures: set[asyncio.Future[Any]] = {copy, lost}
+        await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        if not copy.done():
+            raise asyncpg.ConnectionDoesNotExistError("the connection was lost during a copy")
+        await copy
+    finally:
+        connection.remove_termination_listener(end)
+        copy.cancel()
+        await asyncio.gather(copy, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

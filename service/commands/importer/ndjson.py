@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import msgspec
 
-from service.commands.importer.rows import LONGEST_LINE, Row, bounded_lines
+from service.commands.importer.rows import LONGEST_LINE, Row, RowsOfDicts, bounded_lines
 from service.errors import OUTCOMES, Problem
 from service.readings.decode_errors import UNDECODABLE, members, only_finite, reject_duplicates
 
@@ -18,35 +18,19 @@ _LOOKED_AT = 100
 """Lines that are searched for column names: a broken first line says nothing about the others."""
 
 
-class NdjsonRows:
+class NdjsonRows(RowsOfDicts):
     """Rows with a dict of the line's members as cells."""
 
-    text = False
-
     def __init__(self, content: IO[bytes], share: Callable[[], float]) -> None:
-        self._share = share
+        super().__init__(share)
         self._lines = bounded_lines(content)
         self._first = list(islice(self._rows(), _LOOKED_AT))
-        self.names: Sequence[str] = list(
-            dict.fromkeys(name for row in self._first if not row.problem for name in row.cells)
-        )
+        self.names = list(dict.fromkeys(name for row in self._first if not row.problem for name in row.cells))
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
         """Iterate over all rows, once."""
         yield from self._first
         yield from self._rows()
-
-    def share(self) -> float:
-        """Return the share of the file that has been read, 0 to 1."""
-        return self._share()
-
-    def column(self, cells: Sequence[Any], name: str) -> list[Any]:
-        """Return the values of one column; None for a row without it."""
-        return [row.get(name) for row in cells]
-
-    def show(self, cells: Any) -> Any:
-        """Return a row as it was."""
-        return cells
 
     def _rows(self) -> Iterator[Row]:
         for number, text in self._lines:

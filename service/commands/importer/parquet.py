@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
@@ -25,6 +26,8 @@ class ParquetRows:
         # a buffer: else the column chunks of a row group, of any size, are read at once
         self._file = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
         self.names: Sequence[str] = self._file.schema_arrow.names
+        self.facts: dict[str, str] = {}
+        self.left_out: Counter[str] = Counter()
         self._columns: Sequence[str] = ()
         self._done = 0
 

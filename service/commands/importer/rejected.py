@@ -16,7 +16,10 @@ _BEGINNING = b'{"file":'
 
 
 class RejectedRow(Struct, frozen=True):
-    """A row that was not stored: file, first line, code, reason, and the row as it was."""
+    """A row that was not stored: file, first line, code, reason, and the row as it was.
+
+    Code `ignored` is a row that was stored, without a measure outside its range.
+    """
 
     file: str
     line: int

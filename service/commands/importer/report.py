@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from service.commands.importer.load import COUNTED, Progress
-from service.commands.output import progress_bar, rate
+from service.commands.importer.load import COUNTED, IGNORED, Progress
+from service.commands.output import printable, progress_bar, rate
 
 LINE_EVERY_S = 10.0
 
@@ -49,10 +50,20 @@ class Report:
         """Return the summary of the file."""
         before = self._first.rows if self._first else 0
         text = summary(self._name, done.rows, done.counts, time.monotonic() - self._began, before)
-        return f"{text}; rejected rows: {side}" if done.counts["conflicts"] + done.counts["rejected"] else text
+        if done.left_out:
+            text += f"; left out: {list_left_out(done.left_out)}"
+        listed = sum(done.counts[name] for name in ("conflicts", "rejected", IGNORED))
+        return f"{text}; rejected rows: {side}" if listed else text
+
+
+def list_left_out(left_out: Mapping[str, int]) -> str:
+    """Return the items of a file that are no readings, with their number."""
+    return printable(", ".join(f"{what}: {count:,}" for what, count in sorted(left_out.items())))
 
 
 def summary(name: str, rows: int, counts: Counter[str], seconds: float, before: int = 0) -> str:
     """Return a summary of rows; the first `before` of them were done earlier."""
     found = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in COUNTED.values())
+    if counts[IGNORED]:
+        found += f", {counts[IGNORED]:,} with an ignored measure"
     return f"{name}: {rows:,} rows: {found}; {seconds:.1f} s, {rate(rows - before, seconds)}"

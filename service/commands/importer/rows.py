@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, AnyStr, NamedTuple, Protocol
 
 from service.errors import Problem
@@ -10,6 +11,10 @@ from service.errors import Problem
 LONGEST_LINE = 1 << 20
 """Longest line of a text, in characters (CSV) or bytes (NDJSON). A longer one is rejected, and only its beginning
 kept."""
+
+
+class FormatError(Exception):
+    """A file that is not of its format or preset; the message names the place and the remedy, without the file."""
 
 
 class Row(NamedTuple):
@@ -32,10 +37,14 @@ class Rows(Protocol):
     Attributes:
         names: the columns found.
         text: true if numbers are written as text, as in CSV.
+        facts: facts about the file's form, by name, for people.
+        left_out: number of items that are no readings, by their description; complete once all rows are read.
     """
 
     names: Sequence[str]
     text: bool
+    facts: dict[str, str]
+    left_out: Counter[str]
 
     def read(self, columns: Sequence[str]) -> Iterator[Row]:
         """Iterate over all rows, once, with at least these columns."""
@@ -48,6 +57,37 @@ class Rows(Protocol):
 
     def show(self, cells: Any) -> Any:
         """Return a row as it was, in types that JSON can hold."""
+
+
+class RowsOfDicts:
+    """Base of formats whose cells are a dict of column and value.
+
+    Attributes:
+        names: the columns found.
+        text: false, as values have types.
+        facts: facts about the file's form.
+        left_out: number of items that are no readings, by their description.
+    """
+
+    text = False
+
+    def __init__(self, share: Callable[[], float]) -> None:
+        self.names: Sequence[str] = ()
+        self.facts: dict[str, str] = {}
+        self.left_out: Counter[str] = Counter()
+        self._share = share
+
+    def share(self) -> float:
+        """Return the share of the file that has been read, 0 to 1."""
+        return self._share()
+
+    def column(self, cells: Sequence[Any], name: str) -> list[Any]:
+        """Return the values of one column; None for a row without it."""
+        return [row.get(name) for row in cells]
+
+    def show(self, cells: Any) -> Any:
+        """Return a row as it was."""
+        return cells
 
 
 def bounded_lines(content: IO[AnyStr]) -> Iterator[tuple[int, AnyStr]]:

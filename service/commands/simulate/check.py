@@ -90,6 +90,7 @@ def expect(bodies: Iterable[bytes], window: Window, interval_s: float = 60) -> d
         if window[0] < time <= window[1]:
             (meter if "meterId" in reading else vehicle).append(reading)
     consumed = math.fsum(reading["kwhConsumedAc"] for reading in meter) if meter else None
+    temperatures = [t for r in vehicle if (t := r.get("batteryTemp")) is not None and -60 <= t <= 120]
     delivered = math.fsum(reading["kwhDeliveredDc"] for reading in vehicle) if vehicle else None
     ratio = round(float(Fraction(delivered) / Fraction(consumed)), 4) if consumed and delivered is not None else None
     status = _status(consumed, delivered, ratio, window, interval_s)
@@ -98,7 +99,7 @@ def expect(bodies: Iterable[bytes], window: Window, interval_s: float = 60) -> d
         "totalEnergyDeliveredDc": delivered,
         "efficiencyRatio": None if status in {"unknown", "idle"} else ratio,
         "efficiencyStatus": status,
-        "avgBatteryTemp": math.fsum(r["batteryTemp"] for r in vehicle) / len(vehicle) if vehicle else None,
+        "avgBatteryTemp": math.fsum(temperatures) / len(temperatures) if temperatures else None,
         "meterReadings": len(meter),
         "vehicleReadings": len(vehicle),
     }

@@ -112,6 +112,9 @@ def _prefix(context: click.Context, option: click.Parameter, text: str) -> str:
     "--out-of-order", type=SHARE, default=Faults.out_of_order, show_default=True, help="Share sent after the next one."
 )
 @click.option("--broken", type=SHARE, default=Faults.broken, show_default=True, help="Share the service has to reject.")
+@click.option(
+    "--sensors", type=SHARE, default=Faults.sensors, show_default=True, help="Share without a measure, or a false one."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed is the same fleet.")
 @click.option("--samples", type=click.File("wb", lazy=False), help="Write every second's figures, NDJSON.")
 @json_option
@@ -119,7 +122,8 @@ def simulate(samples: IO[bytes] | None, as_json: bool, **options: Any) -> None:
     """Send the telemetry of a fleet to a running service, and check the service's answers.
 
     Requests are sent when they are due, however long others take, and latency counts from then on. Exit status 1: a
-    reading was lost, or wrongly rejected or accepted, or an energy balance differs from the readings sent.
+    reading was lost, or wrongly rejected or accepted, a measure was wrongly ignored, or an energy balance differs from
+    the readings sent.
     """
     plan = _plan(**options)
     tally, seconds, verdicts = uvloop.run(_run(plan, make_console(stderr=True), samples))
@@ -128,7 +132,7 @@ def simulate(samples: IO[bytes] | None, as_json: bool, **options: Any) -> None:
     else:
         print_summary(make_console(), tally, seconds, verdicts)
     counts = tally.counts
-    wrong = counts.lost + counts.rejected_wrongly + counts.accepted_wrongly
+    wrong = counts.lost + counts.rejected_wrongly + counts.accepted_wrongly + counts.ignored_wrongly
     sys.exit(1 if wrong or any(verdict.word == "MISMATCH" for verdict in verdicts) else 0)
 
 
@@ -142,6 +146,7 @@ def _plan(  # noqa: PLR0913 - each is an option
     duplicates: float,
     out_of_order: float,
     broken: float,
+    sensors: float,
     concurrency: int | None,
     batch: int,
     **options: Any,
@@ -151,8 +156,8 @@ def _plan(  # noqa: PLR0913 - each is an option
     Raises:
         click.UsageError: options contradict each other; it names them.
     """
-    if late + duplicates + out_of_order + broken > 1:
-        raise click.UsageError("--late, --duplicates, --out-of-order and --broken together are more than 1")
+    if late + duplicates + out_of_order + broken + sensors > 1:
+        raise click.UsageError("--late, --duplicates, --out-of-order, --broken and --sensors together are more than 1")
     if days and (start or speed > 1):
         raise click.UsageError("--days sets the start, and goes as fast as it can: it excludes --start and --speed")
     now = time.time()
@@ -166,7 +171,7 @@ def _plan(  # noqa: PLR0913 - each is an option
     ago = (now - begin) / DAY_S
     if not 0 <= ago <= OLDEST_DAYS:
         raise click.UsageError(f"it would start {ago:.3g} days ago: from 0 to {OLDEST_DAYS} is possible")
-    faults = Faults(late=late, duplicates=duplicates, out_of_order=out_of_order, broken=broken)
+    faults = Faults(late=late, duplicates=duplicates, out_of_order=out_of_order, broken=broken, sensors=sensors)
     concurrency = concurrency or (64 if batch == 1 else 4)
     pace = Pace(now, int(begin), speed)
     return Plan(faults=faults, batch=batch, concurrency=concurrency, pace=pace, end=end, **options)

@@ -119,10 +119,10 @@ class Driver:
         counts.in_flight -= 1
         if outcomes is not None:
             self._tally.answered(time.time() - due)
-        for item, outcome in zip(group, outcomes or ["lost"] * len(group), strict=True):
-            self._tally.settle(item, outcome)
+        for item, (outcome, is_ignored) in zip(group, outcomes or [("lost", False)] * len(group), strict=True):
+            self._tally.settle(item, outcome, is_ignored=is_ignored)
 
-    async def _attempt(self, group: list[Item]) -> tuple[list[str] | None, float | None]:
+    async def _attempt(self, group: list[Item]) -> tuple[list[tuple[str, bool]] | None, float | None]:
         """Return the outcomes; without any, the seconds that the service asks to wait, if it does."""
         kind = group[0].kind
         path, media_type = (f"/v1/ingest/{kind}", "application/json")
@@ -142,14 +142,17 @@ class Driver:
             self._tally.faults[type(error).__name__] += 1
             return None, None
 
-    def _outcomes(self, group: list[Item], status: int, answer: bytes) -> list[str] | None:
-        """Return the outcomes that the service states; None for a foreign answer or a request to retry later."""
+    def _outcomes(self, group: list[Item], status: int, answer: bytes) -> list[tuple[str, bool]] | None:
+        """Return the outcomes that the service states, and whether it ignored a measure.
+
+        None for a foreign answer or a request to retry later.
+        """
         if status >= 500 or status == 429:
             return None
         try:
             if self._batch == 1:
                 found: dict[str, Any] = msgspec.json.decode(answer)
-                return [found.get("outcome") or found["code"]]
+                return [(found.get("outcome") or found["code"], "ignored" in found)]
             batch = msgspec.json.decode(answer, type=BatchOutcome)
         except (msgspec.DecodeError, LookupError, AttributeError, UnicodeDecodeError):
             return None
@@ -157,7 +160,8 @@ class Driver:
         outcomes = ["duplicate"] * batch.duplicates + ["stored"] * (len(group) - batch.duplicates)
         rejected = {error.index: error.code for error in batch.errors}
         accepted = iter(outcomes)
-        return [rejected.get(index) or next(accepted) for index in range(len(group))]
+        ignored = {measure.index for measure in batch.ignored}
+        return [(rejected.get(index) or next(accepted), index in ignored) for index in range(len(group))]
 
 
 def _groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

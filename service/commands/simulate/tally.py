@@ -41,6 +41,8 @@ class Counts(Struct):
         sent: readings in requests that were begun, without retries.
         rejected_wrongly: valid readings that the service rejected, without conflicts.
         accepted_wrongly: broken readings that the service accepted.
+        ignored: readings of which a measure was ignored.
+        ignored_wrongly: readings of which a valid measure was ignored, or an impossible one was not.
         lost: readings with an unknown outcome: every attempt failed.
     """
 
@@ -52,6 +54,8 @@ class Counts(Struct):
     rejected: int = 0
     rejected_wrongly: int = 0
     accepted_wrongly: int = 0
+    ignored: int = 0
+    ignored_wrongly: int = 0
     lost: int = 0
     requests: int = 0
     retries: int = 0
@@ -102,15 +106,20 @@ class Tally:
         self.latencies.add(latency_s)
         self._second.add(latency_s)
 
-    def settle(self, item: Item, outcome: str) -> None:
-        """Count the outcome of one reading: `stored`, `duplicate`, `conflict`, `lost`, or the code of its rejection."""
+    def settle(self, item: Item, outcome: str, *, is_ignored: bool = False) -> None:
+        """Count the outcome of one reading: `stored`, `duplicate`, `conflict`, `lost`, or the code of its rejection.
+
+        `is_ignored` is true if the service ignored a measure of it.
+        """
         counts = self.counts
+        counts.ignored += is_ignored
         if outcome in {"stored", "duplicate"}:
             if outcome == "stored":
                 counts.stored += 1
             else:
                 counts.duplicates += 1
             counts.accepted_wrongly += item.is_broken
+            counts.ignored_wrongly += is_ignored != item.is_ignored
             if item.vehicle in self.accepted and item.due >= self._watched_from:
                 self.accepted[item.vehicle].add(item.body)
         elif outcome in {"conflict", "lost"}:

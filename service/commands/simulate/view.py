@@ -54,6 +54,7 @@ def print_summary(console: Console, tally: Tally, seconds: float, verdicts: Sequ
         "sent": f"{counts.sent:,} readings in {counts.requests:,} requests, {counts.sent / seconds:,.0f} readings/s",
         "stored": f"{counts.stored:,}, {counts.duplicates:,} duplicates, {counts.conflicts:,} conflicts",
         "rejected": f"{counts.rejected:,}, of {counts.broken:,} broken ones" + _listed(tally.codes),
+        "ignored": f"a measure of {counts.ignored:,} readings",
         "latency": latencies,
     }
     if tally.faults:
@@ -62,6 +63,7 @@ def print_summary(console: Console, tally: Tally, seconds: float, verdicts: Sequ
         ("LOST", counts.lost, "readings got no answer in a minute of attempts"),
         ("WRONG", counts.rejected_wrongly, "whole readings were rejected"),
         ("WRONG", counts.accepted_wrongly, "broken readings were accepted"),
+        ("WRONG", counts.ignored_wrongly, "readings lost a valid measure, or kept an impossible one"),
     ):
         if what:
             facts[name] = f"{what:,} {text}"

@@ -67,8 +67,8 @@ export function silentTable() {
 
 export function rejectedTable() {
   return card("Rejected readings, 24 hours", "rejected-readings", [
-    { name: "Reason", csv: "code", kind: "text", value: (r) => r.code, show: (r) => r.code.replaceAll("_", " ") },
+    { name: "Reason", csv: "code", kind: "text", value: (r) => r.code, show: (r) => r.code.replaceAll("_", " ") + (r.isStored ? ", a measure (stored without it)" : "") },
     { name: "Readings", csv: "readings", value: (r) => r.readings, show: (r) => format.number(r.readings) },
     { name: "Newest", csv: "newest", kind: "text", value: (r) => r.newest, show: (r) => format.dateTime(new Date(r.newest)) },
-  ], "energy rejected list shows them; energy rejected replay sends them again", "No reading was rejected.");
+  ], "energy rejected list shows them; energy rejected replay sends again what was not stored", "No reading was rejected.");
 }

@@ -19,6 +19,7 @@ function figuresOf(id, range) {
     createFigure({
       title: "Voltage", note: "Lowest, mean and highest, V", file: `${id}-voltage`,
       columns: [...whenColumns("From"), column("Lowest, V", "voltageMin", 1), column("Mean, V", "voltageAvg", 1), column("Highest, V", "voltageMax", 1)],
+      blank: "No voltage was measured in this time.",
       chart: (rows) => has(rows, "voltageAvg") ? {
         ...place(rows), data: [pick(rows, "voltageMax"), pick(rows, "voltageMin"), pick(rows, "voltageAvg")], ...bandOf("V", "ac"),
       } : null,

@@ -52,6 +52,7 @@ function figuresOf(id, range) {
     createFigure({
       title: "Battery temperature", note: "Lowest, mean and highest, °C", file: `${id}-battery`,
       columns: [...whenColumns("From"), column("Lowest, °C", "batteryTempMin", 1), column("Mean, °C", "batteryTempAvg", 1), column("Highest, °C", "batteryTempMax", 1)],
+      blank: "No battery temperature was measured in this time.",
       chart: (rows) => has(rows, "batteryTempAvg") ? {
         ...place(rows), data: [pick(rows, "batteryTempMax"), pick(rows, "batteryTempMin"), pick(rows, "batteryTempAvg")],
         ...bandOf("°C", "heat"),
@@ -60,6 +61,7 @@ function figuresOf(id, range) {
     createFigure({
       title: "State of charge", note: "At the last reading, %", file: `${id}-charge`,
       columns: [...whenColumns("From"), column("First, %", "socFirst", 1), column("Last, %", "socLast", 1)],
+      blank: "No state of charge was measured in this time.",
       chart: (rows) => has(rows, "socLast") ? {
         ...place(rows), data: [pick(rows, "socLast")], series: [{ label: "State of charge", colour: "ac" }],
         unit: (v) => `${format.number(v)} %`, value: (v) => `${format.number(v, 1)} %`, range: () => [0, 100],

@@ -88,9 +88,13 @@ class WorstVehicle(Struct, rename="camel", frozen=True):
 
 
 class RejectedReadings(Struct, rename="camel", frozen=True):
-    """Rejected readings that are kept, by reason: their number, and the arrival of the newest."""
+    """Rejected readings that are kept, by reason: their number, and the arrival of the newest.
+
+    `isStored` is true for readings that were stored, without a measure outside its range.
+    """
 
     code: str
+    is_stored: bool
     readings: int
     newest: datetime
 

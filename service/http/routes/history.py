@@ -29,52 +29,55 @@ MEDIA_TYPES: dict[Format, str] = {"json": "application/json", "ndjson": "applica
 
 
 class MeterPoint(Struct, rename="camel", frozen=True):
-    """A stored reading (kWh of its interval, V); `registerKwh` is the register of a device that sends one."""
+    """A stored reading (kWh of its interval, V; null: not measured); `registerKwh`: its register, if any."""
 
     recorded_at: datetime = field(name="timestamp")
     received_at: datetime
     kwh_consumed_ac: float
-    voltage: float
+    voltage: float | None
     register_kwh: float | None
 
 
 class VehiclePoint(Struct, rename="camel", frozen=True):
-    """A stored reading (%, kWh of its interval, °C); `registerKwh` is the register of a device that sends one."""
+    """A stored reading (%, kWh of its interval, °C; null: not measured); `registerKwh`: its register, if any."""
 
     recorded_at: datetime = field(name="timestamp")
     received_at: datetime
-    soc: float
+    soc: float | None
     kwh_delivered_dc: float
-    battery_temp: float
+    battery_temp: float | None
     register_kwh: float | None
 
 
 class MeterBucket(Struct, rename="camel", frozen=True):
-    """The readings after `bucket`, up to and including the next: kWh, count, V; `isOpen` while it is not over."""
+    """The readings after `bucket`, up to and including the next: kWh, count, V; `isOpen` while it is not over.
+
+    A measure that no reading has is null.
+    """
 
     bucket: datetime
     kwh_consumed_ac: float
     readings: int
-    voltage_min: float
-    voltage_avg: float
-    voltage_max: float
+    voltage_min: float | None
+    voltage_avg: float | None
+    voltage_max: float | None
     is_open: bool
 
 
 class VehicleBucket(Struct, rename="camel", frozen=True):
     """The readings after `bucket`, up to and including the next: kWh, count, degrees Celsius, % at first and last.
 
-    `isOpen` is true while the bucket is not over.
+    `isOpen` is true while the bucket is not over. A measure that no reading has is null.
     """
 
     bucket: datetime
     kwh_delivered_dc: float
     readings: int
-    battery_temp_min: float
-    battery_temp_avg: float
-    battery_temp_max: float
-    soc_first: float
-    soc_last: float
+    battery_temp_min: float | None
+    battery_temp_avg: float | None
+    battery_temp_max: float | None
+    soc_first: float | None
+    soc_last: float | None
     is_open: bool
 
 

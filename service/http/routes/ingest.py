@@ -27,7 +27,7 @@ from service.http.request_body import header, read_body
 from service.readings.batch import NDJSON, Batch, decode_batch
 from service.readings.decode import Rejection, decode_reading
 from service.readings.model import KINDS, METER, VEHICLE, Kind
-from service.readings.outcomes import BatchOutcome, ItemError, Outcome
+from service.readings.outcomes import BatchOutcome, IgnoredItemMeasure, IgnoredMeasure, ItemError, Outcome
 
 MOST_ERRORS = 1000
 """Listed in an answer; the counts are whole."""
@@ -108,17 +108,17 @@ class _Rendered(ASGIResponse):
 
 
 class _Answer(Response[Outcome]):
-    """An answer that is rendered once and sent many times."""
+    """An answer that is rendered once, and may be sent many times."""
 
-    def __init__(self, outcome: str) -> None:
-        super().__init__(Outcome(outcome))
-        self._rendered = _Rendered(msgspec.json.encode(self.content), OUTCOMES[outcome])
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self._rendered = _Rendered(msgspec.json.encode(outcome), OUTCOMES[outcome.outcome])
 
     def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
         return self._rendered
 
 
-_ANSWERS = {outcome: _Answer(outcome) for outcome in ("stored", "duplicate")}
+_ANSWERS = {outcome: _Answer(Outcome(outcome)) for outcome in ("stored", "duplicate")}
 
 
 async def _ingest(scope: Scope, receive: Receive, state: State, kind: Kind | None) -> _Answer:
@@ -131,14 +131,16 @@ async def _ingest(scope: Scope, receive: Receive, state: State, kind: Kind | Non
     body = await read_body(scope, receive, state.settings.max_body_bytes)
     source = client[0] if (client := scope["client"]) else None
     key = key_of(scope)
-    decoded = decode_reading(body, kind)
+    decoded = decode_reading(body, kind, state.settings.drop_fields)
     if isinstance(decoded, Rejection):
         await _keep(database, key, decoded, source)
         raise Problem(decoded.code, decoded.detail)
     kind, reading = decoded
     if key is not None:
         check_device(key, kind.name, reading.device_id)
-    [(outcome, detail)] = await database.call_grouped(kind.ingest, [reading.to_row(source)])
+    [(outcome, detail, ignored)] = await database.call_grouped(kind.ingest, [reading.to_row(source)])
+    if ignored:
+        return _Answer(Outcome(outcome, [IgnoredMeasure(*measure) for measure in ignored]))
     if answer := _ANSWERS.get(outcome):
         return answer
     raise Problem(outcome, detail)
@@ -168,7 +170,13 @@ async def _ingest_batch(request: Request[Any, Any, Any], kind: Kind | None) -> R
         )
     database.check_room(*(each.ingest for each in _kinds(kind)))
     body = await read_body(scope, request.receive, settings.max_body_bytes)
-    batch = decode_batch(body, ndjson=media_type in NDJSON, kind=kind, most=settings.max_batch_items)
+    batch = decode_batch(
+        body,
+        ndjson=media_type in NDJSON,
+        kind=kind,
+        most=settings.max_batch_items,
+        dropped=settings.drop_fields,
+    )
     source = client[0] if (client := scope["client"]) else None
     key = key_of(scope)
     errors = _withhold(batch, key) if key and not key.sends_all else []
@@ -198,19 +206,23 @@ def _withhold(batch: Batch, key: Key) -> list[ItemError]:
 async def _store(database: Database, batch: Batch, source: str | None, errors: list[ItemError]) -> BatchOutcome:
     """The outcome of a batch, once all of it is committed; `errors` are of the items that were taken out."""
     outcomes: Counter[str] = Counter()
+    ignored: list[IgnoredItemMeasure] = []
     errors += [ItemError(index, rejection.code, rejection.detail) for index, rejection in batch.rejected]
     for kind, readings in batch.readings.items():
         for start in range(0, len(readings), MOST_ROWS_A_CALL):
             part = readings[start : start + MOST_ROWS_A_CALL]
             records = await database.call_grouped(kind.ingest, [reading.to_row(source) for _, reading in part])
-            for (index, _), (outcome, detail) in zip(part, records, strict=True):
+            for (index, _), (outcome, detail, measures) in zip(part, records, strict=True):
                 outcomes[outcome] += 1
                 if detail is not None:
                     errors.append(ItemError(index, outcome, detail))
+                if measures:
+                    ignored += [IgnoredItemMeasure(index, *measure) for measure in measures]
     rejected = [rejection.to_row(source) for _, rejection in batch.rejected]
     for start in range(0, len(rejected), MOST_ROWS_A_CALL):
         await database.call_grouped(KEEP_REJECTED, rejected[start : start + MOST_ROWS_A_CALL])
     errors.sort(key=lambda error: error.index)
+    ignored.sort(key=lambda measure: measure.index)
     return BatchOutcome(
         received=batch.received,
         stored=outcomes["stored"],
@@ -218,6 +230,7 @@ async def _store(database: Database, batch: Batch, source: str | None, errors: l
         conflicts=outcomes["conflict"],
         rejected=len(errors) - outcomes["conflict"],
         errors=errors[:MOST_ERRORS],
+        ignored=ignored[:MOST_ERRORS],
     )
 
 

@@ -15,28 +15,28 @@ from service.http.parameters import PathId
 
 
 class MeterStatus(Struct, rename="camel", frozen=True):
-    """The newest reading of a meter (kWh of its last interval, V)."""
+    """The newest reading of a meter (kWh of its last interval, V); a measure that it lacks is null."""
 
     meter_id: str
     recorded_at: datetime = field(name="timestamp")
     received_at: datetime
     kwh_consumed_ac: float
-    voltage: float
+    voltage: float | None
 
 
 class VehicleStatus(Struct, rename="camel", frozen=True):
     """The newest reading of a vehicle (%, kWh of its last interval, degrees Celsius), and its meter's newest voltage.
 
     `charging` is true if energy flowed in the interval that ended at `timestamp`. The meter's fields are null for a
-    vehicle that no meter feeds now.
+    vehicle that no meter feeds now. A measure that the reading lacks is null.
     """
 
     vehicle_id: str
     recorded_at: datetime = field(name="timestamp")
     received_at: datetime
-    soc: float
+    soc: float | None
     kwh_delivered_dc: float
-    battery_temp: float
+    battery_temp: float | None
     charging: bool
     meter_id: str | None
     meter_recorded_at: datetime | None = field(name="meterTimestamp")

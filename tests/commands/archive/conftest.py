@@ -25,17 +25,19 @@ DAY = timedelta(days=1)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 OLD = TODAY - 735 * DAY
 HISTORY = {kind: f"telemetry.{kind}_telemetry_history" for kind in ("meter", "vehicle")}
-# every column, values with all their digits, registers, dips, times of microseconds; a day ends with its midnight
+# every column, values with all their digits, measures that are missing, registers, dips, times of microseconds; a day
+# ends with its midnight
 FILL = """
     INSERT INTO telemetry.meter_telemetry_history
     SELECT 'M' || d,
         telemetry.counted_at(%(day)s::timestamptz + (n + 1) * INTERVAL '15 min' - (d - 1) * INTERVAL '1 microsecond'),
-        %(day)s::timestamptz + n * INTERVAL '15 min' + INTERVAL '1.234567 s', n / 7.0 + d, 230 + 1e-9 * n,
+        %(day)s::timestamptz + n * INTERVAL '15 min' + INTERVAL '1.234567 s', n / 7.0 + d,
+        CASE WHEN d < 3 AND n %% 5 > 0 THEN 230 + 1e-9 * n END,
         CASE WHEN d = 2 THEN 1e6 + n / 3.0 END, CASE WHEN d = 2 THEN n %% 2 = 0 END
     FROM generate_series(0, 95) AS n CROSS JOIN generate_series(1, 3) AS d;
     INSERT INTO telemetry.vehicle_telemetry_history
     SELECT 'V' || d, telemetry.counted_at(%(day)s::timestamptz + (n + 1) * INTERVAL '15 min'), %(day)s::timestamptz,
-        50, n / 9.0, -n / 3.0
+        CASE WHEN n %% 7 > 0 THEN 50 END, n / 9.0, CASE WHEN n %% 3 > 0 THEN -n / 3.0 END
     FROM generate_series(0, 95) AS n CROSS JOIN generate_series(1, 2) AS d
 """
 

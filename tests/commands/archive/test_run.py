@@ -68,7 +68,7 @@ def test_the_file_has_every_column_as_the_database_documents_it(archive: Archive
         "register_dip": "bool",
         "register_former_at": "timestamp[us, tz=UTC]",
     }
-    assert schema.field("voltage").metadata[b"comment"] == b"Mains voltage, V"
+    assert schema.field("voltage").metadata[b"comment"] == b"Mains voltage, V; NULL where it was not measured"
     assert schema.metadata[b"stream"] == b"meter"
     group = pq.ParquetFile(archive.parquet()).metadata.row_group(0)
     assert {group.column(n).compression for n in range(group.num_columns)} == {"ZSTD"}

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from service.commands.importer.command import EMBEDDED_CHUNK_ROWS
+from service.commands.importer.files import plain_faults
 from service.commands.importer.load import Progress, Target, import_file
 from service.commands.importer.mapping import Options
+from service.commands.importer.source import open_source
 from service.database.connect import open_connection
 from tests.support import TestDatabase
 
@@ -27,6 +29,7 @@ class Imported:
     rows: int
     counts: Counter[str]
     rejected: list[dict[str, Any]]
+    left_out: dict[str, int]
 
     @property
     def codes(self) -> list[tuple[int, str]]:
@@ -52,7 +55,28 @@ class Import:
         side = path.with_name(path.name + ".rejected.ndjson")
         done = await import_file(self.target, path, Options(**options), side, resume=resume, show=show)
         rejected = side.read_text().splitlines() if side.exists() else []
-        return Imported(done.rows, +done.counts, [json.loads(line) for line in rejected])
+        return Imported(done.rows, +done.counts, [json.loads(line) for line in rejected], dict(done.left_out))
+
+
+@dataclass
+class Parsed:
+    """What the columns of a file become, before a database: records by line, and what is wrong by line."""
+
+    records: list[tuple[Any, ...]]
+    wrong: dict[int, str]
+    left_out: dict[str, int]
+
+
+def parse(path: Path, **options: Any) -> Parsed:
+    with open_source(path, Options(**options)) as (rows, columns, _), plain_faults(path):
+        found = list(rows.read(columns.used))
+        good = [row for row in found if not row.problem]
+        records, faults = columns.convert(rows, [row.cells for row in good])
+        wrong = {row.line: row.problem.detail for row in found if row.problem}
+        wrong |= {good[place].line: problem.detail for place, problem in faults.items()}
+        return Parsed(
+            [record for place, record in enumerate(records) if place not in faults], wrong, dict(rows.left_out)
+        )
 
 
 @contextlib.asynccontextmanager

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.commands.importer.rows import LONGEST_LINE
-from service.commands.importer.values import Times
+from service.commands.importer.times import Times
 from service.errors import Problem, StartupError
 from tests.commands.importer.conftest import Import
 from tests.support import YESTERDAY, Owner, Pair, rfc3339
@@ -152,7 +152,7 @@ async def test_rows_that_are_no_readings_go_to_the_file_beside_with_line_code_an
         f"{pair.meter},{other},1_0,230",
         f"{pair.meter},{other},nan,230",
         f"{pair.meter},{other},1,inf",
-        f"{pair.meter},{other},1,9999",
+        f"{pair.meter},{other},-1,230",
         f"{pair.meter},{time},2,230",
         f"{pair.meter},1770000000,1,230",
         f"{pair.meter},2026-02-08T18:00:00,1,230",
@@ -214,8 +214,8 @@ async def test_lines_of_json_are_judged_as_the_wire_judges_them(import_: Import,
         json.dumps(good).replace('"voltage"', '"meterId"').encode(),
         json.dumps({**good, "voltage": "230"}).encode(),
         json.dumps({**good, "voltage": True}).encode(),
-        json.dumps({**good, "voltage": None}).encode(),
-        json.dumps({**good, "voltage": 10**400}).encode(),
+        json.dumps({**good, "kwhConsumedAc": None}).encode(),
+        json.dumps({**good, "kwhConsumedAc": 10**400}).encode(),
         json.dumps({**good, "timestamp": 1770000000}).encode(),
         json.dumps({**good, "timestamp": ["x"]}).encode(),
         json.dumps({**good, "meterId": ["x"]}).encode(),

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.errors import StartupError
-from tests.commands.importer.conftest import Import
+from tests.commands.importer.conftest import Import, parse
 from tests.support import ROOT, Owner, Pair
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -93,6 +93,43 @@ async def test_a_local_time_that_the_clocks_show_twice_or_never_is_rejected(
     local = [datetime(day.year, day.month, day.day, hour, 30, tzinfo=PARIS) for hour in (1, 4)]
     offset = datetime(day.year, day.month, day.day, 0, 30, tzinfo=UTC)
     assert [row[0] for row in times] == sorted({*(time.astimezone(UTC) for time in local), offset})
+
+
+AUTUMN = ["01:30", "02:00", "02:30", "02:00", "02:30", "03:00"]
+"""Local times of a night on which the clocks go back from 3 to 2, in half hours."""
+
+
+def of_autumn(path: Path, meters: list[str], clocks: list[str], day: date) -> None:
+    lines = [f"{meter},{day} {clock},1,230\n" for clock in clocks for meter in meters]
+    path.write_text("meterId,timestamp,kwhConsumedAc,voltage\n" + "".join(lines))
+
+
+def test_the_hour_that_clocks_show_twice_is_told_by_the_order_of_each_device_if_it_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    of_autumn(path, ["M1", "M2"], AUTUMN, date(2026, 10, 25))
+    found = parse(path, timezone="Europe/Paris", repeated_hour_by_order=True)
+    # 01:30 of summer time is 23:30 UTC of the day before; from there on every half hour comes once
+    expected = [datetime(2026, 10, 24, 23, 30, tzinfo=UTC) + n * timedelta(minutes=30) for n in range(6)]
+    for meter in ("M1", "M2"):
+        assert [record[1] for record in found.records if record[0] == meter] == expected
+    assert found.wrong == {}
+    assert len(parse(path, timezone="Europe/Paris").wrong) == 8
+
+
+def test_rows_that_go_back_in_time_do_not_tell_the_repeated_hour(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    of_autumn(path, ["M1"], AUTUMN[::-1], date(2026, 10, 25))
+    found = parse(path, timezone="Europe/Paris", repeated_hour_by_order=True)
+    assert (list(found.wrong), len(found.records)) == ([3, 4, 5, 6], 2)
+    assert "not in the order of time" in found.wrong[3]
+
+
+def test_an_hour_that_clocks_skip_is_rejected_by_order_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    of_autumn(path, ["M1"], ["01:30", "02:30", "03:00"], date(2026, 3, 29))
+    found = parse(path, timezone="Europe/Paris", repeated_hour_by_order=True)
+    assert list(found.wrong) == [3]
+    assert "never" in found.wrong[3]
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/St_Johns"])

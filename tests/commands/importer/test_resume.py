@@ -1,6 +1,7 @@
 """Imports that end before their time, and what the next run makes of them."""
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -9,13 +10,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+import asyncpg
 import psycopg
 import pytest
 
-from service.commands.importer.load import Progress
+from service.commands.importer.load import Progress, copy_records
 from service.commands.importer.mapping import Options
 from service.commands.importer.rejected import RejectedFile
 from service.database.connect import open_connection
@@ -33,12 +37,12 @@ class Stopped(Exception):  # noqa: N818
 
 
 def write_rows(path: Path, meter: str, rows: int = ROWS, bad_every: int = 100) -> None:
-    """Rows of a second each, 1 kWh each; of every `bad_every` the last has an impossible voltage."""
+    """Rows of a second each, 1 kWh each; of every `bad_every` the last has an impossible energy."""
     with path.open("w") as file:
         file.write("meterId,timestamp,kwhConsumedAc,voltage\n")
         for row in range(1, rows + 1):
             moment = rfc3339(START + timedelta(seconds=row))
-            file.write(f"{meter},{moment},1,{230 if row % bad_every else 9999}\n")
+            file.write(f"{meter},{moment},{1 if row % bad_every else -1},230\n")
 
 
 def stop_after(chunks: int) -> Iterator[None]:
@@ -81,6 +85,29 @@ async def test_a_run_goes_on_after_the_last_chunk_and_lists_every_rejected_row_o
     assert result.codes == [(line, "value_out_of_range") for line in range(101, ROWS + 2, 100)]
     assert await total(owner, pair.meter) == (2475, 2475)
     assert await owner.fetch("SELECT FROM telemetry.import_progress") == []
+
+
+async def test_a_run_that_goes_on_within_the_repeated_hour_knows_the_rows_before(
+    import_: Import, owner: Owner, pair: Pair, tmp_path: Path
+) -> None:
+    day = datetime.now(UTC).date()
+    year = day.year if (day.month, day.day) > (11, 1) else day.year - 1
+    sunday = date(year, 10, 31) - timedelta(days=(date(year, 10, 31).weekday() + 1) % 7)
+    path = tmp_path / "a.csv"
+    # a reading each 5 s of 02:00 to 03:00, twice: the first chunk of 1,000 rows ends in the second hour
+    clocks = [f"02:{second // 60:02}:{second % 60:02}" for second in range(0, 3600, 5)] * 2
+    path.write_text(
+        "meterId,timestamp,kwhConsumedAc,voltage\n" + "".join(f"{pair.meter},{sunday} {c},1,230\n" for c in clocks)
+    )
+    options: dict[str, Any] = {"timezone": "Europe/Paris", "repeated_hour_by_order": True}
+    steps = stop_after(0)
+    with pytest.raises(Stopped):
+        await import_(path, show=lambda progress: next(steps), **options)
+    assert await total(owner, pair.meter) == (1000, 1000)
+    result = await import_(path, **options)
+    assert (result.rows, result.counts) == (1440, {"stored": 1440})
+    query = "SELECT max(counted_at) - min(counted_at) FROM telemetry.meter_telemetry_history WHERE meter_id = $1"
+    assert await owner.fetchval(query, pair.meter) == timedelta(hours=2, seconds=-5)
 
 
 async def test_without_resume_or_with_another_meaning_it_begins_at_the_first_row(
@@ -175,6 +202,45 @@ async def test_a_connection_that_ends_while_a_statement_is_cancelled_complains_o
     await asyncio.sleep(0.1)
     gc.collect()  # a future complains when nobody can retrieve its exception any more
     assert caplog.messages == []
+
+
+@pytest.mark.concurrent
+async def test_a_connection_that_is_lost_while_the_server_takes_no_more_data_ends_the_copy(
+    test_database: TestDatabase,
+) -> None:
+    server = urlsplit(test_database.url)
+    is_open, sockets = asyncio.Event(), []
+    is_open.set()
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event | None) -> None:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            if gate:
+                await gate.wait()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(server.hostname, server.port or 5432)
+        sockets.extend([writer, back])
+        with contextlib.suppress(ConnectionError):
+            await asyncio.gather(pipe(reader, back, is_open), pipe(there, writer, None))
+
+    proxy = await asyncio.start_server(forward, "127.0.0.1", 0)
+    port = proxy.sockets[0].getsockname()[1]
+    address = server._replace(netloc=f"{server.netloc.rpartition('@')[0]}@127.0.0.1:{port}").geturl()
+    connection = await asyncpg.connect(address)
+    await connection.execute("CREATE TEMPORARY TABLE t (a text)")
+    is_open.clear()
+    copying = asyncio.create_task(copy_records(connection, "t", [("x" * 1000,)] * 20_000))
+    done, _ = await asyncio.wait({copying}, timeout=0.5)
+    assert not done
+    for socket in sockets:
+        socket.transport.abort()
+    done, _ = await asyncio.wait({copying}, timeout=10)
+    assert done
+    with pytest.raises(asyncpg.ConnectionDoesNotExistError):
+        copying.result()
+    is_open.set()
+    proxy.close()
 
 
 def process(url: str, path: Path, folder: Path) -> subprocess.Popen[str]:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +12,7 @@ from service.commands.simulate.fleet import DAY_S, KNEE_SOC, WARMING_K, Fleet, M
 
 MIDNIGHT = 1_764_028_800
 DAY = DAY_S // 60
-NO_FAULTS = Faults(late=0, duplicates=0, out_of_order=0, broken=0)
+NO_FAULTS = Faults(late=0, duplicates=0, out_of_order=0, broken=0, sensors=0)
 
 
 def days(fleet: Fleet, vehicle: int, count: int = 1) -> list[Measured]:
@@ -110,7 +111,7 @@ def test_the_load_is_even_and_each_device_keeps_its_second() -> None:
 
 
 def test_the_shares_of_faults_are_as_asked_and_nothing_is_left_out() -> None:
-    faults = Faults(late=0.05, duplicates=0.1, out_of_order=0.1, broken=0.05)
+    faults = Faults(late=0.05, duplicates=0.1, out_of_order=0.1, broken=0.05, sensors=0)
     found, whole = items(faults=faults, minutes=120), items(minutes=120)
     total = len(whole)
     assert sum(item.is_broken for item in found) / total == pytest.approx(0.05, rel=0.15)
@@ -129,11 +130,29 @@ def test_the_shares_of_faults_are_as_asked_and_nothing_is_left_out() -> None:
 
 
 def test_what_is_held_back_at_the_end_does_not_come_all_at_once() -> None:
-    found = items(faults=Faults(late=0.5, duplicates=0, out_of_order=0, broken=0), minutes=5)
+    found = items(faults=Faults(late=0.5, duplicates=0, out_of_order=0, broken=0, sensors=0), minutes=5)
     rest = [item.due for item in found if item.due >= MIDNIGHT + 300]
     assert len(rest) > 200
     assert max(rest) < MIDNIGHT + 302
     assert max(two - one for one, two in itertools.pairwise(rest)) == pytest.approx(2 / len(rest), abs=1e-6)
+
+
+def test_the_share_of_faulty_sensors_is_as_asked_and_costs_no_energy() -> None:
+    found, whole = items(faults=replace(NO_FAULTS, sensors=0.2), minutes=120), items(minutes=120)
+    assert len(found) == len(whole)
+    changed = [
+        (one, json.loads(one.body), json.loads(all_.body))
+        for one, all_ in zip(found, whole, strict=True)
+        if one.body != all_.body
+    ]
+    assert len(changed) / len(whole) == pytest.approx(0.2, rel=0.1)
+    assert sum(one.is_ignored for one in found) / len(changed) == pytest.approx(0.5, rel=0.15)
+    for one, reading, measured in changed:
+        assert {name: reading[name] for name in measured if "kwh" in name} == {
+            name: measured[name] for name in measured if "kwh" in name
+        }
+        impossible = [reading.get(name) in {-127.0, 25400} for name in ("voltage", "batteryTemp", "soc")]
+        assert any(impossible) == one.is_ignored
 
 
 def test_no_way_to_break_a_reading_leaves_it_as_it_was() -> None:

@@ -57,13 +57,15 @@ async def server(answer: Answer) -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("batch", [1, 100])
 async def test_the_service_rejects_what_is_broken_stores_the_rest_and_adds_it_up_as_we_do(api: Api, batch: int) -> None:
-    faults = Faults(late=0.05, duplicates=0.1, out_of_order=0.1, broken=0.2)
+    faults = Faults(late=0.05, duplicates=0.1, out_of_order=0.1, broken=0.2, sensors=0.2)
     prefix = new_pair().meter[1:]
     items = list(fleet_items(5, 40, faults, prefix))
     tally = await drive_all(str(api.http.base_url), items, at_once(), batch)
     counts = tally.counts
     assert (counts.rejected_wrongly, counts.accepted_wrongly, counts.lost, counts.conflicts) == (0, 0, 0, 0)
     assert (counts.sent, counts.rejected) == (len(items), sum(item.is_broken for item in items))
+    assert counts.ignored == sum(item.is_ignored for item in items) > 10
+    assert counts.ignored_wrongly == 0
     good = [item.body for item in items if not item.is_broken]
     assert (counts.stored, counts.duplicates) == (len(set(good)), len(good) - len(set(good)))
     window = (START, START + 3600)
@@ -75,6 +77,14 @@ async def test_the_service_rejects_what_is_broken_stores_the_rest_and_adds_it_up
 
 def _iso(time_: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time_))
+
+
+def test_a_mean_temperature_is_expected_of_what_was_measured_and_possible() -> None:
+    body = b'{"vehicleId":"V1","kwhDeliveredDc":1.8%s,"timestamp":"2026-02-08T18:00:00Z"}'
+    window = (1770573540, 1770573600)
+    temperatures = [b"", b',"batteryTemp":null', b',"batteryTemp":-127', b',"batteryTemp":20', b',"batteryTemp":22']
+    assert expect([body % one for one in temperatures], window)["avgBatteryTemp"] == 21
+    assert expect([body % one for one in temperatures[:3]], window)["avgBatteryTemp"] is None
 
 
 def test_what_differs_is_named() -> None:
@@ -243,7 +253,7 @@ def test_ctrl_c_ends_it_in_order_with_its_verdict(environment: dict[str, str]) -
     [
         (["--vehicles", "0"], "--vehicles"),
         (["--batch", "1001"], "--batch"),
-        (["--late", "0.9", "--broken", "0.2"], "--broken together are more than 1"),
+        (["--late", "0.9", "--broken", "0.2"], "--broken and --sensors together are more than 1"),
         (["--start", "2026-02-08T18:00:00"], "offset"),
         (["--start", "2999-01-01T00:00:00Z"], "days ago"),
         (["--start", "2001-01-01T00:00:00Z"], "725"),
