@@ -12,6 +12,7 @@ import psycopg
 from service.commands.options import DURATION, KIND
 from service.commands.output import print_table
 from service.database.libpq import connect_libpq
+from service.database.replication import UnreplicatedCommitError, replicated_commands
 from service.errors import StartupError, first_line
 from service.settings import load_settings
 from service.startup import prepared_database
@@ -102,11 +103,11 @@ def _ask(query: str, *arguments: Any) -> list[tuple[Any, ...]]:
 def _with_database(work: Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
     with prepared_database(load_settings()) as prepared:
         try:
-            with connect_libpq(prepared.url) as connection:
+            with connect_libpq(prepared.url) as connection, replicated_commands(connection):
                 return work(connection)
         except psycopg.errors.InsufficientPrivilege as error:
             raise StartupError(
                 f"this login may not manage keys ({first_line(error)}): it has to be a member of energy_dba"
             ) from error
-        except psycopg.Error as error:
+        except (psycopg.Error, UnreplicatedCommitError) as error:
             raise StartupError(first_line(error)) from error

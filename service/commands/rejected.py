@@ -16,6 +16,7 @@ from service.database.calls import LIST_REJECTED_READINGS, SETTLE_REJECTED_READI
 from service.database.failures import CONNECTION_ERRORS
 from service.database.group_commit import MOST_ROWS_A_CALL
 from service.database.pool import Database, lend, open_database
+from service.database.replication import replicated
 from service.errors import OUTCOMES, StartupError, first_line
 from service.readings.decode import Rejection, decode_reading
 from service.readings.model import KINDS, METER, VEHICLE, Kind
@@ -101,10 +102,12 @@ async def replay(
         if dry_run:
             outcomes.update(f"rejected as {row['code']}" for row in rows)
             continue
-        async with lend(database.write) as connection, connection.transaction():
-            found = await _send_again(connection, rows, dropped)
-            received = [row["received_at"] for row in rows]
-            await connection.execute(SETTLE_REJECTED_READINGS, [row["rejected_id"] for row in rows], received, found)
+        ids, received = [row["rejected_id"] for row in rows], [row["received_at"] for row in rows]
+        async with lend(database.write) as connection:
+            with replicated(connection):
+                async with connection.transaction():
+                    found = await _send_again(connection, rows, dropped)
+                    await connection.execute(SETTLE_REJECTED_READINGS, ids, received, found)
         outcomes.update(found)
     return outcomes
 

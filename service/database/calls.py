@@ -88,6 +88,10 @@ KEEP_REJECTED = RejectedCall(
 )
 FIND_API_KEYS = GroupedCall("api_key", "SELECT * FROM api.get_api_keys($1)", "look-ups of API keys")
 
+AWAIT_STANDBYS = "SELECT api.await_standbys()"
+ALREADY_SO = frozenset({"IE006"})
+"""SQLSTATEs that tell a repeated write that it was done before. Such a refusal rolls back, so it waits for nobody."""
+
 GET_VEHICLE_PERFORMANCE = "SELECT * FROM api.get_vehicle_performance($1, $2, $3, $4)"
 LIST_VEHICLE_EFFICIENCY = "SELECT * FROM api.list_vehicle_efficiency($1, $2, $3, $4, $5, $6, $7)"
 LIST_EFFICIENCY_BUCKETS = "SELECT * FROM api.list_vehicle_efficiency_buckets($1, $2, $3, $4, $5)"

@@ -38,12 +38,10 @@ class Connection(AnyConnection):
 async def set_up(connection: Session) -> None:
     """Set the role and the session settings that the service relies on.
 
-    It is a statement, as the embedded database ignores start-up options. `jit` slows the look-up of types down.
+    It is a statement, as the embedded database ignores start-up options. `jit` slows the look-up of types down. What an
+    acknowledgement depends on is not set here, where a pooler may lose it: see `api.await_standbys`.
     """
-    await connection.execute(
-        "SET ROLE energy_service; SET synchronous_commit = on; SET TimeZone = 'UTC'; SET jit = off; "
-        "SET lock_timeout = '5s'"
-    )
+    await connection.execute("SET ROLE energy_service; SET TimeZone = 'UTC'; SET jit = off; SET lock_timeout = '5s'")
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ import asyncpg
 from service.database.calls import GroupedCall, Row
 from service.database.connect import discard
 from service.database.failures import is_retryable
+from service.database.replication import replicated
 from service.database.time_clusters import REACH, Span, cluster, span_of
 from service.errors import Problem
 from service.observability.request_id import REQUEST_ID, application_name, traced
@@ -167,7 +168,8 @@ class GroupCommit:
         REQUEST_ID.set(group[0].request_id if len(group) == 1 else "")
         try:
             name = application_name(group[0].request_id, len(group) - 1)
-            records = await connection.fetch(traced(self._call.query), rows, name)
+            with replicated(connection):
+                records = await connection.fetch(traced(self._call.query), rows, name)
         except Exception as error:
             if len(group) == 1 or is_retryable(error):
                 self._fail(group, error)

@@ -123,7 +123,7 @@ _POWERS = """
     LEFT JOIN LATERAL (
         SELECT min(o.rolname) AS other FROM pg_catalog.pg_roles AS o
         WHERE o.rolname ~ '^(energy_|pg_(write|execute|read_server|signal|maintain))'
-            AND o.rolname <> %(role)s AND pg_catalog.pg_has_role(r.oid, o.oid, 'MEMBER')
+            AND pg_catalog.pg_has_role(r.oid, o.oid, 'MEMBER') AND NOT pg_catalog.pg_has_role(%(role)s, o.oid, 'MEMBER')
     ) AS m ON TRUE
     LEFT JOIN pg_catalog.pg_database AS d ON d.datdba = r.oid AND d.datname = pg_catalog.current_database()
     WHERE r.rolname = %(name)s
@@ -176,6 +176,8 @@ def _locked_backend(url: str) -> Iterator[PostgresqlPsycopgBackend]:
     uri = DatabaseURI("postgresql+psycopg", None, None, None, None, database, parameters | {"schema": "yoyo"})
     backend = PostgresqlPsycopgBackend(uri, "_yoyo_migration")
     with backend:
+        # the next connection to the embedded database has the same session, and would prepare the same names again
+        backend.connection.prepare_threshold = None
         backend.execute(f"SET lock_timeout = '{_PATIENCE}'")
         backend.execute(f"SELECT pg_catalog.pg_advisory_lock({_LOCK_KEY})")
         backend.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")

@@ -9,12 +9,21 @@ from typing import Any, cast
 
 import asyncpg
 
-from service.database.calls import GET_PRIMARY_POSITION, GET_PRIMARY_STATE, INGEST, GroupedCall, Row
+from service.database.calls import (
+    ALREADY_SO,
+    AWAIT_STANDBYS,
+    GET_PRIMARY_POSITION,
+    GET_PRIMARY_STATE,
+    INGEST,
+    GroupedCall,
+    Row,
+)
 from service.database.connect import Connection, Pool, Session, discard, set_up
 from service.database.connector import Connector
 from service.database.failures import CONNECTION_ERRORS, describe_failure
 from service.database.group_commit import ACQUIRE_TIMEOUT_S, GroupCommit
 from service.database.replica import Replica, ReplicaState
+from service.database.replication import replicated
 from service.errors import StartupError
 from service.observability.metrics import POOL, POOL_LIMIT, QUEUE, QUEUE_LIMIT
 from service.observability.request_id import REQUEST_ID, SERVICE, application_name, traced
@@ -66,8 +75,13 @@ class Database:
         return await group.call(rows)
 
     async def write_rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Return the rows of a call that writes; it is committed."""
-        return await _fetch(self.write, query, arguments)
+        """Return the rows of a call that writes; it is committed, on the synchronous standbys as well."""
+        try:
+            return await _fetch(self.write, query, arguments)
+        except asyncpg.PostgresError as error:
+            if getattr(error, "sqlstate", None) in ALREADY_SO:
+                await _fetch(self.write, AWAIT_STANDBYS, ())
+            raise
 
     async def read_rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """Return the rows of a call that reads: from the replica, or else from the primary."""
@@ -142,7 +156,8 @@ async def lend(pool: Pool, timeout: float = ACQUIRE_TIMEOUT_S) -> AsyncIterator[
 
 async def _fetch(pool: Pool, query: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:
     async with lend(pool) as connection:
-        return await connection.fetch(traced(query), *arguments, application_name(REQUEST_ID.get()))
+        with replicated(connection):
+            return await connection.fetch(traced(query), *arguments, application_name(REQUEST_ID.get()))
 
 
 @asynccontextmanager

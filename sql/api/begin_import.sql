@@ -8,6 +8,7 @@ RETURNS TABLE (
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
+    SELECT api.await_standbys();
     SELECT pg_advisory_lock(hashtextextended(p_import_id, 0));
     DELETE FROM telemetry.import_progress WHERE import_id = p_import_id AND NOT p_resume;
     INSERT INTO telemetry.import_progress AS i (import_id, kind, file_name)

@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION api.finish_import(p_import_id text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
+    SELECT api.await_standbys();
     DELETE FROM telemetry.import_progress WHERE import_id = p_import_id;
     SELECT pg_advisory_unlock(hashtextextended(p_import_id, 0));
 $$;

@@ -44,7 +44,8 @@ AS $$
         FROM ops.list_job_health() AS j
         LEFT JOIN timescaledb_information.job_stats AS s ON s.job_id = j.job_id
         LEFT JOIN ops.job_run AS r ON r.job_id = j.job_id
-    )
+    ),
+    standby AS MATERIALIZED (SELECT l.name, l.is_synchronous, l.bytes_behind FROM ops.list_standbys() AS l)
     SELECT 'energy_aggregate_lag_seconds', jsonb_build_object('aggregate', a.aggregate), extract(EPOCH FROM a.lag)
     FROM aggregate AS a
     UNION ALL
@@ -76,7 +77,24 @@ AS $$
     SELECT 'energy_chunks', jsonb_build_object('object', p.object), count(c.object)
     FROM ops.policy AS p
     LEFT JOIN chunk AS c ON c.object = p.object
-    GROUP BY p.object;
+    GROUP BY p.object
+    UNION ALL
+    SELECT
+        'energy_synchronous_standbys_required', '{}',
+        (current_setting('synchronous_standby_names') <> '')::integer
+    UNION ALL
+    SELECT
+        'energy_standbys', jsonb_build_object('state', v.state),
+        count(s.name) FILTER (WHERE s.is_synchronous = (v.state = 'synchronous'))
+    FROM (VALUES ('synchronous'), ('asynchronous')) AS v (state)
+    LEFT JOIN standby AS s ON TRUE
+    WHERE pg_has_role('pg_read_all_stats', 'USAGE')
+    GROUP BY v.state
+    UNION ALL
+    SELECT 'energy_standby_lag_bytes', jsonb_build_object('standby', s.name), max(s.bytes_behind)
+    FROM standby AS s
+    WHERE s.bytes_behind IS NOT NULL
+    GROUP BY s.name;
 $$;
 
 REVOKE EXECUTE ON FUNCTION api.get_database_metrics () FROM PUBLIC;

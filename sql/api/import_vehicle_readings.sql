@@ -19,6 +19,7 @@ DECLARE
     v_stored bigint;
     v_places integer[];
 BEGIN
+    PERFORM api.await_standbys();
     PERFORM telemetry.require_import_table('import_vehicle_reading');
 
     SELECT

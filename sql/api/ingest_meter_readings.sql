@@ -20,6 +20,7 @@ DECLARE
     v_stored bigint[];
     v_implausible bigint[];
 BEGIN
+    PERFORM api.await_standbys();
     IF EXISTS (SELECT FROM telemetry.device_profile AS p WHERE p.kind = 'meter' AND p.is_checked)
         AND telemetry.lock_device_profiles('meter', ARRAY(SELECT r.meter_id FROM unnest(p_readings) AS r))
     THEN

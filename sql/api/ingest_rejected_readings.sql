@@ -6,6 +6,7 @@ RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
+    SELECT api.await_standbys();
     SELECT telemetry.keep_rejected_readings(p_rejected, NULL);
 $$;
 

@@ -20,6 +20,7 @@ DECLARE
     v_stored bigint[];
     v_implausible bigint[];
 BEGIN
+    PERFORM api.await_standbys();
     IF EXISTS (SELECT FROM telemetry.device_profile AS p WHERE p.kind = 'vehicle' AND p.is_checked)
         AND telemetry.lock_device_profiles('vehicle', ARRAY(SELECT r.vehicle_id FROM unnest(p_readings) AS r))
     THEN

@@ -14,6 +14,7 @@ DECLARE
     v_meters text [];
     v_times tstzrange [];
 BEGIN
+    PERFORM api.await_standbys();
     PERFORM
         telemetry.require_device_id('vehicleId', p_vehicle_id),
         telemetry.require_device_id('meterId', p_meter_id),

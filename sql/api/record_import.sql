@@ -13,6 +13,7 @@ RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
+    SELECT api.await_standbys();
     UPDATE telemetry.import_progress SET
         rows_done = p_rows_done,
         stored = p_stored,

@@ -14,6 +14,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 BEGIN
+    PERFORM api.await_standbys();
     PERFORM
         telemetry.require_value('kind', coalesce(p_kind IN ('meter', 'vehicle'), FALSE), 'meter or vehicle'),
         telemetry.require_device_id(p_kind || 'Id', p_device_id),

@@ -7,6 +7,7 @@ RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
+    SELECT api.await_standbys();
     UPDATE telemetry.rejected_reading AS r
     SET replayed_at = now(), replay_outcome = s.outcome
     FROM unnest(p_rejected_ids, p_received_at, p_outcomes) AS s (rejected_id, received_at, outcome)

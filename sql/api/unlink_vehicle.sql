@@ -8,6 +8,7 @@ DECLARE
     v_from CONSTANT timestamptz := coalesce(p_from, now());
     v_removed boolean;
 BEGIN
+    PERFORM api.await_standbys();
     LOCK TABLE telemetry.vehicle_meter_link IN SHARE ROW EXCLUSIVE MODE;
     DELETE FROM telemetry.vehicle_meter_link AS l
     WHERE l.vehicle_id = p_vehicle_id AND lower(l.during) >= v_from;

@@ -15,6 +15,7 @@ BEGIN
     PERFORM ops.require_policies();
     RETURN QUERY SELECT c.* FROM ops.pending_changes() AS c;
     IF NOT p_dry_run THEN
+        PERFORM api.await_standbys();
         FOR v_changed IN
             SELECT p AS policy, c.settings
             FROM ops.policy AS p

@@ -15,6 +15,7 @@ DECLARE
     v_ids CONSTANT text [] := coalesce(p_device_ids, '{}');
     v_for_devices CONSTANT boolean := coalesce(p_scope IN ('device', 'gateway'), FALSE);
 BEGIN
+    PERFORM api.await_standbys();
     PERFORM
         telemetry.require_value(
             'scope', coalesce(p_scope IN ('device', 'gateway', 'read', 'admin'), FALSE), 'device, gateway, read or admin'

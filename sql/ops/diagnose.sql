@@ -9,7 +9,13 @@ AS $$
     UNION ALL
     SELECT
         'jobs',
-        format('job %s, which %s, is %s%s: see ops.job_health', j.job_id, j.purpose, j.health, ' (' || j.last_error || ')'),
+        format(
+            'job %s, which %s, is %s%s: %s', j.job_id, j.purpose, j.health, ' (' || j.last_error || ')',
+            CASE
+                WHEN j.health = 'stuck' THEN format('as energy_owner, SELECT alter_job(%s, next_start => now())', j.job_id)
+                ELSE 'see ops.job_health'
+            END
+        ),
         TRUE
     FROM ops.job_health AS j
     WHERE j.health <> 'ok'
@@ -120,11 +126,14 @@ AS $$
     HAVING count(*) > 0
     UNION ALL
     SELECT 'devices', count(*) || ' are silent: see ops.silent_device', FALSE
-    FROM ops.silent_device;
+    FROM ops.silent_device
+    UNION ALL
+    SELECT 'standbys', s.finding, s.is_fault
+    FROM ops.diagnose_standbys() AS s;
 $$;
 
 REVOKE EXECUTE ON FUNCTION ops.diagnose () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.diagnose () TO energy_dba;
 
 COMMENT ON FUNCTION ops.diagnose () IS
-'The findings of the views of schema ops, a sentence a row, and is_fault for those that need a person: jobs that are late or failing, aggregates that are stale for too long, foreign jobs that drop or refresh, policies that are not applied or would lose data, less than 30 days of disk, chunks that wait for the archive for over 2 days';
+'The findings of the views of schema ops, a sentence a row, and is_fault for those that need a person: jobs that are late or failing, aggregates that are stale for too long, foreign jobs that drop or refresh, policies that are not applied or would lose data, less than 30 days of disk, standbys with which a failover could lose acknowledged readings, chunks that wait for the archive for over 2 days';

@@ -20,4 +20,4 @@ COMMENT ON COLUMN ops.job_health.next_start IS 'Time of the next run; NULL if no
 COMMENT ON COLUMN ops.job_health.failures IS 'Runs that failed';
 COMMENT ON COLUMN ops.job_health.last_error IS 'Error of the last run; NULL without';
 COMMENT ON COLUMN ops.job_health.overdue IS 'Time since the missed run, after a tolerance of one turn (at least 10 minutes)';
-COMMENT ON COLUMN ops.job_health.health IS 'ok; late: it does not run; failing: its last run failed; paused: switched off with alter_job';
+COMMENT ON COLUMN ops.job_health.health IS 'ok; stuck: it has no next run, after a failover; late: it does not run; failing: its last run failed; paused: switched off with alter_job';

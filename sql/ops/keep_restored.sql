@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION ops.keep_restored(p_kind text, p_range_start timestam
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, ops, pg_temp
 AS $$
+    SELECT api.await_standbys();
     UPDATE ops.archived_chunk AS a SET dropped_at = NULL, keep_until = p_until
     WHERE a.kind = p_kind AND a.range_start = p_range_start;
     SELECT ops.take_up_again('telemetry.' || a.kind || '_telemetry_history', a.range_start, a.range_end)

@@ -27,6 +27,7 @@ AS $$
         o.overdue,
         CASE
             WHEN NOT j.is_scheduled THEN 'paused'
+            WHEN t.is_stuck THEN 'stuck'
             WHEN t.failed THEN 'failing'
             WHEN o.overdue > INTERVAL '0' THEN 'late'
             ELSE 'ok'
@@ -45,6 +46,9 @@ AS $$
             END AS next_start,
             CASE WHEN r.job_id IS NULL THEN coalesce(s.total_failures, 0) ELSE r.failures END AS failures,
             CASE WHEN r.job_id IS NULL THEN coalesce(s.last_run_status = 'Failed', FALSE) ELSE r.error IS NOT NULL END AS failed,
+            -- so it is while it runs; after a failover, TimescaleDB before 2.26.4 can leave it so
+            r.job_id IS NULL AND j.next_start = '-infinity' AND s.job_status <> 'Running'
+            AND s.last_run_started_at < now() - INTERVAL '10 minutes' AS is_stuck,
             coalesce(r.error, (
                 SELECT e.err_message FROM timescaledb_information.job_errors AS e
                 WHERE e.job_id = j.job_id

@@ -7,6 +7,7 @@ CREATE OR REPLACE FUNCTION ops.record_archive(
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, ops, pg_temp
 AS $$
+    SELECT api.await_standbys();
     INSERT INTO ops.archived_chunk (kind, range_start, range_end, readings, fingerprint, location, sha256)
     VALUES (p_kind, p_range_start, p_range_end, p_readings, p_fingerprint, p_location, p_sha256)
     ON CONFLICT (kind, range_start) DO UPDATE SET

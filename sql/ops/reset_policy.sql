@@ -7,6 +7,7 @@ AS $$
 DECLARE
     v_policy ops.policy;
 BEGIN
+    PERFORM api.await_standbys();
     PERFORM ops.require_policy_object(p_object);
     UPDATE ops.policy AS p SET
         chunk_interval = d.chunk_interval,

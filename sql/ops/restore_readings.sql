@@ -10,6 +10,7 @@ DECLARE
     v_values text;
     v_stored bigint;
 BEGIN
+    PERFORM api.await_standbys();
     SELECT
         string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
         string_agg(

@@ -7,6 +7,7 @@ AS $$
 DECLARE
     v_revoked_at timestamptz;
 BEGIN
+    PERFORM api.await_standbys();
     UPDATE telemetry.api_key AS k
     SET revoked_at = coalesce(k.revoked_at, now())
     WHERE k.key_id = p_key_id

@@ -9,6 +9,7 @@ AS $$
 DECLARE
     v_old telemetry.api_key;
 BEGIN
+    PERFORM api.await_standbys();
     PERFORM telemetry.require_value(
         'the time to keep the old key',
         coalesce(p_keep_for BETWEEN INTERVAL '0' AND INTERVAL '90 days', FALSE),

@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION ops.set_disk_bound(p_size text) RETURNS bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
+    SELECT api.await_standbys();
     UPDATE telemetry.fleet SET disk_bound_bytes = pg_size_bytes(p_size) RETURNING disk_bound_bytes;
 $$;
 

@@ -9,6 +9,7 @@ DECLARE
     v_policy ops.policy;
     v_settings text[];
 BEGIN
+    PERFORM api.await_standbys();
     PERFORM ops.require_policy_object(p_object);
     SELECT array_agg(a.attname::text ORDER BY a.attnum) INTO v_settings
     FROM pg_attribute AS a

@@ -5,6 +5,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 BEGIN
+    PERFORM api.await_standbys();
     IF NOT coalesce(p_standby_kw BETWEEN 0 AND 1000, FALSE) THEN
         RAISE EXCEPTION 'standby_kw must be from 0 to 1000 kW, not %', coalesce(p_standby_kw::text, 'NULL')
             USING ERRCODE = 'invalid_parameter_value';

@@ -6,6 +6,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 BEGIN
+    PERFORM api.await_standbys();
     PERFORM now() AT TIME ZONE p_time_zone; -- raises for an unknown zone
     DROP VIEW IF EXISTS bi.fleet_efficiency_daily;
     DROP VIEW IF EXISTS bi.vehicle_efficiency_daily;

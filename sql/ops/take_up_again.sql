@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION ops.take_up_again(p_object text, p_start timestamptz,
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
+    SELECT api.await_standbys();
     SELECT telemetry.note_dropped_chunks(p_object);
     UPDATE telemetry.dropped_time AS d SET times = d.times - tstzmultirange(tstzrange(p_start, p_end)) WHERE d.source = p_object;
 $$;

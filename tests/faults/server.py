@@ -36,7 +36,6 @@ class Server:
     """A cluster in `folder`, and its processes while it runs; a standby, if it is made `of` another."""
 
     def __init__(self, programs: Path, folder: Path, of: Server | None = None, **options: str) -> None:
-        self._options = OPTIONS | options
         self._programs = programs
         self.data = folder / "data"
         self._log = folder / "server.log"
@@ -48,15 +47,25 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-        if of is None:
-            make = ["initdb", "-A", "trust", "-E", "UTF8", "--no-locale"]
+        self.options: dict[str, object] = {**OPTIONS, **options, "port": self.port}
+        self._of = of
+        self._make()
+
+    def _make(self) -> None:
+        """Make the files of the cluster."""
+        if self._of is None:
+            self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
         else:
-            make = ["pg_basebackup", "-h", "127.0.0.1", "-p", str(of.port), "-X", "stream", "-c", "fast", "-R"]
-        command = [self._programs / make[0], *make[1:], "-D", self.data, "-U", "postgres", "--no-sync"]
-        subprocess.run(command, check=True, capture_output=True, cwd=folder, **self._as)
+            place = ("-h", "127.0.0.1", "-p", str(self._of.port), "-U", "postgres")
+            self._run("pg_basebackup", *place, "-X", "stream", "-c", "fast", "-R", "--no-sync")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        """Run a program on the files of the cluster."""
+        command = [self._programs / program, "-D", self.data, *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd=self.data.parent, **self._as)
 
     def start(self) -> None:
-        options = [f"--{name}={value}" for name, value in {**self._options, "port": self.port}.items()]
+        options = [f"--{name}={value}" for name, value in self.options.items()]
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             with self._log.open("ab") as log:

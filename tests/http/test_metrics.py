@@ -169,6 +169,10 @@ async def test_the_queue_the_pool_and_their_limits_are_told(database: Database) 
     assert key("energy_database_pool_limit_connections", pool="read") not in samples  # it is the same one
 
 
+NOT_YET = {"energy_job_last_success_timestamp_seconds", "energy_standby_lag_bytes"}
+"""Metrics without a sample: a job that has never run has not succeeded yet, and there is no standby."""
+
+
 async def test_the_database_tells_of_its_aggregates_jobs_devices_and_chunks(database: Database, owner: Owner) -> None:
     pair = new_pair()
     async with served(database, Settings()) as api:
@@ -176,8 +180,9 @@ async def test_the_database_tells_of_its_aggregates_jobs_devices_and_chunks(data
         await api.post_vehicle(pair.vehicle)
         samples = await scrape(api)
     names = {name for name, _ in samples}
-    # a job that has never run has not succeeded yet
-    assert names >= {*DATABASE_METRICS} - {"energy_job_last_success_timestamp_seconds"}
+    assert names >= {*DATABASE_METRICS} - NOT_YET
+    assert samples[key("energy_synchronous_standbys_required")] == 0
+    assert {samples[key("energy_standbys", state=state)] for state in ("synchronous", "asynchronous")} == {0}
     assert samples[key("energy_database_up")] == 1
     assert samples[key("energy_policy_faults")] == 0
     for kind in ("meter", "vehicle"):
@@ -208,9 +213,7 @@ async def test_both_of_prometheus_formats_are_spoken(api: Api) -> None:
     answer = await api.http.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     families = {family.name: family for family in parse_openmetrics(answer.text)}
-    assert {name.removesuffix("_total") for name in DATABASE_METRICS} - families.keys() <= {
-        "energy_job_last_success_timestamp_seconds"
-    }
+    assert {name.removesuffix("_total") for name in DATABASE_METRICS} - families.keys() <= NOT_YET
     for family in families.values():
         assert family.documentation.endswith("."), family.name
         assert family.name.startswith("energy_")

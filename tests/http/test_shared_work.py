@@ -21,6 +21,7 @@ from service.http.routes import events
 from service.http.routes.events import Pulses
 from service.observability.request_id import REQUEST_ID
 from service.settings import Settings
+from tests.support import WithoutNotices
 
 SECRET = "A" * 43
 
@@ -91,7 +92,7 @@ async def test_a_writer_names_the_request_it_works_for_and_not_the_one_that_star
     going = asyncio.Event()
     names: list[tuple[str, str]] = []
 
-    class Pool:
+    class Pool(WithoutNotices):
         @contextlib.asynccontextmanager
         async def acquire(self, timeout: float) -> AsyncIterator[Pool]:  # noqa: ASYNC109
             names.append(("acquires", REQUEST_ID.get()))

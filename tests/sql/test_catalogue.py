@@ -122,7 +122,9 @@ async def test_the_services_sessions_commit_for_good_and_think_in_utc_whatever_t
     try:
         async with open_database(test_database.url, connections=1) as fresh, fresh.write.acquire() as connection:
             settings = "SELECT current_user, current_setting('synchronous_commit'), current_setting('TimeZone')"
-            assert tuple(await connection.fetchrow(settings)) == ("energy_service", "on", "UTC")
+            async with connection.transaction():
+                await connection.execute("SELECT api.ingest_meter_readings('{}')")
+                assert tuple(await connection.fetchrow(settings)) == ("energy_service", "on", "UTC")
     finally:
         if not test_database.is_embedded:
             await owner.execute(f"ALTER DATABASE {name} RESET ALL")

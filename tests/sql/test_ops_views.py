@@ -1,5 +1,6 @@
 """What the views of schema ops tell a DBA, in situations that really are so."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -135,6 +136,54 @@ def test_a_job_that_should_have_run_is_late_and_one_that_somebody_stopped_is_pau
     assert ops.health(job)["health"] == "paused"
     [finding] = ops.faults()
     assert "is paused" in finding
+
+
+def test_a_job_that_a_failover_left_without_a_next_run_is_stuck_and_what_to_do_is_said(ops: Ops) -> None:
+    job = ops.job("bi.meter_15min", "refresh")
+    ops.rows("SELECT alter_job(%s, next_start => now())", job)  # makes the row of its statistics
+    as_while_it_runs = (
+        "UPDATE _timescaledb_internal.bgw_job_stat SET next_start = '-infinity', last_start = now() - %s::interval "
+        "WHERE job_id = %s"
+    )
+    for ago, health in (("9 minutes", "ok"), ("11 minutes", "stuck")):
+        ops.connection.execute(as_while_it_runs, [ago, job])
+        assert ops.health(job)["health"] == health
+    [finding] = ops.faults()
+    assert finding.endswith(f"is stuck: as energy_owner, SELECT alter_job({job}, next_start => now())")
+    with ops.connection.transaction():
+        ops.connection.execute("SET LOCAL ROLE energy_owner")
+        ops.connection.execute(re.findall("SELECT .*", finding)[0])
+    assert ops.health(job)["health"] == "ok"
+
+
+def test_what_would_be_lost_with_this_server_is_said_or_that_it_cannot_be_seen(ops: Ops) -> None:
+    said = "SELECT finding FROM ops.diagnose() WHERE topic = 'standbys'"
+    metrics = "SELECT count(*) FROM api.get_database_metrics() WHERE name = 'energy_standbys'"
+    assert "there is none" in ops.value(said)
+    assert ops.value(metrics) == 2
+    assert ops.faults() == []
+    ops.connection.execute("REVOKE pg_read_all_stats FROM energy_owner")
+    try:
+        assert "cannot be seen" in ops.value(said)
+        assert ops.value(metrics) == 0
+        assert ops.faults() == []
+    finally:
+        ops.connection.execute("GRANT pg_read_all_stats TO energy_owner")
+
+
+def test_with_standbys_a_timescaledb_that_can_leave_jobs_behind_is_named(ops: Ops) -> None:
+    version = ops.value("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
+    is_old = tuple(map(int, re.findall(r"\d+", version)[:3])) < (2, 26, 4)  # that of the embedded database is
+    assert ops.faults() == []
+    body = ops.value("SELECT pg_get_functiondef('ops.list_standbys()'::regprocedure)")
+    made_up = "SELECT 'standby', 'streaming', TRUE, 0::bigint"
+    ops.connection.execute(
+        re.sub(r"\$function\$.*\$function\$", f"$function$ {made_up} $function$", body, flags=re.DOTALL)
+    )
+    assert [fault for fault in ops.faults() if "2.26.4 or newer is needed" in fault] == ops.faults()
+    assert len(ops.faults()) == is_old
+    finding = "SELECT finding FROM ops.diagnose() WHERE topic = 'standbys' AND NOT is_fault"
+    assert "acknowledged readings outlive a failover" in ops.value(finding)
 
 
 def test_a_daily_job_is_granted_a_day(ops: Ops) -> None:

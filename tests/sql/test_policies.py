@@ -537,9 +537,9 @@ def test_what_is_archived_first_is_dropped_by_nobody_else(dba: Connection) -> No
 FOR_DBAS = {
     "functions": {
         "apply_policies", "bytes_left", "create_api_key", "current_policies", "default_policies", "diagnose",
-        "list_chunks", "list_job_health", "list_silent_devices", "list_stale_ranges", "measure_aggregate_lag",
-        "pending_changes", "policy_faults", "reset_policy", "revoke_api_key", "rotate_api_key", "set_disk_bound",
-        "set_policy", "set_standby_kw",
+        "list_chunks", "list_job_health", "list_silent_devices", "list_stale_ranges", "list_standbys",
+        "measure_aggregate_lag", "pending_changes", "policy_faults", "reset_policy", "revoke_api_key", "rotate_api_key",
+        "set_disk_bound", "set_policy", "set_standby_kw",
     },
     "relations": {
         "aggregate_lag", "api_key", "applied_policy", "archived_chunk", "chunk_list", "job_health", "migration",
@@ -587,6 +587,7 @@ def test_dbas_can_read_every_relation_that_is_for_them(dba: Connection, relation
         "default_policies()",
         "list_silent_devices()",
         "list_stale_ranges()",
+        "list_standbys()",
         "bytes_left()",
     ],
 )

@@ -165,6 +165,14 @@ async def owner_of(test_database: TestDatabase, database: Database) -> AsyncIter
         connection.terminate()
 
 
+class WithoutNotices:
+    """What a fake connection lacks: listeners, to whom its server says nothing."""
+
+    def add_log_listener(self, callback: Any) -> None: ...
+
+    def remove_log_listener(self, callback: Any) -> None: ...
+
+
 _numbers = itertools.count(1)
 _RUN = uuid.uuid4().hex[:6]
 

@@ -135,6 +135,11 @@ class FakePool:
         await asyncio.sleep(0.01)
         return []
 
+    def add_log_listener(self, _: Any) -> None:
+        pass
+
+    remove_log_listener = add_log_listener
+
 
 class FakeConnection:
     """A connection whose server answers the cancellation of a statement, or is silent."""

@@ -14,10 +14,10 @@ from service.database.group_commit import MOST_ROWS_A_CALL, GroupCommit
 from service.database.pool import Database
 from service.errors import Problem
 from service.readings.model import METER
-from tests.support import YESTERDAY, Api, Owner, new_pair
+from tests.support import YESTERDAY, Api, Owner, WithoutNotices, new_pair
 
 
-class FakePool:
+class FakePool(WithoutNotices):
     """A pool whose calls wait until they are let go, and answer each row with itself."""
 
     def __init__(self) -> None:
@@ -176,7 +176,7 @@ async def test_requests_at_once_are_stored_in_few_commits_and_each_hears_its_own
     await api.post_meter(new_pair().meter)
     pairs = [new_pair() for _ in range(60)]
     good = [api.post_meter(pair.meter) for pair in pairs]
-    bad = [api.post_meter(pair.meter, voltage=-1) for pair in pairs]
+    bad = [api.post_meter(pair.meter, kwhConsumedAc=-1) for pair in pairs]
     async with contextlib.AsyncExitStack() as busy:
         # until half of them wait, however quick the database is: else how many come together is a matter of luck
         for _ in range(database.write.get_max_size()):
@@ -199,7 +199,7 @@ async def test_an_acknowledged_reading_is_committed(database: Database, owner: O
     pair = new_pair()
     rows = [(pair.meter, YESTERDAY + timedelta(minutes=n), 0.1, 230.0, None) for n in range(10)]
     outcomes = await database.call_grouped(METER.ingest, rows)
-    assert [tuple(outcome) for outcome in outcomes] == [("stored", None)] * 10
+    assert [tuple(outcome) for outcome in outcomes] == [("stored", None, None)] * 10
     # seen by another session, where there is one
     query = "SELECT count(*) FROM telemetry.meter_telemetry_history WHERE meter_id = $1"
     assert await owner.fetchval(query, pair.meter) == 10

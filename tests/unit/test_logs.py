@@ -131,7 +131,9 @@ def test_refusals_of_a_running_service_are_logged_as_json(environment: dict[str,
     with running({**environment, "ENERGY_LOG_LEVEL": "info"}, "--migrate") as service:
         for number in range(4):
             answer = httpx.post(
-                f"{service.url}/v1/ingest/meter", json=meter_reading(f"M{number}", voltage=98765.4321), timeout=30
+                f"{service.url}/v1/ingest/meter",
+                json=meter_reading(f"M{number}", kwhConsumedAc=-98765.4321),
+                timeout=30,
             )
             assert answer.status_code == 422
         status, stderr = service.stop(2)

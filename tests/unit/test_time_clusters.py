@@ -17,6 +17,7 @@ from service.settings import Settings
 from tests.support import (
     Owner,
     TestDatabase,
+    WithoutNotices,
     meter_reading,
     new_pair,
     owner_of,
@@ -84,7 +85,7 @@ def test_spans_reach_each_other_up_to_a_quarter_hour_apart() -> None:
     assert early.with_(late) == late.with_(early) == Span(early.first, late.last)
 
 
-class FakePool:
+class FakePool(WithoutNotices):
     """A pool whose calls answer each row with itself, one call after the other, once they are let go."""
 
     def __init__(self) -> None:

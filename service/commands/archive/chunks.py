@@ -18,6 +18,7 @@ from service.commands.archive.manifest import Chunk, Manifest
 from service.commands.archive.parquet import Column, Contents, schema_of
 from service.database.calls import REFRESH_AGGREGATES
 from service.database.libpq import connect_libpq
+from service.database.replication import replicated_commands
 from service.database_url import describe_url
 from service.errors import StartupError, first_line
 from service.startup import Prepared
@@ -319,7 +320,8 @@ def open_chunks(prepared: Prepared, *, alone: bool) -> Iterator[Chunks]:
             if not locked:
                 raise StartupError("another `energy archive run` or `restore` is at work on this database")
         try:
-            yield Chunks(connection, copy=prepared.embedded is None)
+            with replicated_commands(connection):
+                yield Chunks(connection, copy=prepared.embedded is None)
         finally:
             # the session of the embedded database outlives the connection
             if prepared.embedded and not connection.broken:

@@ -23,6 +23,7 @@ from service.commands.archive.verify import Span, find_archives
 from service.commands.archive.verify import verify as verify_archive
 from service.commands.options import KIND, TIME, json_option
 from service.commands.output import print_error, print_json, print_table
+from service.database.replication import UnreplicatedCommitError
 from service.errors import StartupError, first_line
 from service.settings import Settings, check_archive, load_settings
 from service.startup import prepared_database
@@ -42,6 +43,9 @@ def _span(required: bool) -> Callable[[Callable[..., None]], Callable[..., None]
 
     return add
 
+
+RETRY_S = 300.0
+"""Wait after a round that a lost database ended, as in a failover, whatever the interval of `--every`."""
 
 _archive_option = click.option(
     "--archive",
@@ -79,11 +83,13 @@ def run_command(archive_: str | None, drop: bool, every: int | None) -> None:
     if not settings.database_url:
         raise StartupError("--every needs DATABASE_URL: the embedded database would be in use all the time")
     while True:
+        wait_s = every * 3600.0
         try:
             _run(settings, place(), drop)
         except StartupError as error:
-            print_error(f"{error}; again in {every} h")
-        time.sleep(every * 3600)
+            wait_s = RETRY_S
+            print_error(f"{error}; again in {RETRY_S / 60:g} min")
+        time.sleep(wait_s)
 
 
 def _run(settings: Settings, place: Place, drop: bool) -> bool:
@@ -216,7 +222,7 @@ def _destination(given: str | None) -> tuple[Settings, Callable[[], Place]]:
 @contextlib.contextmanager
 def _opened(settings: Settings, *, alone: bool) -> Iterator[Chunks]:
     """Open the chunks of the configured database; failures of it or of the archive become one line."""
-    with prepared_database(settings) as prepared, open_chunks(prepared, alone=alone) as chunks, _plain_faults():
+    with prepared_database(settings) as prepared, _plain_faults(), open_chunks(prepared, alone=alone) as chunks:
         yield chunks
 
 
@@ -224,7 +230,7 @@ def _opened(settings: Settings, *, alone: bool) -> Iterator[Chunks]:
 def _plain_faults() -> Iterator[None]:
     try:
         yield
-    except psycopg.Error as error:
+    except (psycopg.Error, UnreplicatedCommitError) as error:
         raise StartupError(f"the database failed ({first_line(error)}): run it again, nothing is half done") from error
     except (OSError, pa.ArrowException) as error:
         raise StartupError(f"the archive failed ({first_line(error)}): run it again, nothing is half done") from error

@@ -19,6 +19,7 @@ from service.commands.importer.registers import Registers
 from service.commands.importer.rejected import RejectedFile
 from service.commands.importer.source import open_source
 from service.database.connector import AnyConnection
+from service.database.replication import replicated
 from service.errors import StartupError
 
 BEGIN = "SELECT * FROM api.begin_import($1, $2, $3, $4)"
@@ -123,10 +124,12 @@ async def import_file(  # noqa: PLR0913
                     progress = Progress(progress.rows + staged.chunk.size, progress.counts + found, staged.chunk.share)
                     done = [progress.counts[name] for name in COUNTED.values()]
                     await staged.connection.execute(RECORD, import_id, progress.rows, *done, side.length)
-                    await staged.transaction.commit()
+                    with replicated(staged.connection):
+                        await staged.transaction.commit()
                 all_new = not (found["duplicates"] or found["conflicts"])
                 show(progress)
-        await first.execute(FINISH, import_id)
+        with replicated(first):
+            await first.execute(FINISH, import_id)
         return progress._replace(left_out=rows.left_out)
 
 

@@ -12,6 +12,7 @@ import asyncpg
 
 from service.commands.importer.mapping import ENERGIES
 from service.database.connector import AnyConnection
+from service.database.replication import replicated
 from service.errors import StartupError
 from service.readings.model import KINDS
 
@@ -56,7 +57,8 @@ class Registers:
         if not self._declare or (profile and profile["set_at"]):
             return False
         try:
-            await connection.execute(DECLARE, self._kind, device)
+            with replicated(connection):
+                await connection.execute(DECLARE, self._kind, device)
         except asyncpg.PostgresError as error:
             if error.sqlstate != "IE004":  # an invalid id, for which its readings are rejected
                 raise

@@ -42,6 +42,9 @@ DATABASE_METRICS = {
     "energy_devices": "Devices in use that report, and those that are silent.",
     "energy_storage_bytes": "What chunks take, with their indexes, in the columnstore (compressed) and before it.",
     "energy_chunks": "Chunks of a table or aggregate.",
+    "energy_synchronous_standbys_required": "1 where commits wait for a synchronous standby; else 0.",
+    "energy_standbys": "Standbys of the primary, by whether commits wait for them; absent if it may not be seen.",
+    "energy_standby_lag_bytes": "Write-ahead log of the primary that a standby has not flushed.",
 }
 
 

@@ -18,11 +18,12 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
+from service.commands.archive import command, run
 from service.commands.archive import manifest as manifests
-from service.commands.archive import run
 from service.commands.archive.chunks import Chunks
 from service.commands.archive.manifest import Chunk
 from service.commands.archive.run import archive_chunk
+from service.errors import StartupError
 from tests.commands.archive.conftest import DAY, HISTORY, OLD, TODAY, Archive, archive_on, opened
 from tests.support import TestDatabase
 from tests.support.processes import ENERGY, PLAIN
@@ -322,3 +323,27 @@ def test_the_day_of_an_archive_is_that_of_utc() -> None:
     chunk = Chunk("meter", TODAY, TODAY + DAY)
     assert chunk.data_path == f"meter/day={TODAY:%Y-%m-%d}/{TODAY:%Y%m%d}T000000Z.parquet"
     assert manifests.manifest_path("meter", TODAY) == f"manifest/meter/{TODAY:%Y%m%d}T000000Z.json"
+
+
+def test_a_round_that_a_lost_database_ended_is_tried_again_in_minutes_and_not_after_its_interval(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = iter([StartupError("the database failed"), True, False])
+    waits: list[float] = []
+
+    def run(*_: object) -> bool:
+        if isinstance(found := next(rounds), StartupError):
+            raise found
+        return found
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            raise RuntimeError("enough")
+
+    monkeypatch.setattr(command, "_run", run)
+    monkeypatch.setattr(command.time, "sleep", sleep)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/none")
+    with pytest.raises(RuntimeError, match="enough"):
+        command.run_command.main(["--archive", str(tmp_path), "--every", "24"], standalone_mode=False)
+    assert waits == [300, 24 * 3600, 24 * 3600]

@@ -1,0 +1,137 @@
+"""An answer that something is stored waits for disk and standbys, even if nothing was left to write."""
+
+import asyncpg
+import pytest
+
+from service.database.calls import UNLINK_VEHICLE
+from service.database.pool import Database
+from tests.support import YESTERDAY, Owner, new_pair, rfc3339
+
+PAIR = new_pair()
+AT = rfc3339(YESTERDAY)
+METER = f"SELECT api.ingest_meter_readings(ARRAY[('{PAIR.meter}', '{AT}', 1, {{}}, NULL)::api.meter_reading])"
+VEHICLE = (
+    "SELECT api.ingest_vehicle_readings("
+    f"ARRAY[('{PAIR.vehicle}', '{AT}', {{}}, 1, 30, NULL)::api.vehicle_reading], FALSE)"
+)
+PROFILE = f"SELECT api.set_device_profile('meter', '{PAIR.meter}')"
+POSITION = "SELECT pg_current_wal_insert_lsn()::text"
+HISTORY = "telemetry.meter_telemetry_history"
+
+REPEATED = {
+    "ingest_meter_readings": (METER.format(230), METER.format(230)),
+    "ingest_vehicle_readings": (VEHICLE.format(50), VEHICLE.format(50)),
+    "a conflict that is not kept": (VEHICLE.format(50), VEHICLE.format(51)),
+    "a rejected reading that is not kept": (VEHICLE.format(50), VEHICLE.format(-1)),
+    "ingest_rejected_readings": ("", "SELECT api.ingest_rejected_readings('{}')"),
+    "link_vehicle": (f"SELECT api.link_vehicle('{PAIR.vehicle}', '{PAIR.meter}', '{AT}')",) * 2,
+    "set_device_profile": (PROFILE, PROFILE),
+    "begin_import": ("", "SELECT api.begin_import('none', 'meter', 'none', TRUE)"),
+    "finish_import": ("", "SELECT api.finish_import('none')"),
+    "record_import": ("", "SELECT api.record_import('none', 1, 1, 0, 0, 0, 0)"),
+    "settle_rejected_readings": ("", "SELECT api.settle_rejected_readings('{}', '{}', '{}')"),
+    "create_api_key": ("", "SELECT ops.create_api_key('read')"),
+    "rotate_api_key": ("", "SELECT ops.rotate_api_key((SELECT key_id FROM ops.api_key WHERE note = 'await'))"),
+    "revoke_api_key": ("", "SELECT ops.revoke_api_key((SELECT key_id FROM ops.api_key WHERE note = 'await'))"),
+    "apply_policies": ("", "SELECT ops.apply_policies()"),
+    "set_policy": ("", f"SELECT ops.set_policy('{HISTORY}', 'archive', 'false')"),
+    "reset_policy": ("", f"SELECT ops.reset_policy('{HISTORY}')"),
+    "set_disk_bound": ("", "SELECT ops.set_disk_bound(NULL)"),
+    "set_standby_kw": ("", "SELECT ops.set_standby_kw(0.1)"),
+    "set_time_zone": ("", "SELECT ops.set_time_zone('UTC')"),
+    "record_archive": ("", "SELECT ops.record_archive('meter', '2020-01-01Z', '2020-01-02Z', 0, 0, '', '')"),
+    "keep_restored": ("", "SELECT ops.keep_restored('meter', '2020-01-01Z', now())"),
+    "take_up_again": ("", f"SELECT ops.take_up_again('{HISTORY}', '2020-01-01Z', '2020-01-02Z')"),
+    "restore_readings": ("", "SELECT ops.restore_readings('meter', 'archived'::regclass)"),
+    "import_meter_readings": ("", "SELECT api.import_meter_readings(TRUE)"),
+    "import_vehicle_readings": ("", "SELECT api.import_vehicle_readings(TRUE)"),
+}
+"""Name -> what was done before, and what repeats it."""
+
+TELLS_NOBODY = {
+    "api.await_standbys",
+    "api.make_import_table",  # the session's own temporary table
+    "api.record_api_key_use",  # whose loss costs a time of use
+    "ops.check_policies",  # a trigger
+    "ops.apply_policy",  # a step of ops.apply_policies
+    "ops.guard_chunks",  # made anew by every run of the archive and of retention
+    "ops.make_daily_aggregates",  # a step of ops.set_time_zone
+    "ops.revoke_job_functions",  # of every migration
+    "ops.record_job_run",  # the embedded database's
+}
+
+
+@pytest.mark.parametrize("name", REPEATED)
+async def test_what_is_told_a_second_time_waits_as_the_first_time_did(owner: Owner, name: str) -> None:
+    before, again = REPEATED[name]
+    async with owner.connection() as connection:
+        if before:
+            await connection.execute(before)
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            await connection.execute("SET LOCAL synchronous_commit = off")
+            if name.endswith("api_key"):
+                await connection.execute("SELECT ops.create_api_key('read', p_note => 'await')")
+            elif name.startswith("import_"):
+                await connection.execute(f"SELECT api.make_import_table('{name.split('_')[1]}')")
+            elif name == "restore_readings":
+                await connection.execute(
+                    f"CREATE TEMPORARY TABLE archived AS SELECT *, counted_at AS recorded_at FROM {HISTORY} LIMIT 0"
+                )
+            begun = await connection.fetchval(POSITION)
+            await connection.execute(again)
+            assert await connection.fetchval(f"SELECT ({POSITION})::pg_lsn > $1::text::pg_lsn", begun)
+            assert await connection.fetchval("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
+            assert await connection.fetchval("SELECT current_setting('synchronous_commit')") == "on"
+        finally:
+            await transaction.rollback()
+            await connection.execute("SELECT pg_advisory_unlock_all()")
+
+
+async def test_every_function_that_tells_something_is_stored_is_in_the_list_above(owner: Owner) -> None:
+    volatile = """
+        SELECT n.nspname || '.' || p.proname AS name, p.prosrc ~ 'api.await_standbys\\(\\)' AS awaits
+        FROM pg_proc AS p
+        JOIN pg_namespace AS n ON n.oid = p.pronamespace
+        WHERE n.nspname IN ('api', 'ops') AND p.provolatile = 'v' AND p.prokind = 'f'
+    """
+    found = {row["name"]: row["awaits"] for row in await owner.fetch(volatile)}
+    assert {name for name, awaits in found.items() if not awaits} == TELLS_NOBODY
+    assert {name.partition(".")[2] for name, awaits in found.items() if awaits} - REPEATED.keys() == {"unlink_vehicle"}
+
+
+@pytest.mark.parametrize("setting", ["off", "local", "remote_write", "on", "remote_apply"])
+async def test_a_session_that_does_not_wait_is_made_to_and_one_that_waits_longer_stays(
+    owner: Owner, setting: str
+) -> None:
+    async with owner.connection() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            await connection.execute(f"SET LOCAL synchronous_commit = {setting}")
+            await connection.execute("SELECT api.await_standbys()")
+            found = await connection.fetchval("SELECT current_setting('synchronous_commit')")
+        finally:
+            await transaction.rollback()
+    assert found == ("remote_apply" if setting == "remote_apply" else "on")
+
+
+async def test_an_unlinked_vehicle_that_is_unlinked_again_has_waited_too(database: Database, owner: Owner) -> None:
+    begun = await owner.fetchval(POSITION)
+    with pytest.raises(asyncpg.PostgresError, match="has no link"):
+        await database.write_rows(UNLINK_VEHICLE, new_pair().vehicle, YESTERDAY)
+    # the aborted transaction itself flushes nothing
+    assert await owner.fetchval("SELECT pg_current_wal_flush_lsn() > $1::text::pg_lsn", begun)
+
+
+@pytest.mark.parametrize("repeated", ["ingest_meter_readings", "finish_import"])
+async def test_a_server_that_takes_no_writes_says_so(owner: Owner, repeated: str) -> None:
+    async with owner.connection() as connection:
+        transaction = connection.transaction(readonly=True)
+        await transaction.start()
+        try:
+            with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+                await connection.execute(REPEATED[repeated][1])
+        finally:
+            await transaction.rollback()
