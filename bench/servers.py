@@ -59,7 +59,7 @@ async def _run(kind: str, settings: Settings, url: str, connections: int) -> Non
         if kind == "bare":
             app = bare_app(database)
         else:
-            app = create_app(Ungrouped(database.write, database.read, settings.max_pending), settings)
+            app = create_app(Ungrouped(database.write, None, settings.max_pending), settings)
         spare_the_collector()
         listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
         print("serving", flush=True)

@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import available_timezones
 
+from service.database_url import WRITABLE_TARGETS, parse_database_url
 from service.errors import StartupError
 
 READING_FIELDS = frozenset(
@@ -212,18 +212,15 @@ def _url(given: Mapping[str, str], name: str) -> str | None:
     if text is None:
         return None
     try:
-        parts = urlsplit(text)
-        valid = parts.scheme in {"postgres", "postgresql"} and (parts.port is None or parts.port > 0)
-        valid = valid and text.isprintable() and "@" not in parts.path and not parts.fragment
-        parse_qsl(parts.query, strict_parsing=bool(parts.query))
-    except ValueError:
-        valid = False
-    if not valid:
+        url = parse_database_url(text)
+    except ValueError as error:
         # the value is not repeated: it may hold a password
         raise StartupError(
-            f"{name} must look like postgresql://user:password@host:5432/database, "
+            f"{name} must look like postgresql://user:password@host:5432/database ({error}), "
             "with / ? # in the password as %2F %3F %23"
-        )
+        ) from None
+    if name == "DATABASE_URL" and url.target not in WRITABLE_TARGETS:
+        raise StartupError(f"{name} asks for a {url.target} server (target_session_attrs), but is written to")
     # libpq ends the password at its first @, and would name the rest of it as the host it cannot find
-    login, _, _ = parts.netloc.rpartition("@")
-    return text.replace(login, login.replace("@", "%40"), 1) if login else text
+    login, at, _ = re.split(r"[/?#]", text.partition("://")[2], maxsplit=1)[0].rpartition("@")
+    return text.replace(login, login.replace("@", "%40"), 1) if at else text

@@ -7,10 +7,10 @@ import contextlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from service.database.failures import describe_url
 from service.database.migrate import migrate
 from service.database.migrations import NEWEST_MIGRATION, digest_of
-from service.database.server import Server, inspect_server
+from service.database.server import Server, check_replica_pooling, inspect_server
+from service.database_url import describe_url
 from service.embedded import EmbeddedDatabase, run_embedded
 from service.errors import StartupError
 from service.settings import Settings
@@ -63,9 +63,9 @@ def prepared_database(settings: Settings, *, migrate_first: bool = False) -> Ite
     if migrate_first:
         migrate(settings.database_url, time_zone=settings.timezone)
     server = asyncio.run(inspect_server(settings.database_url))
-    _require(server, "DATABASE_URL")
+    _require(server)
     if settings.database_read_url:
-        _require(asyncio.run(inspect_server(settings.database_read_url)), "DATABASE_READ_URL")
+        asyncio.run(check_replica_pooling(settings.database_read_url))
     name = f"TimescaleDB {server.timescaledb} ({server.edition}) at {describe_url(settings.database_url)}"
     yield Prepared(settings.database_url, name, None)
 
@@ -82,16 +82,17 @@ def _bring_up_to_date(embedded: EmbeddedDatabase, settings: Settings) -> None:
     mark.write_text(digest)
 
 
-def _require(server: Server, variable: str) -> None:
+def _require(server: Server) -> None:
     """Refuse a server that cannot be used, or with an older schema. A newer one is fine, as in a rolling deploy."""
     if fault := server.fault():
         raise StartupError(fault)
     found = server.schema_version
     if found is None:
         raise StartupError(
-            f"the database of {variable} has not been migrated, or not for this login: run `energy migrate` first"
+            "the database of DATABASE_URL has not been migrated, or not for this login: run `energy migrate` first"
         )
     if found < NEWEST_MIGRATION:
         raise StartupError(
-            f"the schema of {variable} is at {found}, this version needs {NEWEST_MIGRATION}: run `energy migrate` first"
+            f"the schema of DATABASE_URL is at {found}, this version needs {NEWEST_MIGRATION}: "
+            "run `energy migrate` first"
         )

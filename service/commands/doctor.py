@@ -8,9 +8,9 @@ import sys
 
 import click
 
-from service.database.failures import describe_url, mask_password
 from service.database.migrations import NEWEST_MIGRATION, check_applied, known_migrations
-from service.database.server import inspect_server
+from service.database.server import inspect_replica, inspect_server
+from service.database_url import describe_url, mask_password
 from service.embedded import InUseError, run_embedded
 from service.embedded.install import has_charts
 from service.errors import StartupError
@@ -87,6 +87,7 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
             check_applied(known, server.migrations)
         except StartupError as error:
             faults.append(str(error))
+    _examine_replica(settings, facts, faults)
     facts += [(topic, finding) for topic, finding, is_fault in server.findings if not is_fault]
     faults += [f"{topic}: {finding}" for topic, finding, is_fault in server.findings if is_fault]
     if settings.timezone and server.time_zone and settings.timezone != server.time_zone:
@@ -95,3 +96,16 @@ def examine(settings: Settings) -> tuple[list[tuple[str, str]], list[str]]:
             "`energy time-zone` makes them anew"
         )
     return facts, faults
+
+
+def _examine_replica(settings: Settings, facts: list[tuple[str, str]], faults: list[str]) -> None:
+    """Add facts and faults of the replica, if there is one."""
+    if not (settings.database_url and settings.database_read_url):
+        return
+    try:
+        found, wrong = asyncio.run(inspect_replica(settings.database_url, settings.database_read_url))
+    except StartupError as error:
+        faults.append(str(error))
+        return
+    facts.insert(1, ("replica", found))
+    faults += wrong

@@ -11,6 +11,7 @@ import psycopg
 
 from service.commands.options import DURATION, KIND
 from service.commands.output import print_table
+from service.database.libpq import connect_libpq
 from service.database.replication import UnreplicatedCommitError, replicated_commands
 from service.errors import StartupError, first_line
 from service.settings import load_settings
@@ -102,10 +103,7 @@ def _ask(query: str, *arguments: Any) -> list[tuple[Any, ...]]:
 def _with_database(work: Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
     with prepared_database(load_settings()) as prepared:
         try:
-            with (
-                psycopg.connect(prepared.url, autocommit=True, prepare_threshold=None) as connection,
-                replicated_commands(connection),
-            ):
+            with connect_libpq(prepared.url) as connection, replicated_commands(connection):
                 return work(connection)
         except psycopg.errors.InsufficientPrivilege as error:
             raise StartupError(

@@ -13,8 +13,9 @@ import click
 from service.commands.options import TIME, json_option
 from service.commands.output import print_json, print_table
 from service.database.calls import LIST_REJECTED_READINGS, SETTLE_REJECTED_READINGS
+from service.database.failures import CONNECTION_ERRORS
 from service.database.group_commit import MOST_ROWS_A_CALL
-from service.database.pool import Database, open_database
+from service.database.pool import Database, lend, open_database
 from service.database.replication import replicated
 from service.errors import OUTCOMES, StartupError, first_line
 from service.readings.decode import Rejection, decode_reading
@@ -102,7 +103,7 @@ async def replay(
             outcomes.update(f"rejected as {row['code']}" for row in rows)
             continue
         ids, received = [row["rejected_id"] for row in rows], [row["received_at"] for row in rows]
-        async with database.write.acquire() as connection:
+        async with lend(database.write) as connection:
             with replicated(connection):
                 async with connection.transaction():
                     found = await _send_again(connection, rows, dropped)
@@ -156,7 +157,7 @@ def asyncio_run(work: Callable[..., Any], *arguments: Any) -> Any:
     with prepared_database(load_settings()) as prepared:
         try:
             return asyncio.run(run(prepared.url, 1))
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except CONNECTION_ERRORS as error:
             raise StartupError(
                 f"the database failed ({first_line(error)}): run it again, nothing is half done"
             ) from error

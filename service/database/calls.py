@@ -119,7 +119,18 @@ LIST_REJECTED_READINGS = "SELECT * FROM api.list_rejected_readings($1, $2, $3, $
 SETTLE_REJECTED_READINGS = "SELECT api.settle_rejected_readings($1, $2, $3)"
 GET_API_KEY_REVISION = "SELECT api.get_api_key_revision() AS revision"
 RECORD_API_KEY_USE = "SELECT api.record_api_key_use($1)"
-GET_SCHEMA_VERSION = "SELECT api.get_schema_version() AS version"
+GET_PRIMARY_STATE = """
+    SELECT api.get_schema_version() AS version, current_setting('transaction_read_only')::boolean AS read_only
+"""
+GET_PRIMARY_POSITION = "SELECT pg_catalog.pg_current_wal_lsn()::text AS lsn"
+GET_REPLICA_STATE = """
+    SELECT
+        api.get_schema_version() AS version,
+        -- a server that is no standby has nothing to replay
+        NOT pg_catalog.pg_is_in_recovery()
+            OR coalesce(pg_catalog.pg_last_wal_replay_lsn() >= $1::text::pg_lsn, FALSE) AS caught_up,
+        extract(EPOCH FROM clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())::float8 AS lag_s
+"""
 GET_DATABASE_METRICS = "SELECT name, labels, value FROM api.get_database_metrics()"
 
 REFRESH_AGGREGATES = tuple(

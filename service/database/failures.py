@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from urllib.parse import parse_qs, urlsplit
+from pathlib import Path
 
 import asyncpg
 
+from service.database_url import describe_url, parse_database_url
 from service.errors import first_line
 
-CONNECT_TIMEOUT_S = 5.0
-"""Limit of a connection attempt."""
+CONNECTION_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""Everything that asyncpg raises where a database is absent, refuses, or breaks off.
+
+InternalClientError stands for a connection that broke in the middle of an exchange, and for a read-only server.
+"""
 
 _RETRYABLE_CLASSES = ("08", "25", "3D", "3F", "40", "53", "55", "57")
 """SQLSTATE classes that a retry may cure: connection, read-only replica or failover, absent database or schema (during
@@ -22,8 +25,11 @@ def is_retryable(error: Exception) -> bool:
     """Return true if a retry may cure the error."""
     if isinstance(error, asyncpg.PostgresError):
         return (getattr(error, "sqlstate", None) or "")[:2] in _RETRYABLE_CLASSES
-    # InternalClientError: asyncpg's error for a connection that broke in the middle of an exchange
-    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
+    return isinstance(error, CONNECTION_ERRORS)
+
+
+class NoHostError(ConnectionError):
+    """None of several hosts can be used; the message has the reason of each."""
 
 
 def describe_error(error: Exception) -> str:
@@ -36,36 +42,51 @@ def describe_error(error: Exception) -> str:
     return f"{kind} {sqlstate}: {error.args[0]}"[:200] if is_retryable(error) and error.args else f"{kind} {sqlstate}"
 
 
-def describe_failure(error: Exception, url: str) -> str:
+def describe_failure(error: Exception, url: str, variable: str = "DATABASE_URL") -> str:
     """Describe a failed connection in one line, with the remedy and without the password."""
     where = describe_url(url)
     said = first_line(error)
     match error:
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
-            return f"the database at {where} refused the login ({said}): check user and password in its URL"
+            return f"the database at {where} refused the login ({said}): check user and password in {variable}"
+        case asyncpg.InvalidSQLStatementNameError() | asyncpg.DuplicatePreparedStatementError():
+            return describe_pooler(url, variable)
         case asyncpg.InvalidCatalogNameError():
-            return f"the server answers, but {said}: create the database or correct the URL ({where})"
+            return f"the server answers, but {said}: create the database or correct {variable} ({where})"
         case asyncpg.InvalidParameterValueError():
             return f"the database at {where} refused ({said}): if it lacks energy_service, run `energy migrate` first"
         case asyncpg.InsufficientPrivilegeError():
             return f"the database at {where} refused ({said}): the login must be a member of energy_service"
         case asyncpg.PostgresError():
             return f"the database at {where} refused: {said}"
+        case asyncpg.TargetServerAttributeNotMatched() if variable == "DATABASE_READ_URL":
+            target = parse_database_url(url).target
+            return f"the database at {where} is not {target}, as target_session_attrs of {variable} asks"
+        case asyncpg.TargetServerAttributeNotMatched():
+            return f"the database at {where} is read-only, as a standby is: {variable} must reach the primary"
+        case FileNotFoundError() if missing := _missing_file(url):
+            return f"{missing} of {variable} is no file that can be read"
+        case NoHostError():
+            return f"no database of {where} can be used ({said}): are they running, is {variable} right?"
         case TimeoutError() | asyncio.TimeoutError():
-            return f"the database at {where} did not answer within {CONNECT_TIMEOUT_S:g} s: is it running?"
+            timeout = parse_database_url(url).timeout
+            return f"the database at {where} did not answer within {timeout:g} s: is it running, is {variable} right?"
         case _:
-            return f"the database at {where} cannot be reached ({said}): is it running, is DATABASE_URL right?"
+            return f"the database at {where} cannot be reached ({said}): is it running, is {variable} right?"
 
 
-def mask_password(text: str) -> str:
-    """A URL without its password: before the last `@` of the address, and in the query."""
-    address, mark, query = text.partition("?")
-    address = re.sub(r"(//[^:/@]*:).*@", r"\1***@", address)
-    return address + mark + re.sub(r"(?i)(password=)[^&]*", r"\1***", query)
+def _missing_file(url: str) -> str:
+    """Return the parameter of TLS that names no file; empty if all do."""
+    options = parse_database_url(url).options
+    for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl"):
+        if name in options and not Path(options[name]).is_file():
+            return f"{name}={options[name]}"
+    return ""
 
 
-def describe_url(url: str) -> str:
-    """Return host, port and database of a URL, without user and password."""
-    parts = urlsplit(url)
-    host = parts.hostname or parse_qs(parts.query).get("host", ["localhost"])[0]
-    return f"{host}:{parts.port or 5432}{parts.path}"
+def describe_pooler(url: str, variable: str) -> str:
+    """Describe a pooler that gives a session of the server to other clients in between, in one line."""
+    return (
+        f"{variable} ({describe_url(url)}) leads to a connection pooler in transaction or statement mode, which loses "
+        "the role and settings of a session: use session mode (PgBouncer: pool_mode = session), or the server itself"
+    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import asyncpg
 
 from service.database.calls import GroupedCall, Row
+from service.database.connect import discard
 from service.database.failures import is_retryable
 from service.database.replication import replicated
 from service.database.time_clusters import REACH, Span, cluster, span_of
@@ -172,6 +173,7 @@ class GroupCommit:
         except Exception as error:
             if len(group) == 1 or is_retryable(error):
                 self._fail(group, error)
+                await discard(self._pool, connection, error)
                 return False
             # a bug, or unforeseen rows: each request gets its own error
             return all([await self._write(connection, [request]) for request in group])

@@ -14,21 +14,22 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import psycopg
 from psycopg import sql
 from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
-from yoyo.connections import parse_uri
+from yoyo.connections import DatabaseURI
 
 from service.database.calls import REFRESH_AGGREGATES
-from service.database.failures import describe_url
+from service.database.libpq import connect_libpq
 from service.database.migrations import SQL_DIR, check_applied, code_files, known_migrations
 from service.database.server import inspect_server
+from service.database_url import describe_url, parse_database_url
 from service.errors import StartupError, first_line
 
 _log = logging.getLogger(__name__)
+logging.getLogger("yoyo").setLevel(logging.WARNING)  # it logs each statement of a migration by its number
 
 _LOCK_KEY = 0x656E65726779  # "energy"
 _PATIENCE = "10min"
@@ -86,8 +87,7 @@ def set_time_zone(url: str, time_zone: str) -> None:
         StartupError: the database refused; the message says why.
     """
     try:
-        # no prepared statements: connections to the embedded database share one session, which would keep them
-        with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        with connect_libpq(url) as connection:
             with connection.transaction():
                 connection.execute("SELECT ops.set_time_zone(%s)", [time_zone])
                 _apply_code(connection, SQL_DIR)
@@ -138,7 +138,7 @@ def make_login(url: str, name: str, password: str, role: str) -> None:
         StartupError: the database refused, or `name` is a role of the engine, or has more rights than `role`.
     """
     try:
-        with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        with connect_libpq(url) as connection:
             found = connection.execute(_POWERS, {"name": name, "role": role}).fetchone()
             if found and found[0]:
                 raise StartupError(f"{name} {found[0]}: a member of {role} needs a login of its own")
@@ -170,10 +170,10 @@ def _locked_backend(url: str) -> Iterator[PostgresqlPsycopgBackend]:
     yoyo's own lock is a row, which outlives a killed migrator. The advisory lock ends with its connection, so its
     holder may clear that row.
     """
-    scheme_less = url.partition("://")[2]
-    separator = "&" if "?" in scheme_less else "?"
-    uri = parse_uri(f"postgresql+psycopg://{scheme_less}{separator}schema=yoyo")
-    uri = uri._replace(database=unquote(uri.database or ""))
+    parameters = parse_database_url(url).for_libpq()
+    database = parameters.pop("dbname", None)
+    # the rest as arguments: a URI of yoyo has one host
+    uri = DatabaseURI("postgresql+psycopg", None, None, None, None, database, parameters | {"schema": "yoyo"})
     backend = PostgresqlPsycopgBackend(uri, "_yoyo_migration")
     with backend:
         # the next connection to the embedded database has the same session, and would prepare the same names again

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, cast
 
 import asyncpg
 
-from service.database.calls import ALREADY_SO, AWAIT_STANDBYS, INGEST, GroupedCall, Row
-from service.database.failures import CONNECT_TIMEOUT_S, describe_failure
+from service.database.calls import (
+    ALREADY_SO,
+    AWAIT_STANDBYS,
+    GET_PRIMARY_POSITION,
+    GET_PRIMARY_STATE,
+    INGEST,
+    GroupedCall,
+    Row,
+)
+from service.database.connect import Connection, Pool, Session, discard, set_up
+from service.database.connector import Connector
+from service.database.failures import CONNECTION_ERRORS, describe_failure
 from service.database.group_commit import ACQUIRE_TIMEOUT_S, GroupCommit
+from service.database.replica import Replica, ReplicaState
 from service.database.replication import replicated
 from service.errors import StartupError
 from service.observability.metrics import POOL, POOL_LIMIT, QUEUE, QUEUE_LIMIT
@@ -20,49 +32,25 @@ from service.settings import Settings
 CONNECTIONS = 10
 """Most connections of a pool."""
 COMMAND_TIMEOUT_S = 10.0
-BULK_TIMEOUT_S = 300.0
-CLOSE_TIMEOUT_S = 5.0
 WRITERS = 2
 """Connections that store readings of a kind at once: while one commits, the next call is gathered."""
 PROBE_TIMEOUT_S = 0.8
 """Limit of a health check. The release of a silent connection waits once more; both together stay below the promised 2
 s."""
 
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
-
-if TYPE_CHECKING:
-    AnyConnection = asyncpg.Connection[asyncpg.Record]
-else:  # generic only to the type checker
-    AnyConnection = asyncpg.Connection
-Session: TypeAlias = "AnyConnection | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
-"""A connection, or one lent by a pool."""
-
-
-class Connection(AnyConnection):
-    """A connection whose session state never changes after `set_up`, so that it needs no reset."""
-
-    def get_reset_query(self) -> str:
-        """Return no query: this saves a round trip per request."""
-        return ""
-
-
-async def set_up(connection: Session) -> None:
-    """Set the role and the session settings that the service relies on.
-
-    It is a statement, as the embedded database ignores start-up options. `jit` slows the look-up of types down. What an
-    acknowledgement depends on is not set here, where a pooler may lose it: see `api.await_standbys`.
-    """
-    await connection.execute("SET ROLE energy_service; SET TimeZone = 'UTC'; SET jit = off; SET lock_timeout = '5s'")
-
 
 class Database:
-    """The pools of the handlers: `write` for ingest, `read` for everything else (a replica, if there is one)."""
+    """The pools of the handlers: `write` for ingest and, without a replica that answers, for everything else.
 
-    def __init__(self, write: Pool, read: Pool, max_pending: int) -> None:
+    Reads leave the writers of both kinds their connections of the primary.
+    """
+
+    def __init__(self, write: Pool, replica: Replica | None, max_pending: int) -> None:
         self.write = write
-        self.read = read
+        self.replica = replica
         self._max_pending = max_pending
         self._groups: dict[GroupedCall, GroupCommit] = {}
+        self._primary_reads = asyncio.Semaphore(max(1, write.get_max_size() - len(INGEST) * WRITERS))
 
     def check_room(self, *calls: GroupedCall) -> None:
         """Check that rows are accepted now, before the work of decoding them.
@@ -96,20 +84,50 @@ class Database:
             raise
 
     async def read_rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Return the rows of a call that reads."""
-        return await _fetch(self.read, query, arguments)
+        """Return the rows of a call that reads: from the replica, or else from the primary."""
+        if self.replica is not None and self.replica.is_usable():
+            rows = await self.replica.fetch(_fetch(self.replica.pool, query, arguments))
+            if rows is not None:
+                return rows
+        async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+            await self._primary_reads.acquire()
+        try:
+            return await _fetch(self.write, query, arguments)
+        finally:
+            self._primary_reads.release()
 
     async def read_row(self, query: str, *arguments: Any) -> asyncpg.Record:
         """Return the only row of a call that reads."""
-        return (await _fetch(self.read, query, arguments))[0]
-
-    async def probe(self, query: str) -> asyncpg.Record:
-        """Return the only row of a health check, or fail within the probe's limits."""
-        return (await _probe(self.read, query))[0]
+        return (await self.read_rows(query, *arguments))[0]
 
     async def probe_primary(self, query: str) -> list[asyncpg.Record]:
         """Return the rows of a health check of the primary, or fail within the probe's limits."""
-        return await _probe(self.write, query)
+        async with lend(self.write, PROBE_TIMEOUT_S) as connection:
+            return await connection.fetch(query, timeout=PROBE_TIMEOUT_S)
+
+    async def check_writable(self) -> str | None:
+        """Return the primary's schema version, or fail within the probe's limits.
+
+        Raises:
+            asyncpg.ReadOnlySQLTransactionError: the server is a standby, or accepts no writes.
+        """
+        async with lend(self.write, PROBE_TIMEOUT_S) as connection:
+            row = (await connection.fetch(GET_PRIMARY_STATE, timeout=PROBE_TIMEOUT_S))[0]
+            if row["read_only"]:
+                raise asyncpg.ReadOnlySQLTransactionError("the database accepts no writes")
+            version: str | None = row["version"]
+            return version
+
+    async def read_replica_state(self) -> ReplicaState | None:
+        """Return the replica's state beside the primary's; None where there is no replica, or it does not answer."""
+        if self.replica is None:
+            return None
+        lsn = None
+        with suppress(*CONNECTION_ERRORS):
+            lsn = (await self.probe_primary(GET_PRIMARY_POSITION))[0]["lsn"]
+        with suppress(*CONNECTION_ERRORS):
+            return await self.replica.read_state(lsn)
+        return None
 
     def note_load(self) -> None:
         """Set the gauges of the queues and of the connections."""
@@ -117,23 +135,29 @@ class Database:
             group = self._groups.get(call)
             QUEUE.labels(call.name).set(group.pending if group else 0)
         QUEUE_LIMIT.set(self._max_pending)
-        for name, pool in {"write": self.write, "read": self.read}.items():
-            if name == "write" or pool is not self.write:
-                idle = pool.get_idle_size()
-                POOL.labels(name, "idle").set(idle)
-                POOL.labels(name, "busy").set(pool.get_size() - idle)
-                POOL_LIMIT.labels(name).set(pool.get_max_size())
+        pools = {"write": self.write} | ({"read": self.replica.pool} if self.replica else {})
+        for name, pool in pools.items():
+            idle = pool.get_idle_size()
+            POOL.labels(name, "idle").set(idle)
+            POOL.labels(name, "busy").set(pool.get_size() - idle)
+            POOL_LIMIT.labels(name).set(pool.get_max_size())
+
+
+@asynccontextmanager
+async def lend(pool: Pool, timeout: float = ACQUIRE_TIMEOUT_S) -> AsyncIterator[Session]:  # noqa: ASYNC109
+    """Lend a connection of a pool; one that turns out read-only or silent is closed."""
+    async with pool.acquire(timeout=timeout) as connection:
+        try:
+            yield connection
+        except Exception as error:
+            await discard(pool, connection, error)
+            raise
 
 
 async def _fetch(pool: Pool, query: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:
-    async with pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+    async with lend(pool) as connection:
         with replicated(connection):
             return await connection.fetch(traced(query), *arguments, application_name(REQUEST_ID.get()))
-
-
-async def _probe(pool: Pool, query: str) -> list[asyncpg.Record]:
-    async with pool.acquire(timeout=PROBE_TIMEOUT_S) as connection:
-        return await connection.fetch(query, timeout=PROBE_TIMEOUT_S)
 
 
 @asynccontextmanager
@@ -145,16 +169,30 @@ async def open_database(
     max_pending: int = Settings.max_pending,
     connect: bool = True,
 ) -> AsyncIterator[Database]:
-    """Open the pools, with up to `connections` each; `connect` opens the first one of each at once.
+    """Open the pools, with up to `connections` each; `connect` opens the first connection to the primary at once.
+
+    A replica that cannot be used is logged; the primary answers until it can.
 
     Raises:
-        StartupError: the server does not answer or refuses; the message says what to do.
+        StartupError: the primary does not answer or refuses; the message says what to do.
     """
-    write = await _open_pool(url, connections, connect)
+    write = await _open_pool(Connector(url, writable=True), connections)
     try:
-        read = await _open_pool(read_url, connections, connect) if read_url else write
+        if connect:
+            try:
+                async with write.acquire():
+                    pass
+            except CONNECTION_ERRORS as error:
+                raise StartupError(describe_failure(error, url)) from error
+        if not read_url:
+            yield Database(write, None, max_pending)
+            return
+        connector = Connector(read_url, writable=False)
+        read = await _open_pool(connector, connections)
         try:
-            yield Database(write, read, max_pending)
+            replica = Replica(read, connector)
+            await replica.check()
+            yield Database(write, replica, max_pending)
         finally:
             read.terminate()
     finally:
@@ -162,45 +200,15 @@ async def open_database(
         write.terminate()
 
 
-@asynccontextmanager
-async def open_connection(url: str) -> AsyncIterator[AnyConnection]:
-    """Open one connection for bulk work; its statements may take up to `BULK_TIMEOUT_S`.
-
-    Raises:
-        StartupError: the server does not answer or refuses; the message says what to do.
-    """
-    try:
-        connection = await asyncpg.connect(
-            url,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=BULK_TIMEOUT_S,
-            server_settings={"application_name": "energy-import"},
-        )
-        await set_up(connection)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise StartupError(describe_failure(error, url)) from error
-    try:
-        yield connection
-    except BaseException:
-        # the request that cancels an interrupted statement may be under way: ended now, it would complain on stderr
-        with suppress(Exception):  # the connection may be what failed
-            await connection.execute("SELECT", timeout=CLOSE_TIMEOUT_S)
-        raise
-    finally:
-        connection.terminate()
-
-
-async def _open_pool(url: str, connections: int, connect: bool) -> Pool:
-    try:
-        return await asyncpg.create_pool(
-            url,
-            min_size=1 if connect else 0,
-            max_size=connections,
-            connection_class=Connection,
-            init=set_up,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=COMMAND_TIMEOUT_S,
-            server_settings={"application_name": SERVICE},
-        )
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise StartupError(describe_failure(error, url)) from error
+async def _open_pool(connector: Connector, connections: int) -> Pool:
+    """Open a pool without connections: they are opened as they are needed."""
+    pool: Pool = await asyncpg.create_pool(
+        connect=cast("Any", connector),  # the stubs want a plain function
+        min_size=0,
+        max_size=connections,
+        connection_class=Connection,
+        init=set_up,
+        command_timeout=COMMAND_TIMEOUT_S,
+        server_settings={"application_name": SERVICE},
+    )
+    return pool

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import asyncpg
-
-from service.database.failures import CONNECT_TIMEOUT_S, describe_failure
-from service.database.pool import AnyConnection
+from service.database.connector import AnyConnection, Connector
+from service.database.failures import CONNECTION_ERRORS, describe_failure
+from service.database.migrations import NEWEST_MIGRATION
+from service.database.pooler import refuse_transaction_pooling
+from service.database.replica import CHECK_TIMEOUT_S
+from service.database_url import describe_url
 from service.errors import StartupError
 
 MINIMUM_TIMESCALEDB = (2, 23)
+MOST_LAG_S = 60.0
+"""A replica that lags further behind is a fault; alert EnergyReplicaLagging has the same limit."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +70,10 @@ async def inspect_server(url: str) -> Server:
         StartupError: it cannot be reached or refuses; the message says what to do.
     """
     try:
-        connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
+        connector = Connector(url, writable=True)
+        connection: AnyConnection = await connector()
         try:
+            await refuse_transaction_pooling(connection, connector, url, "DATABASE_URL")
             postgresql = await connection.fetchval("SELECT current_setting('server_version')")
             timescaledb = await connection.fetchval(
                 "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions "
@@ -87,8 +96,94 @@ async def inspect_server(url: str) -> Server:
             return Server(postgresql.split(" ")[0], timescaledb, license_, version, migrations, time_zone, findings)
         finally:
             connection.terminate()
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except CONNECTION_ERRORS as error:
         raise StartupError(describe_failure(error, url)) from error
+
+
+async def check_replica_pooling(replica_url: str) -> None:
+    """Check that the replica, if it answers, is not behind a pooler that does not keep sessions.
+
+    Raises:
+        StartupError: it is.
+    """
+    connector = Connector(replica_url, writable=False)
+    with suppress(*CONNECTION_ERRORS):
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            connection: AnyConnection = await connector()
+            try:
+                await refuse_transaction_pooling(connection, connector, replica_url, "DATABASE_READ_URL")
+            finally:
+                connection.terminate()
+
+
+async def inspect_replica(url: str, replica_url: str) -> tuple[str, list[str]]:
+    """Compare the replica of the reads with the primary at `url`, without changing them.
+
+    Returns:
+        A line about the replica, and its faults, each a sentence with its remedy.
+
+    Raises:
+        StartupError: one of them cannot be reached or refuses; the message says what to do.
+    """
+    try:
+        primary = await _position(await Connector(url, writable=True)(), None)
+    except CONNECTION_ERRORS as error:
+        raise StartupError(describe_failure(error, url)) from error
+    try:
+        replica = await _position(await Connector(replica_url, writable=False)(), primary.lsn)
+    except CONNECTION_ERRORS as error:
+        raise StartupError(
+            f"{describe_failure(error, replica_url, 'DATABASE_READ_URL')} The primary answers the reads meanwhile"
+        ) from error
+    faults = []
+    if primary.system and replica.system and (primary.system, primary.database) != (replica.system, replica.database):
+        faults.append("DATABASE_READ_URL is another database than DATABASE_URL: reads do not show what is written")
+    if replica.schema_version is None or replica.schema_version < NEWEST_MIGRATION:
+        faults.append(
+            f"the schema of DATABASE_READ_URL is at {replica.schema_version or 'none'}, this version needs "
+            f"{NEWEST_MIGRATION}: the primary answers the reads until the replica has replayed `energy migrate`"
+        )
+    if replica.lag_s > MOST_LAG_S:
+        faults.append(f"the replica lags {replica.lag_s:.0f} s behind: reads do not show what was written since")
+    state = "standby" if replica.lsn is None else "no standby, a server that accepts writes"
+    return f"{state}, {replica.lag_s:.0f} s behind, at {describe_url(replica_url)}", faults
+
+
+class _Position(NamedTuple):
+    """Place of a server in its cluster.
+
+    Attributes:
+        system: identifier that a primary and its standbys share; None for a login that may not see it.
+        lsn: end of a primary's log; None on a standby.
+        lag_s: age of the newest change that a standby shows, while it lacks any, seconds.
+    """
+
+    system: int | None
+    database: str
+    lsn: str | None
+    lag_s: float
+    schema_version: str | None
+
+
+async def _position(connection: AnyConnection, lsn: str | None) -> _Position:
+    """Read the position of a server; a standby without lag has replayed `lsn`."""
+    try:
+        system = None
+        if await connection.fetchval("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"):
+            system = await connection.fetchval("SELECT system_identifier FROM pg_control_system()")
+        is_standby = await connection.fetchval("SELECT pg_is_in_recovery()")
+        position, lag_s = None, 0.0
+        if not is_standby:
+            position = await connection.fetchval("SELECT pg_current_wal_lsn()::text")
+        elif not await connection.fetchval("SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn", lsn):
+            age = "SELECT extract(EPOCH FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8"
+            lag_s = await connection.fetchval(age) or 0.0
+        version = None
+        if await _exists(connection, "api", "to_regprocedure('api.get_schema_version()')"):
+            version = await connection.fetchval("SELECT api.get_schema_version()")
+        return _Position(system, await connection.fetchval("SELECT current_database()"), position, lag_s, version)
+    finally:
+        connection.terminate()
 
 
 async def _exists(connection: AnyConnection, schema: str, lookup: str) -> bool:

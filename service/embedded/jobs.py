@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from service.database.pool import Database, Session, set_up
+from service.database.connect import Session, set_up
+from service.database.pool import Database
 
 FIRST_AFTER_S = 5.0
 """Delay after the start, so that the first requests are answered at once."""

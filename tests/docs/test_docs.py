@@ -14,7 +14,7 @@ from litestar import Litestar
 
 from docs import generate_sql_api
 from service import __version__, errors, settings
-from service.database.calls import GET_DATABASE_METRICS, GET_METER_STATUS, GET_SCHEMA_VERSION, GET_VEHICLE_STATUS
+from service.database.calls import GET_DATABASE_METRICS, GET_METER_STATUS, GET_PRIMARY_STATE, GET_VEHICLE_STATUS
 from service.database.pool import Database
 from service.http.app import create_app
 from service.http.routes import analytics, devices, events, exchanges, fleet, history, links
@@ -98,7 +98,7 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_docum
         "DELETE /v1/links/{vehicleId}": links.UNLINK_VEHICLE,
         "GET /v1/status/meter/{meterId}": GET_METER_STATUS,
         "GET /v1/status/vehicle/{vehicleId}": GET_VEHICLE_STATUS,
-        "GET /health/ready": GET_SCHEMA_VERSION,
+        "GET /health/ready": GET_PRIMARY_STATE,
         "GET /metrics": GET_DATABASE_METRICS,
     }
     for kind in ("meter", "vehicle"):

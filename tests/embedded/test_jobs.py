@@ -35,7 +35,7 @@ async def test_due_jobs_refresh_compress_and_drop_and_then_rest(url: str) -> Non
     async with open_database(url, connections=1) as database:
         assert len(await run_due_jobs(database)) == JOBS
         assert await run_due_jobs(database) == []
-        assert await database.read.fetchval("SELECT current_user") == "energy_service"
+        assert await database.write.fetchval("SELECT current_user") == "energy_service"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("RESET ROLE; SET search_path = public")
         chunks = "SELECT is_compressed FROM ops.chunk_list WHERE object LIKE %s ORDER BY range_start"

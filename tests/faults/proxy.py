@@ -12,10 +12,10 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() sends RST
 
 
 class Proxy:
-    """Attributes: port: where it listens. connections: how many go through it now."""
+    """Attributes: port: where it listens. to_port: where it leads. connections: how many go through it now."""
 
     def __init__(self, to_port: int) -> None:
-        self._to_port = to_port
+        self.to_port = to_port
         self._open: set[asyncio.StreamWriter] = set()
         self._flows = asyncio.Event()
         self._flows.set()
@@ -30,7 +30,8 @@ class Proxy:
         cut = self.connections
         for writer in list(self._open):
             raw = writer.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            with contextlib.suppress(OSError):  # closed at this moment
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             writer.transport.abort()
         return cut
 
@@ -43,7 +44,7 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.to_port)
         except OSError:
             writer.transport.abort()
             return

@@ -33,11 +33,11 @@ START_TIMEOUT_S = 60.0
 
 
 class Server:
-    """A cluster in `folder`, and its processes while it runs."""
+    """A cluster in `folder`, and its processes while it runs; a standby, if it is made `of` another."""
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, of: Server | None = None, **options: str) -> None:
         self._programs = programs
-        self._data = folder / "data"
+        self.data = folder / "data"
         self._log = folder / "server.log"
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:  # which PostgreSQL refuses to run as
@@ -47,17 +47,22 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-        self.options: dict[str, object] = {**OPTIONS, "port": self.port}
+        self.options: dict[str, object] = {**OPTIONS, **options, "port": self.port}
+        self._of = of
         self._make()
 
     def _make(self) -> None:
         """Make the files of the cluster."""
-        self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        if self._of is None:
+            self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        else:
+            place = ("-h", "127.0.0.1", "-p", str(self._of.port), "-U", "postgres")
+            self._run("pg_basebackup", *place, "-X", "stream", "-c", "fast", "-R", "--no-sync")
 
     def _run(self, program: str, *arguments: str) -> None:
         """Run a program on the files of the cluster."""
-        command = [self._programs / program, "-D", self._data, *arguments]
-        subprocess.run(command, check=True, capture_output=True, cwd=self._data.parent, **self._as)
+        command = [self._programs / program, "-D", self.data, *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd=self.data.parent, **self._as)
 
     def start(self) -> None:
         options = [f"--{name}={value}" for name, value in self.options.items()]
@@ -65,11 +70,11 @@ class Server:
         while True:
             with self._log.open("ab") as log:
                 self._process = subprocess.Popen(
-                    [self._programs / "postgres", "-D", self._data, "-k", self._data, *options],
+                    [self._programs / "postgres", "-D", self.data, "-k", self.data, *options],
                     stdout=log,
                     stderr=log,
                     stdin=subprocess.DEVNULL,
-                    cwd=self._data.parent,
+                    cwd=self.data.parent,
                     # a Ctrl-C in the terminal is for the tests
                     start_new_session=True,
                     **self._as,
@@ -111,6 +116,33 @@ class Server:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(60)
 
+    def promote(self) -> None:
+        """Make a standby the primary; it accepts writes when this returns."""
+        self.execute("SELECT pg_promote()")
+
+    def follow(self, primary: Server) -> None:
+        """Start again as a standby of `primary`, after an orderly stop."""
+        signal_file = self.data / "standby.signal"
+        signal_file.touch()
+        os.chown(signal_file, self.data.stat().st_uid, self.data.stat().st_gid)
+        with (self.data / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"primary_conninfo = 'host=127.0.0.1 port={primary.port} user=postgres'\n")
+        self.start()
+
+    def replicate_synchronously(self) -> None:
+        """Let commits wait for a standby, and wait until there is one."""
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.execute("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while self.execute("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'") == 0:
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
+
+    def execute(self, statement: str) -> int:
+        """Run a statement as a superuser, and return the number of its rows."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return connection.execute(statement).rowcount
+
     def freeze(self) -> None:
         for process in self.processes():
             process.suspend()
@@ -131,12 +163,12 @@ def programs() -> Path:
 
 
 @contextlib.contextmanager
-def run_server(folder: Path | None = None) -> Iterator[Server]:
-    """A running server, gone when the block ends; its files in `folder`, or in a temporary one."""
+def run_server(folder: Path | None = None, *, of: Server | None = None, **options: str) -> Iterator[Server]:
+    """A running server or standby, gone when the block ends; its files in `folder`, or in a temporary one."""
     where = folder or Path(tempfile.mkdtemp(prefix="energy-faults-"))
     server = None
     try:
-        server = Server(programs(), where)
+        server = Server(programs(), where, of, **options)
         server.start()
         yield server
     finally:

@@ -127,7 +127,7 @@ async def test_beyond_the_most_listeners_nobody_is_admitted_even_of_those_who_co
 
 
 async def test_too_many_look_ups_of_keys_are_not_told_to_wait_for_readings(database: Database) -> None:
-    full = Database(database.write, database.read, max_pending=0)
+    full = Database(database.write, None, max_pending=0)
     with pytest.raises(Problem, match="overloaded") as raised:
         await full.call_grouped(FIND_API_KEYS, ["ek_" + "0" * 20])
     assert raised.value.detail == "0 look-ups of API keys are waiting already (at most 0)"

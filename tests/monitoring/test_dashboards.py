@@ -81,7 +81,8 @@ def labels_by_metric() -> dict[str, set[str]]:
     """What `/metrics` may print, and the labels that Prometheus or we put on it."""
     suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
     always = {"job", "instance"}
-    found = {"up": always, "energy_database_up": always, "energy_build_info": always | {"version"}}
+    ups = ("up", "energy_database_up", "energy_replica_up", "energy_replica_lag_seconds")
+    found = dict.fromkeys(ups, always) | {"energy_build_info": always | {"version"}}
     families: list[tuple[Metric, tuple[str, ...]]] = [
         (metric, collector._labelnames) for collector in REGISTRY._collector_to_names for metric in collector.describe()
     ]

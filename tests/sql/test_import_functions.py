@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.database.pool import open_connection
+from service.database.connect import open_connection
 from tests.support import TestDatabase
 
 

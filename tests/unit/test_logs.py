@@ -160,7 +160,7 @@ async def test_a_session_has_the_name_before_its_statement_begins_and_the_rows_s
     database: Database,
 ) -> None:
     query = "SELECT current_setting('application_name') AS name, n, $1::text AS x FROM generate_series(3, 1, -1) AS n"
-    async with database.read.acquire() as connection:
+    async with database.write.acquire() as connection:
         rows = await connection.fetch(traced(query), "x", "energy-service abc")
         assert [tuple(row.values()) for row in rows] == [("energy-service abc", n, "x") for n in (3, 2, 1)]
         assert list(rows[0].keys()) == ["name", "n", "x"]

@@ -17,8 +17,9 @@ from psycopg.rows import namedtuple_row
 from service.commands.archive.manifest import Chunk, Manifest
 from service.commands.archive.parquet import Column, Contents, schema_of
 from service.database.calls import REFRESH_AGGREGATES
-from service.database.failures import CONNECT_TIMEOUT_S, describe_url
+from service.database.libpq import connect_libpq
 from service.database.replication import replicated_commands
+from service.database_url import describe_url
 from service.errors import StartupError, first_line
 from service.startup import Prepared
 
@@ -298,9 +299,7 @@ def open_chunks(prepared: Prepared, *, alone: bool) -> Iterator[Chunks]:
         StartupError: the login may not act as energy_owner, or another archiver is at work.
     """
     try:
-        connection = psycopg.connect(
-            prepared.url, autocommit=True, connect_timeout=int(CONNECT_TIMEOUT_S), prepare_threshold=None
-        )
+        connection = connect_libpq(prepared.url)
     except psycopg.Error as error:
         raise StartupError(f"the database at {describe_url(prepared.url)} refused: {first_line(error)}") from error
     with connection:

@@ -14,7 +14,8 @@ from typing import Any
 from service.commands.demo.fleet import OLD_METER, SILENT, SILENT_S, SWAPPED, SWAPPED_AFTER_S, DemoFleet, meter_of
 from service.commands.simulate.fleet import DAY_S
 from service.database.calls import REFRESH_AGGREGATES
-from service.database.pool import AnyConnection, open_connection
+from service.database.connect import open_connection
+from service.database.connector import AnyConnection
 from service.readings.model import METER, VEHICLE
 
 INTERVAL_S = 300

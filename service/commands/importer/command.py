@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import click
 
 from service.commands.importer.dialect import LOOKED_AT
@@ -27,7 +26,8 @@ from service.commands.importer.source import check_source
 from service.commands.options import KIND, ZONE
 from service.commands.output import print_error
 from service.database.calls import REFRESH_AGGREGATES
-from service.database.pool import open_connection
+from service.database.connect import open_connection
+from service.database.failures import CONNECTION_ERRORS
 from service.errors import StartupError, first_line
 from service.settings import load_settings
 from service.startup import Prepared, prepared_database
@@ -186,7 +186,7 @@ async def _import(  # noqa: PLR0913, PLR0917
 ) -> Progress:
     try:
         return await import_file(target, path, options, side, resume=resume, show=show)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+    except CONNECTION_ERRORS as error:
         raise StartupError(
             f"the database failed ({first_line(error)}): no chunk is half stored, "
             "and the same command continues after the last one"

@@ -18,7 +18,7 @@ from service.commands.importer.mapping import Options
 from service.commands.importer.registers import Registers
 from service.commands.importer.rejected import RejectedFile
 from service.commands.importer.source import open_source
-from service.database.pool import AnyConnection
+from service.database.connector import AnyConnection
 from service.database.replication import replicated
 from service.errors import StartupError
 

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 from service.commands.importer.mapping import ENERGIES
-from service.database.pool import AnyConnection
+from service.database.connector import AnyConnection
 from service.database.replication import replicated
 from service.errors import StartupError
 from service.readings.model import KINDS

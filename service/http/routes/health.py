@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncpg
 from litestar import get
 from litestar.di import NamedDependency
 from msgspec import Struct
 
-from service.database.calls import GET_SCHEMA_VERSION
 from service.database.migrations import NEWEST_MIGRATION
 from service.database.pool import Database
 from service.errors import Problem
@@ -20,7 +20,7 @@ class Liveness(Struct, frozen=True):
 
 
 class Readiness(Struct, rename="camel", frozen=True):
-    """The database answers, and has the schema of this service."""
+    """The primary accepts writes, and has the schema of this service."""
 
     status: str
     schema_version: str
@@ -40,8 +40,14 @@ async def get_liveness() -> Liveness:
     summary="Readiness",
 )
 async def get_readiness(database: NamedDependency[Database]) -> Readiness:
-    """Readiness: the database answers, and has this service's schema or a newer one."""
-    version = (await database.probe(GET_SCHEMA_VERSION))["version"]
+    """Readiness: the primary accepts writes, and has this service's schema or a newer one.
+
+    A replica has no part in it: while it is away, the primary answers its reads.
+    """
+    try:
+        version = await database.check_writable()
+    except asyncpg.ReadOnlySQLTransactionError:
+        raise Problem("database_unavailable", "the database is read-only, as a standby is") from None
     if version is None or version < NEWEST_MIGRATION:
         raise Problem("schema_behind", f"the schema is at {version}, this service needs {NEWEST_MIGRATION}: migrate")
     return Readiness("ready", version)

@@ -57,27 +57,42 @@ class DatabaseMetrics:
         self._asking = SingleFlight[list[Metric]]()
 
     async def read(self, database: Database) -> list[Metric]:
-        """Return the metric families; only `energy_database_up` for an absent database.
+        """Return the metric families; only those of what is up for an absent database.
 
-        Concurrent callers share one query.
+        Concurrent callers share one query. Whether primary and replica are up is asked each time.
         """
-        if time.monotonic() < self._until:
-            return self._families
         return await self._asking.run(lambda: self._ask(database))
 
     async def _ask(self, database: Database) -> list[Metric]:
-        up = GaugeMetricFamily("energy_database_up", "Whether the database answers in time.")
+        up = GaugeMetricFamily("energy_database_up", "Whether the primary answers in time and accepts writes.")
+        replica = await _ask_replica(database)
         try:
-            rows = await database.probe_primary(GET_DATABASE_METRICS)
+            await database.check_writable()
+            if time.monotonic() >= self._until:
+                self._families = list(_families(await database.probe_primary(GET_DATABASE_METRICS)))
+                self._until = time.monotonic() + KEEP_S
         except Exception as error:
             if not is_retryable(error):
                 raise
             up.add_metric([], 0)
-            return [up]
+            return [up, *replica]
         up.add_metric([], 1)
-        self._families = [up, *_families(rows)]
-        self._until = time.monotonic() + KEEP_S
-        return self._families
+        return [up, *replica, *self._families]
+
+
+async def _ask_replica(database: Database) -> list[Metric]:
+    """Return the metrics of the replica; none where there is none."""
+    if database.replica is None:
+        return []
+    state = await database.read_replica_state()
+    up = GaugeMetricFamily("energy_replica_up", "Whether the replica answers in time; else the primary does.")
+    lag = GaugeMetricFamily(
+        "energy_replica_lag_seconds", "Age of the newest change that the replica shows, while it lacks any; else 0."
+    )
+    up.add_metric([], int(state is not None and database.replica.fault is None))
+    if state is not None and state.lag_s is not None:
+        lag.add_metric([], state.lag_s)
+    return [up, lag]
 
 
 def _families(rows: Iterable[Any]) -> Iterator[Metric]:

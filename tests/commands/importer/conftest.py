@@ -18,7 +18,7 @@ from service.commands.importer.files import plain_faults
 from service.commands.importer.load import Progress, Target, import_file
 from service.commands.importer.mapping import Options
 from service.commands.importer.source import open_source
-from service.database.pool import open_connection
+from service.database.connect import open_connection
 from tests.support import TestDatabase
 
 

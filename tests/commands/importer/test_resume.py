@@ -22,7 +22,7 @@ import pytest
 from service.commands.importer.load import Progress, copy_records
 from service.commands.importer.mapping import Options
 from service.commands.importer.rejected import RejectedFile
-from service.database.pool import open_connection
+from service.database.connect import open_connection
 from service.errors import StartupError
 from tests.commands.importer.conftest import Import, opened
 from tests.support import YESTERDAY, Owner, Pair, TestDatabase, rfc3339
