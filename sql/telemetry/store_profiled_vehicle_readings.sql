@@ -75,10 +75,10 @@ BEGIN
             telemetry.expected_interval(p.expected_interval, s.observed_interval) AS expected_interval,
             p.energy_kind IS DISTINCT FROM 'register' AND telemetry.is_implausible(
                 r.kwh_delivered_dc,
-                CASE
-                    WHEN p.max_kw IS NOT NULL THEN telemetry.expected_interval(p.expected_interval, s.observed_interval)
-                    ELSE telemetry.possible_interval(p.expected_interval, s.observed_interval, r.recorded_at - s.recorded_at)
-                END,
+                telemetry.possible_interval(
+                    p.expected_interval, s.observed_interval, r.recorded_at - s.recorded_at,
+                    CASE WHEN p.max_kw IS NULL THEN INTERVAL '1 day' ELSE INTERVAL '1 minute' END
+                ),
                 coalesce(p.max_kw, v_max_kw)
             ) IS TRUE AS is_implausible
         FROM unnest(p_readings) WITH ORDINALITY

@@ -51,9 +51,9 @@ class World:
         readings = [reading.plausible for reading in batch]
         self._rows.clear()
         # Energies of a whole batch are judged, and gaps measured, from what was known before it.
-        intervals = {reading.device: self.interval(reading.device) for reading in readings}
         newest = {reading.device: self._newest(reading.device) for reading in readings}
-        outcomes = [self._take(reading, intervals[reading.device]) for reading in readings]
+        intervals = [self._possible_interval(reading, newest[reading.device]) for reading in readings]
+        outcomes = [self._take(reading, interval) for reading, interval in zip(readings, intervals, strict=True)]
         stored: dict[Device, list[datetime]] = defaultdict(list)
         for reading, outcome in zip(readings, outcomes, strict=True):
             if outcome == "stored":
@@ -70,6 +70,13 @@ class World:
             return "implausible_energy"
         self._stored.setdefault(reading.device, {})[reading.recorded_at] = reading
         return "stored"
+
+    def _possible_interval(self, reading: Reading, newest: datetime | None) -> timedelta:
+        """The longest time that the energy of a reading may be of."""
+        interval = self.interval(reading.device)
+        if newest is None or self._profile(reading.device).expected_interval is not None:
+            return interval
+        return max(interval, reading.recorded_at - newest)
 
     def _observe(self, device: Device, stamps: list[datetime], newest: datetime | None) -> None:
         if newest is not None and stamps[-1] <= newest:

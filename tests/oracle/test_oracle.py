@@ -72,13 +72,16 @@ def test_more_than_twice_what_fits_into_the_interval_is_implausible():
     assert world.arrive([driven("M1", "05-01T10:00", 1000.0)]) == ["stored"]
 
 
-def test_what_is_implausible_follows_the_interval_that_is_observed_before_the_batch():
+def test_what_is_implausible_follows_the_time_since_the_reading_before_the_batch():
     # 30 kW: 1 kWh in a minute, 5 kWh in five
     world = fleet(profiles={Device("meter", "M1"): Profile(max_kw=30.0)})
     first = [metered("M1", "05-01T10:00", 1.0), metered("M1", "05-01T10:05", 5.0)]
     assert world.arrive(first) == ["stored", "implausible_energy"]
-    assert world.arrive([metered("M1", "05-01T10:05", 1.0)]) == ["stored"]
-    assert world.arrive([metered("M1", "05-01T10:10", 5.0)]) == ["stored"]
+    assert world.arrive([metered("M1", "05-01T10:05", 5.0)]) == ["stored"]
+    assert world.arrive([metered("M1", "05-01T10:06", 1.0)]) == ["stored"]
+    # the observed interval, of five minutes or of one, locks nobody out
+    assert world.arrive([metered("M1", "05-01T10:21", 15.5)]) == ["implausible_energy"]
+    assert world.arrive([metered("M1", "05-01T10:21", 15.0)]) == ["stored"]
 
 
 # Intervals

@@ -116,6 +116,20 @@ def test_a_device_that_nothing_is_known_of_is_judged_by_a_day_then_by_the_time_s
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("limit", ["own", "fleet"])
+def test_a_device_that_slows_down_is_not_locked_out(fleet: Fleet, kind: str, limit: str) -> None:
+    device = f"Dslow-{limit}"
+    if limit == "own":
+        fleet.declare(kind, device, max_kw=22.0)
+    else:
+        fleet.limit(kind, 22)
+    # a start sends twice within a minute; then every quarter of an hour 5.5 kWh
+    sent = [(0, 0.1), (0.5, 0.1), (15.5, 5.5), (30.5, 5.5), (31.5, 0.8), (46.5, 11.1), (46.5, 11.0)]
+    outcomes = [*["stored"] * 5, "implausible_energy", "stored"]
+    assert fleet.send(kind, device, *sent) == outcomes
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_it_holds_for_registers_and_for_their_exchanges(fleet: Fleet, kind: str) -> None:
     fleet.limit(kind, 22)
     fleet.declare(kind, "Dregister", energy_kind="register")
