@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 from typing import cast
@@ -95,6 +96,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; an error that the user can mend is one line, without a traceback."""
+    # it warns of each write to a lost connection, which fails with an error of its own
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     try:
         try:
             load_dotenv(".env")

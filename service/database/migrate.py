@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import io
 import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,9 @@ def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) 
     if fault := asyncio.run(inspect_server(url)).fault():
         raise StartupError(fault)
     try:
-        with _locked_backend(url) as backend:
+        with warnings.catch_warnings(), _locked_backend(url) as backend:
+            # yoyo takes a lost connection for a nested transaction
+            warnings.filterwarnings("ignore", "Nested transaction")
             backend.execute("SELECT set_config('energy.time_zone', :zone, FALSE)", {"zone": time_zone or ""})
             pending = check_applied(known, _applied(backend.connection))
             migrations = {migration.id: migration for migration in read_migrations(str(sql_dir / "migrations"))}

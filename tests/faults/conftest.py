@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.cluster import Cluster, run_cluster
 from tests.faults.driver import Fleet, Verdict, percentile
 from tests.faults.server import Server, run_server
 from tests.support import fresh_database
@@ -37,6 +38,22 @@ def url(server: Server) -> Iterator[str]:
         server.thaw()
         if not server.is_running:
             server.start()
+
+
+@pytest.fixture(scope="module")
+def module_cluster() -> Iterator[Cluster]:
+    with run_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(module_cluster: Cluster) -> Iterator[Cluster]:
+    """A healthy Patroni cluster, with an empty database."""
+    module_cluster.heal()
+    with fresh_database(module_cluster.url("haproxy", "postgres")) as url:
+        module_cluster.database = url.rpartition("/")[2]
+        yield module_cluster
+        module_cluster.heal()
 
 
 @pytest.fixture

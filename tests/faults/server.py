@@ -39,11 +39,9 @@ class Server:
         self._programs = programs
         self.data = folder / "data"
         self._log = folder / "server.log"
-        self._as: dict[str, Any] = {}
-        if os.geteuid() == 0:  # which PostgreSQL refuses to run as
-            user = pwd.getpwnam(os.environ.get("FAULTS_USER", "nobody"))
-            self._as = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-            os.chown(folder, user.pw_uid, user.pw_gid)
+        self._as = plain_user()
+        if self._as:
+            os.chown(folder, self._as["user"], self._as["group"])
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
@@ -160,6 +158,14 @@ def programs() -> Path:
     if not (found := os.environ.get("PG_BIN")):
         pytest.skip("breaks a database server: set PG_BIN to the bin folder of a PostgreSQL with TimescaleDB")
     return Path(found)
+
+
+def plain_user() -> dict[str, Any]:
+    """Options of `Popen` to run as `FAULTS_USER`, as PostgreSQL refuses to run as root; none for other users."""
+    if os.geteuid():
+        return {}
+    user = pwd.getpwnam(os.environ.get("FAULTS_USER", "nobody"))
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
 @contextlib.contextmanager
