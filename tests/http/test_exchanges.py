@@ -12,7 +12,7 @@ import pytest
 from service.database.calls import EXCHANGE_REGISTER
 from service.database.pool import Database
 from service.readings.model import METER, VEHICLE
-from tests.support import YESTERDAY, Api, Owner, Pair, assert_problem, now, rfc3339
+from tests.support import YESTERDAY, Api, Owner, Pair, assert_problem, rfc3339
 
 MINUTE = timedelta(minutes=1)
 FIELDS = {"meter": "kwhConsumedAc", "vehicle": "kwhDeliveredDc"}
@@ -184,7 +184,7 @@ async def test_maxkw_guards_both_parts_of_an_exchange(api: Api, pair: Pair, kind
         ({"at": "2027-13-01T00:00:00Z"}, ["at must be"]),
         ({"at": "2026-11-01T00:00:00"}, ["at must be", "offset"]),
         ({"at": ...}, ["at"]),
-        ({"at": rfc3339(now() + timedelta(hours=1))}, ["at must be", "5 minutes ahead"]),
+        ({"at": "2099-01-01T00:00:00Z"}, ["at must be", "5 minutes ahead"]),
         ({"at": "2019-01-01T00:00:00Z"}, ["at must be", "retention"]),
         ({"lastRegister": -1}, ["lastRegister must be from 0 to registerMax 99999 kWh"]),
         ({"firstRegister": 99999.5}, ["firstRegister must be from 0 to registerMax 99999 kWh"]),
