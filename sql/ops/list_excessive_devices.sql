@@ -1,6 +1,6 @@
 -- Wh sent as kWh, or a register sent as an interval, shows beside the other devices of the kind. A device may itself draw less
 -- than the median, so a thousand times too much may be some hundred times the median. Devices without energy are left out:
--- most vehicles of a fleet may be parked. The plan is made with the times as constants, so that only their chunks are opened.
+-- most vehicles of a fleet may be parked. So is less than a millionth of a Wh, whose ratios a double may not hold. The plan is made with the times as constants, so that only their chunks are opened.
 
 CREATE OR REPLACE FUNCTION ops.list_excessive_devices() RETURNS TABLE (
     kind text, device_id text, kwh double precision, median_kwh double precision, devices bigint, since timestamptz
@@ -21,7 +21,7 @@ BEGIN
                     FROM bi.%3$I AS d
                     WHERE d.bucket >= $1 AND d.bucket < $2
                     GROUP BY d.%1$I
-                    HAVING sum(d.%2$I) > 0
+                    HAVING sum(d.%2$I) > 1e-9
                 ),
                 usual AS (
                     SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY t.kwh) AS kwh, count(*) AS devices FROM total AS t

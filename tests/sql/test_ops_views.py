@@ -633,6 +633,8 @@ def test_devices_with_a_thousand_times_the_energy_of_the_others_are_named(ops: O
     send("Wh", 10_000.0, 0.5)
     for n in range(5):
         send(f"parked{n}", 0.0, 0.5)  # without energy, it is no neighbour
+    for n in range(20):
+        send(f"negligible{n}", 5e-324, 0.5)  # nor with one that no ratio can be made of
     assert ops.rows("SELECT * FROM ops.list_excessive_devices()") == []  # four have energy
     send("D3", 20.0, 1.5)  # the day before
     send("today", 1e6, -0.1)  # not over
