@@ -17,3 +17,5 @@ DROP FUNCTION IF EXISTS telemetry.efficiency_status(double precision, double pre
 DROP FUNCTION IF EXISTS telemetry.efficiency_ratio(double precision, double precision);
 DROP FUNCTION IF EXISTS api.get_fleet_summary(timestamptz, timestamptz, double precision, double precision);
 DROP FUNCTION IF EXISTS telemetry.end_links(text, timestamptz);
+DROP FUNCTION IF EXISTS ops.revoke_job_functions();
+DROP FUNCTION IF EXISTS ops.list_open_job_functions();
