@@ -98,7 +98,7 @@ def _until_locked(connection: psycopg.Connection[Any], transact: Callable[[], No
             transact()
             return
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
-            holders = _ask(connection, "ops.describe_lock_holders()") or "sessions that are gone by now"
+            holders = _ask(connection, "ops.describe_lock_holders()") or "other sessions"
             reason = f"{first_line(error)}: locks are held by {holders}"
         if time.monotonic() > give_up_at:
             raise StartupError(f"the database is in use, and nothing more was changed: {reason}")

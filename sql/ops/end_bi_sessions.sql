@@ -1,7 +1,7 @@
 -- A login can set its own time-outs to 0, so the limits of BI sessions are rows that it cannot change. A lock_timeout
 -- ends every wait of the engine's DDL after a moment. So `energy migrate`, kept from its locks several times, names
--- lock_holders: then every BI session with a lock counts as blocking. Large tables of pg_locks cost, so the blockers
--- are asked for waiting sessions only.
+-- lock_holders: then every BI session with a lock counts as blocking. pg_blocking_pids halts the lock manager for a
+-- moment, so it is called for waiting sessions only.
 
 CREATE OR REPLACE FUNCTION ops.end_bi_sessions(p_job_id integer DEFAULT NULL, p_config jsonb DEFAULT NULL)
 RETURNS void
