@@ -274,10 +274,12 @@ async def posting(server: TestDatabase) -> AsyncIterator[list[float]]:
 
     async with pools_of(server) as database, served(database, Settings()) as api:
         task = asyncio.create_task(post(api))
-        yield took
-        await asyncio.sleep(0.2)
-        assert not task.done(), task.exception()
-        task.cancel()
+        try:
+            yield took
+            await asyncio.sleep(0.2)
+            assert not task.done(), task.exception()
+        finally:
+            task.cancel()
 
 
 def with_a_migration(folder: Path) -> Path:
