@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import io
+import itertools
 import logging
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +38,19 @@ logging.getLogger("yoyo").setLevel(logging.WARNING)  # it logs each statement of
 _LOCK_KEY = 0x656E65726779  # "energy"
 _PATIENCE = "10min"
 """Longest wait for another migrator."""
-_LOCK_TIMEOUT = "30s"
-"""Longest wait of a statement for a table. Every reading queues behind it; then the migration gives up."""
+_LOCK_TIMEOUT = "1200ms"
+"""Longest wait of a statement for a table, behind which readings queue.
+
+It is longer than the default deadlock_timeout, at which PostgreSQL cancels an autovacuum that is in the way.
+"""
+_LOCK_PAUSE_S = 1.0
+"""Pause before a transaction that did not get a lock is tried again. The readings that queued are stored meanwhile."""
+_LOCK_PATIENCE_S = 60.0
+"""Time after which a transaction that does not get its locks is given up."""
+_POLITE_TRIES = 3
+"""Tries before sessions of BI that hold locks are ended."""
+BI_CONNECTIONS = 20
+"""Connection limit of a new BI login."""
 
 
 def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) -> list[str]:
@@ -62,15 +76,61 @@ def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) 
             pending = check_applied(known, _applied(backend.connection))
             migrations = {migration.id: migration for migration in read_migrations(str(sql_dir / "migrations"))}
             for migration_id in pending:
-                _apply(backend, migrations[migration_id], known[migration_id])
-            _apply_code(backend.connection, sql_dir)
-            if (sql_dir / "ops" / "revoke_job_functions.sql").exists():  # absent in older versions
-                backend.connection.execute("SELECT ops.revoke_job_functions()")
+                apply = functools.partial(_apply, backend, migrations[migration_id], known[migration_id])
+                _until_locked(backend.connection, apply)
+            _until_locked(backend.connection, lambda: _apply_code(backend.connection, sql_dir))
+            if (sql_dir / "ops" / "secure_database.sql").exists():  # absent in older versions
+                backend.connection.execute("SELECT ops.secure_database()")
             if (sql_dir / "ops" / "apply_policies.sql").exists():  # absent in older versions
-                _apply_policies(backend.connection)
+                _until_locked(backend.connection, lambda: _apply_policies(backend.connection))
             return pending
     except psycopg.Error as error:
         raise StartupError(f"the database at {describe_url(url)} refused to migrate: {first_line(error)}") from error
+
+
+def _until_locked(connection: psycopg.Connection[Any], transact: Callable[[], None]) -> None:
+    """Run a transaction, again and again if another session holds a lock that it needs.
+
+    Sessions of BI that still hold locks after a few tries are ended, where the database lets energy_owner do so.
+
+    Raises:
+        StartupError: it did not get its locks in `_LOCK_PATIENCE_S`; the message names the sessions that hold some.
+    """
+    give_up_at = time.monotonic() + _LOCK_PATIENCE_S
+    for tries in itertools.count(1):
+        try:
+            transact()
+            return
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+            holders = _ask(connection, "ops.describe_lock_holders()") or "other sessions"
+            reason = f"{first_line(error)}: locks are held by {holders}"
+        if time.monotonic() > give_up_at:
+            raise StartupError(f"the database is in use, and nothing more was changed: {reason}")
+        _log.warning("waiting for a lock: %s", reason)
+        if tries >= _POLITE_TRIES:
+            try:
+                _ask(connection, "ops.end_bi_sessions(NULL, jsonb '{\"lock_holders\": true}')")
+            except psycopg.errors.InsufficientPrivilege as error:
+                _log.warning("sessions of BI are not ended: %s", first_line(error))
+        time.sleep(_LOCK_PAUSE_S)
+
+
+_LOCK_HOLDER = """
+    SELECT pg_catalog.format('process %%s of %%s, application %%s', a.pid, a.usename, a.application_name)
+    FROM pg_catalog.pg_locks AS l
+    JOIN pg_catalog.pg_stat_activity AS a USING (pid)
+    WHERE l.locktype = 'advisory' AND l.granted AND a.datname = pg_catalog.current_database()
+        AND (l.classid::bigint << 32 | l.objid::bigint) = %(key)s AND l.objsubid = 1
+"""
+"""The session with an advisory lock, for people."""
+
+
+def _ask(connection: psycopg.Connection[Any], call: str) -> Any:
+    """Call a function, if the database has it; None without."""
+    name = call.partition("(")[0]
+    found = connection.execute("SELECT FROM pg_catalog.pg_proc WHERE oid = to_regproc(%s)", [name]).fetchone()
+    row = connection.execute(f"SELECT {call}").fetchone() if found is not None else None
+    return row[0] if row else None
 
 
 def _apply_policies(connection: psycopg.Connection[Any]) -> None:
@@ -91,10 +151,7 @@ def set_time_zone(url: str, time_zone: str) -> None:
     """
     try:
         with connect_libpq(url) as connection:
-            with connection.transaction():
-                connection.execute("SELECT ops.set_time_zone(%s)", [time_zone])
-                _apply_code(connection, SQL_DIR)
-                _apply_policies(connection)
+            _until_locked(connection, lambda: _rebuild_days(connection, time_zone))
             for kind, refresh in zip(("meter", "vehicle"), REFRESH_AGGREGATES, strict=True):
                 left = None
                 # a run ends after a minute, and the next one continues; the job does the rest once a run makes no
@@ -105,6 +162,14 @@ def set_time_zone(url: str, time_zone: str) -> None:
                         connection.execute(refresh)
     except psycopg.Error as error:
         raise StartupError(f"cannot change the time zone: {first_line(error)}") from error
+
+
+def _rebuild_days(connection: psycopg.Connection[Any], time_zone: str) -> None:
+    with connection.transaction():
+        connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+        connection.execute("SELECT ops.set_time_zone(%s)", [time_zone])
+        _apply_code(connection, SQL_DIR)
+        _apply_policies(connection)
 
 
 def _due_days(connection: psycopg.Connection[Any], kind: str) -> int:
@@ -153,6 +218,8 @@ def make_login(url: str, name: str, password: str, role: str) -> None:
                 )
             )
             connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(name)))
+            if role == "energy_bi":
+                _limit_connections(connection, name)
             # membership grants the rights of a role, but not its settings
             query = "SELECT setting FROM pg_catalog.pg_roles, unnest(rolconfig) AS setting WHERE rolname = %s"
             for (setting,) in connection.execute(query, [role]).fetchall():
@@ -164,6 +231,14 @@ def make_login(url: str, name: str, password: str, role: str) -> None:
                 )
     except psycopg.Error as error:
         raise StartupError(f"cannot make the login {name}: {first_line(error)}") from error
+
+
+def _limit_connections(connection: psycopg.Connection[Any], name: str) -> None:
+    """Give a login a connection limit, unless a DBA has given it one."""
+    query = "SELECT FROM pg_catalog.pg_roles WHERE rolname = %s AND rolconnlimit = -1"
+    if connection.execute(query, [name]).fetchone() is not None:
+        statement = sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}")
+        connection.execute(statement.format(sql.Identifier(name), sql.Literal(BI_CONNECTIONS)))
 
 
 @contextlib.contextmanager
@@ -182,7 +257,14 @@ def _locked_backend(url: str) -> Iterator[PostgresqlPsycopgBackend]:
         # the next connection to the embedded database has the same session, and would prepare the same names again
         backend.connection.prepare_threshold = None
         backend.execute(f"SET lock_timeout = '{_PATIENCE}'")
-        backend.execute(f"SELECT pg_catalog.pg_advisory_lock({_LOCK_KEY})")
+        try:
+            backend.execute(f"SELECT pg_catalog.pg_advisory_lock({_LOCK_KEY})")
+        except psycopg.errors.LockNotAvailable as error:
+            [holder] = backend.connection.execute(_LOCK_HOLDER, {"key": _LOCK_KEY}).fetchone() or [None]
+            raise StartupError(
+                f"another session has held the lock of migrations for {_PATIENCE}: "
+                f"{holder or 'it has just ended, so try again'}"
+            ) from error
         backend.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
         try:
             backend.execute("CREATE SCHEMA IF NOT EXISTS yoyo")
@@ -224,6 +306,8 @@ def _apply_code(connection: psycopg.Connection[Any], sql_dir: Path) -> None:
         for path in [*code_files(sql_dir), sql_dir / "retired.sql"]:
             try:
                 connection.execute(path.read_bytes())
+            except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+                raise
             except psycopg.Error as error:
                 where = path.relative_to(sql_dir).as_posix()
                 raise StartupError(f"sql/{where}: {first_line(error)}") from error

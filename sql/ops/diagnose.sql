@@ -91,14 +91,45 @@ AS $$
     GROUP BY j.owner
     UNION ALL
     SELECT
-        'jobs',
+        'rights',
         format(
-            'every login of this database may make jobs, by %s functions: SELECT ops.revoke_job_functions() as a superuser',
-            count(*)
+            'every login of this database may %s, by %s functions: SELECT ops.secure_database() as a superuser',
+            f.purpose, count(*)
         ),
         FALSE -- without a superuser, nobody can end it
-    FROM ops.list_open_job_functions() AS f
+    FROM ops.list_open_functions() AS f
+    GROUP BY f.purpose
+    UNION ALL
+    SELECT
+        'rights',
+        'every login of this database may make temporary tables: SELECT ops.secure_database() as the owner of the database',
+        FALSE
+    FROM pg_database AS d
+    CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS a
+    WHERE d.datname = current_database() AND a.grantee = 0 AND a.privilege_type = 'TEMPORARY'
+    UNION ALL
+    SELECT
+        'rights',
+        format(
+            'sessions of BI beyond their limits are not ended, as energy_owner is no member of %s: SELECT ops.secure_database() as a superuser',
+            string_agg(r.name, ', ')
+        ),
+        FALSE
+    FROM unnest(ARRAY['pg_signal_backend', 'pg_read_all_stats']) AS r(name)
+    WHERE NOT pg_has_role('energy_owner', r.name, 'USAGE')
     HAVING count(*) > 0
+    UNION ALL
+    SELECT
+        'sessions', format('%s of BI were ended, the last at %s: %s', l.ended, l.last_ended_at, l.last_ended), FALSE
+    FROM ops.bi_session_limit AS l
+    WHERE l.ended > 0
+    UNION ALL
+    SELECT
+        'sessions',
+        format('the BI login %s may take every connection: ALTER ROLE %I CONNECTION LIMIT 20', r.rolname, r.rolname),
+        FALSE
+    FROM pg_roles AS r
+    WHERE r.rolcanlogin AND r.rolconnlimit = -1 AND ops.is_bi_login(r.oid)
     UNION ALL
     SELECT 'policies', format('%s of %s: %s (%s)', f.setting, f.object, f.reason, f.remedy), TRUE
     FROM ops.policy_faults() AS f
@@ -152,4 +183,4 @@ REVOKE EXECUTE ON FUNCTION ops.diagnose () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.diagnose () TO energy_dba;
 
 COMMENT ON FUNCTION ops.diagnose () IS
-'The findings of the views of schema ops, a sentence a row, and is_fault for those that need a person: jobs that are late or failing, aggregates that are stale for too long, foreign jobs that drop or refresh, policies that are not applied or would lose data, less than 30 days of disk, standbys with which a failover could lose acknowledged readings, chunks that wait for the archive for over 2 days, devices with at least 300 times the median energy of their kind';
+'The findings of the views of schema ops, a sentence a row, and is_fault for those that need a person: jobs that are late or failing, aggregates that are stale for too long, foreign jobs that drop or refresh, rights that every login has, sessions of BI that were ended, policies that are not applied or would lose data, less than 30 days of disk, standbys with which a failover could lose acknowledged readings, chunks that wait for the archive for over 2 days, devices with at least 300 times the median energy of their kind';

@@ -14,6 +14,7 @@ AS $$
             WHEN 'compress' THEN 'moves chunks of ' || j.object || ' to the columnstore'
             WHEN 'drop' THEN 'drops chunks of ' || j.object || ' that are due'
                 || CASE WHEN (j.config ->> 'archive')::boolean THEN ' and archived' ELSE '' END
+            WHEN 'watch' THEN 'ends sessions of BI beyond their limits'
             ELSE 'refreshes ' || j.object || ' and what is made of it'
         END,
         j.object,

@@ -1,4 +1,5 @@
 -- TimescaleDB's records of the engine's jobs, by the object (row) and the duty (column) of ops.policy.
+-- The watch over the sessions of BI has schema bi for its object.
 
 CREATE OR REPLACE VIEW ops.policy_job AS
 SELECT
@@ -7,6 +8,7 @@ SELECT
     CASE
         WHEN j.proc_name IN ('policy_compression', 'compress_due_chunks') THEN 'compress'
         WHEN j.proc_name = 'drop_due_chunks' THEN 'drop'
+        WHEN j.proc_name = 'end_bi_sessions' THEN 'watch'
         ELSE 'refresh'
     END AS duty,
     j.proc_name::text AS procedure,
@@ -20,18 +22,21 @@ FROM (
     WHERE
         i.owner::text = 'energy_owner' -- a job of any other login only has the name of one of these
         AND (
-            (i.proc_schema = 'ops' AND i.proc_name IN ('refresh_aggregates', 'compress_due_chunks', 'drop_due_chunks'))
+            (
+                i.proc_schema = 'ops'
+                AND i.proc_name IN ('refresh_aggregates', 'compress_due_chunks', 'drop_due_chunks', 'end_bi_sessions')
+            )
             OR (i.proc_schema = '_timescaledb_functions' AND i.proc_name = 'policy_compression')
         )
 ) AS j
-WHERE j.object LIKE 'telemetry.%' OR j.object LIKE 'bi.%';
+WHERE j.object LIKE 'telemetry.%' OR j.object LIKE 'bi.%' OR j.object = 'bi';
 
 GRANT SELECT ON ops.policy_job TO energy_dba;
 
 COMMENT ON VIEW ops.policy_job IS 'The jobs of the engine: those of energy_owner, whatever others are called';
 COMMENT ON COLUMN ops.policy_job.job_id IS 'TimescaleDB''s number of the job, for run_job and alter_job';
-COMMENT ON COLUMN ops.policy_job.object IS 'Its object of ops.policy; a refresh begins with it and continues with its hours and days';
-COMMENT ON COLUMN ops.policy_job.duty IS 'compress, drop or refresh';
+COMMENT ON COLUMN ops.policy_job.object IS 'Its object of ops.policy; a refresh begins with it and continues with its hours and days; bi for the watch over BI sessions';
+COMMENT ON COLUMN ops.policy_job.duty IS 'compress, drop, refresh or watch';
 COMMENT ON COLUMN ops.policy_job.procedure IS 'The procedure that it calls';
 COMMENT ON COLUMN ops.policy_job.schedule_interval IS 'Its interval';
 COMMENT ON COLUMN ops.policy_job.config IS 'Its configuration';

@@ -22,6 +22,8 @@ DECLARE
     v_day record;
     v_is_whole boolean := TRUE;
 BEGIN
+    -- nothing queues behind a refresh, and it may wait for a long import
+    PERFORM pg_catalog.set_config('lock_timeout', '0', FALSE);
     PERFORM telemetry.note_dropped_chunks('telemetry.' || v_kind || '_telemetry_history');
     PERFORM telemetry.note_dropped_chunks('bi.' || v_kind || '_15min');
     COMMIT;

@@ -35,6 +35,11 @@ FROM granted
 WHERE (grantee = 0 OR grantee::regrole::text IN ('energy_service', 'energy_bi', 'energy_dba'))
 AND (nspname <> 'public' OR object LIKE 'schema%')
 UNION
+SELECT 'database: ' || CASE WHEN a.grantee = 0 THEN 'everybody' ELSE a.grantee::regrole::text END
+    || ' ' || lower(a.privilege_type)
+FROM pg_database AS d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS a
+WHERE d.datname = current_database() AND (a.grantee = 0 OR a.grantee::regrole::text ~ '^energy_')
+UNION
 SELECT 'role ' || m.roleid::regrole || ': ' || m.member::regrole || ' member' FROM pg_auth_members AS m
 WHERE m.member::regrole::text ~ '^energy_(owner|service|bi|dba)$'
 UNION

@@ -537,13 +537,13 @@ def test_what_is_archived_first_is_dropped_by_nobody_else(dba: Connection) -> No
 FOR_DBAS = {
     "functions": {
         "apply_policies", "bytes_left", "create_api_key", "current_policies", "default_policies", "diagnose",
-        "list_chunks", "list_excessive_devices", "list_job_health", "list_silent_devices", "list_stale_ranges",
-        "list_standbys", "measure_aggregate_lag", "pending_changes", "policy_faults", "reset_policy", "revoke_api_key",
+        "end_bi_sessions", "list_chunks", "list_excessive_devices", "list_job_health", "list_silent_devices",
+        "list_stale_ranges", "list_standbys", "measure_aggregate_lag", "pending_changes", "policy_faults", "reset_policy", "revoke_api_key",
         "rotate_api_key", "set_default_max_kw", "set_disk_bound", "set_policy", "set_standby_kw",
     },
     "relations": {
-        "aggregate_lag", "api_key", "applied_policy", "archived_chunk", "chunk_list", "job_health", "migration",
-        "policy", "policy_job", "silent_device", "storage",
+        "aggregate_lag", "api_key", "applied_policy", "archived_chunk", "bi_session_limit", "chunk_list", "job_health",
+        "migration", "policy", "policy_job", "silent_device", "storage",
     },
 }  # fmt: skip
 
@@ -569,7 +569,8 @@ def test_dbas_may_call_and_read_this_and_nothing_else(connection: Connection) ->
         "AND (has_column_privilege('energy_dba', c.oid, a.attnum, 'INSERT, UPDATE') "
         "OR has_table_privilege('energy_dba', c.oid, 'DELETE, TRUNCATE'))"
     )
-    assert {name for (name,) in writable} == {f"policy.{setting}" for setting in [*SETTINGS, "archive"]}
+    limits = {f"bi_session_limit.{limit}" for limit in ("transaction_for", "idle_for", "blocking_for")}
+    assert {name for (name,) in writable} == limits | {f"policy.{setting}" for setting in [*SETTINGS, "archive"]}
 
 
 @pytest.mark.parametrize("relation", sorted(FOR_DBAS["relations"]))

@@ -185,7 +185,7 @@ def test_a_restored_database_has_all_of_it_and_goes_on_working(
                 assert found[name] == expected[name], name
             assert {job[4] for job in found["jobs"]} == {"energy_owner"}
             # 2 refresh, 8 compress, 7 drop
-            assert len(found["jobs"]) == 17
+            assert len(found["jobs"]) == 18
             assert connection.execute("SELECT * FROM ops.apply_policies()").fetchall() == []
         with psycopg.connect(restored, autocommit=True) as connection:
             database = EnergyDatabase(connection)
