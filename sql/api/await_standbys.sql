@@ -2,10 +2,10 @@
 -- PostgreSQL lets no commit wait that has written nothing. So a retry could be told "stored before" about a commit that
 -- is on no standby yet: one whose own wait was cancelled. The message makes such a commit wait, too. The setting holds
 -- until the end of the transaction, so it does not depend on the session, which a pooler may exchange. An operator's
--- remote_apply stays.
+-- remote_apply stays. As the owner, because other logins may emit no message: it would let them fill the disk.
 
 CREATE OR REPLACE FUNCTION api.await_standbys() RETURNS void
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
 BEGIN

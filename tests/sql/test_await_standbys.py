@@ -60,7 +60,9 @@ TELLS_NOBODY = {
     "ops.apply_policy",  # a step of ops.apply_policies
     "ops.guard_chunks",  # made anew by every run of the archive and of retention
     "ops.make_daily_aggregates",  # a step of ops.set_time_zone
-    "ops.revoke_job_functions",  # of every migration
+    "ops.secure_database",  # of every migration
+    "ops.end_bi_sessions",  # whose sessions come back
+    "ops.describe_lock_holders",  # reads
     "ops.record_job_run",  # the embedded database's
 }
 

@@ -538,8 +538,9 @@ FOR_DBAS = {
     "functions": {
         "apply_policies", "bytes_left", "create_api_key", "current_policies", "default_policies", "diagnose",
         "end_bi_sessions", "list_chunks", "list_excessive_devices", "list_job_health", "list_silent_devices",
-        "list_stale_ranges", "list_standbys", "measure_aggregate_lag", "pending_changes", "policy_faults", "reset_policy", "revoke_api_key",
-        "rotate_api_key", "set_default_max_kw", "set_disk_bound", "set_policy", "set_standby_kw",
+        "list_stale_ranges", "list_standbys", "measure_aggregate_lag", "pending_changes", "policy_faults",
+        "reset_policy", "revoke_api_key", "rotate_api_key", "set_default_max_kw", "set_disk_bound", "set_policy",
+        "set_standby_kw",
     },
     "relations": {
         "aggregate_lag", "api_key", "applied_policy", "archived_chunk", "bi_session_limit", "chunk_list", "job_health",
