@@ -187,7 +187,7 @@ async def test_behind_caddy_a_rejected_reading_has_the_clients_address(
         process = start_caddy({"PATH": os.environ["PATH"], "HOME": str(tmp_path), **names}, tmp_path / "caddy.json")
         try:
             before = await owner.fetchval("SELECT coalesce(max(rejected_id), 0) FROM telemetry.rejected_reading")
-            body, forged = meter_reading(pair.meter, voltage=-1), {"X-Forwarded-For": "1.1.1.1"}
+            body, forged = meter_reading(pair.meter, kwhConsumedAc=-1), {"X-Forwarded-For": "1.1.1.1"}
             transport = httpx.AsyncHTTPTransport(local_address="127.0.0.9", retries=5)
             async with httpx.AsyncClient(transport=transport) as client:
                 answer = await client.post(f"http://127.0.0.1:{port}/v1/ingest/meter", json=body, headers=forged)

@@ -97,9 +97,15 @@ async def test_a_rejected_reading_has_the_clients_address(
     database: Database, owner: Owner, pair: Pair, kind: str, batch: bool
 ) -> None:
     if kind == "meter":
-        refused_by_sql, refused_before = meter_reading(pair.meter, voltage=-1), {"meterId": pair.meter, "voltage": "x"}
+        refused_by_sql, refused_before = (
+            meter_reading(pair.meter, kwhConsumedAc=-1),
+            {"meterId": pair.meter, "voltage": "x"},
+        )
     else:
-        refused_by_sql, refused_before = vehicle_reading(pair.vehicle, soc=-1), {"vehicleId": pair.vehicle, "soc": "x"}
+        refused_by_sql, refused_before = (
+            vehicle_reading(pair.vehicle, kwhDeliveredDc=-1),
+            {"vehicleId": pair.vehicle, "soc": "x"},
+        )
     path = f"/v1/ingest/{kind}/batch" if batch else f"/v1/ingest/{kind}"
     async with served(database, LOOPBACK) as api, served(database, Settings()) as plain:
         for body in (refused_by_sql, refused_before):
