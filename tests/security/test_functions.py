@@ -18,7 +18,7 @@ COMMITS = {
     "ops.drop_due_chunks(integer,jsonb)",
     "ops.refresh_aggregates(integer,jsonb)",
 }
-"""Procedures that commit. PostgreSQL allows that to none with settings of its own, so they name each object's schema."""
+"""Procedures that commit. PostgreSQL allows that to none with settings of its own, so they name each schema."""
 
 
 def is_pinned(config: list[str], setting: str) -> bool:
