@@ -241,6 +241,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._ends_at = time.monotonic() + LINGER_S
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True  # nothing more can be written
+            self.cycle.waiting_for_100_continue = False  # which would be written
             self.cycle.message_event.set()
         self.flow.resume_reading()
         self.transport.write_eof()
