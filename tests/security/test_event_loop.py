@@ -16,6 +16,7 @@ from service.readings.decode_errors import MOST_READING_BYTES
 from service.settings import Settings
 from tests.http.test_auth import bearer, token
 from tests.support import Api, Owner, Pair, meter_reading, new_pair, served
+from tests.support.sockets import answer, connected
 
 MOST_S = 0.1
 """Each of these bodies took 0.15 to 0.9 s in one turn."""
@@ -85,8 +86,8 @@ async def test_no_batch_stops_the_event_loop(guarded: Api, name: str, route: str
     headers = {"content-type": media_type, "content-encoding": "gzip"}
     packed = gzip.compress(BODIES[name](), 1)
     async with turns() as longest:
-        answer = await guarded.http.post(f"/v1/ingest/{route}batch", content=packed, headers=headers, timeout=30)
-    assert answer.status_code in {400, 422}, answer.text
+        response = await guarded.http.post(f"/v1/ingest/{route}batch", content=packed, headers=headers, timeout=30)
+    assert response.status_code in {400, 422}, response.text
     assert longest[0] < MOST_S
 
 
@@ -130,3 +131,17 @@ async def test_a_good_batch_does_not_wait_for_slow_ones(guarded: Api) -> None:
     assert (await guarded.http.post("/v1/ingest/meter/batch", content=good, headers=headers)).status_code == 201
     assert not all(task.done() for task in slow)
     await asyncio.gather(*slow)
+
+
+@pytest.mark.parametrize("size", [1, 100])
+@pytest.mark.parametrize("has_key", [False, True], ids=["without a key", "with a key"])
+async def test_no_body_in_small_chunks_stops_it(guarded: Api, size: int, has_key: bool) -> None:
+    authorization = b"Authorization: %s\r\n" % guarded.http.headers["authorization"].encode() if has_key else b""
+    head = b"POST /v1/ingest/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%s%s\r\n"
+    body = (b"%x\r\n%s\r\n" % (size, b" " * size)) * (1_000_000 // size) + b"0\r\n\r\n"
+    async with connected(guarded) as (reader, writer), turns() as longest:
+        writer.write(head % (authorization, b"Transfer-Encoding: chunked\r\n") + body)
+        status, _, _ = await answer(reader)
+        await writer.drain()
+    assert status == (400 if has_key else 401)
+    assert longest[0] < MOST_S

@@ -1,11 +1,14 @@
 """Pages in a browser: neither the dashboard nor the documentation may be shown or fed by another site."""
 
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from playwright.async_api import expect
 
+from service.http.routes.history import MeterBucket, MeterPoint, VehicleBucket, VehiclePoint
 from tests.dashboard.conftest import browser, new_page  # noqa: F401 - fixtures
 from tests.support import Api
 
@@ -40,3 +43,25 @@ async def test_a_script_that_is_not_the_pages_own_does_not_run(api: Api, new_pag
     script = "const s = document.createElement('script'); s.textContent = 'window.ran = 1'; document.head.append(s)"
     await page.evaluate(f"() => {{ {script} }}")
     assert await page.evaluate("() => window.ran") is None
+
+
+@pytest.mark.parametrize("point", [MeterPoint, VehiclePoint, MeterBucket, VehicleBucket])
+def test_the_csv_of_a_history_has_no_text_that_a_spreadsheet_could_run(point: type) -> None:
+    """Times begin with a digit, and numbers are numbers."""
+    for name, hint in get_type_hints(point).items():
+        assert set(get_args(hint) or (hint,)) <= {datetime, float, int, bool, NoneType}, name
+
+
+async def test_the_csv_of_a_page_quotes_a_formula_and_leaves_numbers(
+    api: Api,
+    new_page: Callable[..., Any],  # noqa: F811
+) -> None:
+    page = await new_page(api, "/")
+    made = await page.evaluate(
+        """async () => {
+            const { toCsv } = await import("/dashboard/table.js");
+            const rows = ["=HYPERLINK(1)", "+1", "-1", "@x", "\\tx", "M1", -1.5, null];
+            return toCsv([{ name: "value", value: (row) => row }], rows);
+        }"""
+    )
+    assert made.split("\r\n") == ["value", "'=HYPERLINK(1)", "'+1", "'-1", "'@x", "'\tx", "M1", "-1.5", "", ""]
