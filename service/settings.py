@@ -37,6 +37,8 @@ class Settings:
     """Requests per second of any other key."""
     address_rate: int = 0
     """Requests per second of a network address. A gateway or proxy with a fleet behind it has one address."""
+    address_connections: int = 5000
+    """Connections of a network address in each worker, but for trusted proxies; 0 for any number."""
     data_dir: Path = Path(".energy")
     """Folder of the embedded database."""
     max_body_bytes: int = 4 * 1024 * 1024
@@ -86,6 +88,9 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         device_rate=_whole_number(given, "ENERGY_DEVICE_RATE", default.device_rate, 0, 1_000_000),
         key_rate=_whole_number(given, "ENERGY_KEY_RATE", default.key_rate, 0, 1_000_000),
         address_rate=_whole_number(given, "ENERGY_ADDRESS_RATE", default.address_rate, 0, 1_000_000),
+        address_connections=_whole_number(
+            given, "ENERGY_ADDRESS_CONNECTIONS", default.address_connections, 0, 1_000_000
+        ),
         data_dir=Path(given.get("ENERGY_DATA_DIR", default.data_dir)),
         max_body_bytes=_whole_number(given, "ENERGY_MAX_BODY_BYTES", default.max_body_bytes, 1_024, 1_073_741_824),
         max_pending=_whole_number(given, "ENERGY_MAX_PENDING", default.max_pending, 1_000, 10_000_000),

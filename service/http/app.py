@@ -29,6 +29,7 @@ from service.http.routes.fleet import get_fleet_overview, get_fleet_summary
 from service.http.routes.health import get_liveness, get_readiness
 from service.http.routes.history import get_meter_history, get_vehicle_history
 from service.http.routes.ingest import (
+    Decoding,
     ingest_either,
     ingest_either_batch,
     ingest_meter,
@@ -93,6 +94,7 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
                 "settings": settings,
                 "pulses": Pulses(),
                 "database_metrics": DatabaseMetrics(),
+                "decoding": Decoding(),
             }
         ),
         lifespan=[lifespan] if lifespan else [],

@@ -22,11 +22,24 @@ _TYPES = {
     ".png": "image/png",
     ".svg": "image/svg+xml",
 }
-_HEADERS = {
+ASSET_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     # asked again each time, and answered with 304: an upgrade shows at once
     "Cache-Control": "no-cache",
 }
+
+
+def page_headers(scripts: str = "'self'", styles: str = "'self'") -> dict[str, str]:
+    """Return the headers of a page that no other site may show or feed, with its sources of scripts and styles."""
+    return {
+        "Content-Security-Policy": (
+            f"default-src 'none'; script-src {scripts}; style-src {styles}; connect-src 'self'; img-src 'self' data:; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        ),
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
 
 
 class _Asset(NamedTuple):
@@ -46,7 +59,7 @@ class Assets:
     def __init__(self, paths: Iterable[Path], headers: Mapping[str, str] | None = None) -> None:
         # compared with what is there, so that no name leads out of the folder; a stray file is none of them
         self._paths = {path.name: path for path in paths if path.suffix in _TYPES}
-        self._headers = {**_HEADERS, **(headers or {})}
+        self._headers = {**ASSET_HEADERS, **(headers or {})}
         self._read: dict[str, _Asset] = {}
 
     def answer(self, request: Request[Any, Any, Any], name: str) -> Response[bytes]:

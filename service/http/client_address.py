@@ -55,6 +55,11 @@ class TrustedProxies:
                 break
         scope["client"] = (hop.address, 0)
 
+    def trusts(self, address: str) -> bool:
+        """True if the address is one of a proxy."""
+        hop = self._hop(address)
+        return hop is not None and hop.trusted
+
     def _read_hop(self, text: str) -> _Hop | None:
         """Return the address in `text`, of an IPv4 client in its IPv4 form; None without one."""
         if match := _PORT.fullmatch(text):

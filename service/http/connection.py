@@ -88,12 +88,21 @@ class GuardedProtocol(HttpToolsProtocol):
     """Clock time by which the rest of an answered request must come."""
     _dropped = 0
     """Bytes of that rest so far."""
+    network = b""
+    """The address that the connection is counted for; empty if it is not counted."""
 
     def connection_made(self, transport: Any) -> None:
-        """Accept the connection. Beyond `MOST_CONNECTIONS` the longest idle ones are closed, else this one."""
+        """Accept the connection.
+
+        Beyond `MOST_CONNECTIONS`, or the most of its address, the longest idle ones are closed, else this one.
+        """
         super().connection_made(transport)
         self._answers: Any = _AnswerTransport(self)
-        if len(self.connections) > MOST_CONNECTIONS and not _close_idle(self.connections):
+        limit: Any = getattr(self.app, "address_connections", None)
+        of_address = limit.add(self) if limit else ()
+        if (of_address and len(of_address) > limit.most and not _close_idle(of_address)) or (
+            len(self.connections) > MOST_CONNECTIONS and not _close_idle(self.connections)
+        ):
             transport.abort()
             return
         self._since = time.monotonic()
@@ -102,6 +111,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Drop what is still answered. uvicorn tells only the newest of several requests that the client is gone."""
         self._answers.write = _write_nothing
+        if self.network:
+            self.app.address_connections.remove(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -230,6 +241,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._ends_at = time.monotonic() + LINGER_S
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True  # nothing more can be written
+            self.cycle.waiting_for_100_continue = False  # which would be written
             self.cycle.message_event.set()
         self.flow.resume_reading()
         self.transport.write_eof()

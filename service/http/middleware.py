@@ -13,6 +13,7 @@ from litestar.utils import normalize_path
 from service.errors import Problem
 from service.http.authentication import Key, Keys, unauthorized
 from service.http.client_address import TrustedProxies
+from service.http.connection_limit import AddressConnections
 from service.http.cross_origin import CrossOrigin, complete_methods
 from service.http.problem_details import from_exception, to_response
 from service.http.rate_limit import Addresses, too_many
@@ -78,6 +79,9 @@ class GuardedLitestar(Litestar):
         self._addresses = Addresses(settings.address_rate) if settings.address_rate else None
         self._guarded = bool(self._keys or self._addresses)
         self._proxies = TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None
+        self.address_connections = (
+            AddressConnections(settings.address_connections, self._proxies) if settings.address_connections else None
+        )
         self._cross_origin = CrossOrigin(settings.cors_origins)
         self._parameters = {
             handler: sorted(parameter.field_alias for parameter in model.expected_query_params)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+from base64 import b64encode
+from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +29,14 @@ from litestar.params import FromPath
 
 from service import __version__
 from service.errors import Problem
-from service.http.assets import Assets
+from service.http.assets import ASSET_HEADERS, Assets, page_headers
 from service.http.problem_details import PROBLEM_MEDIA_TYPE, ProblemDetails, to_response
 
 _ASSETS = "/docs/assets"
 _FILES = ("swagger-ui-bundle.js", "swagger-ui.css", "swagger-ui-standalone-preset.js", "favicon-32x32.png")
 _package = importlib.util.find_spec("swagger_ui")
 _folders = _package.submodule_search_locations if _package else None
-_assets = Assets(Path(folder) / "static" / file for folder in _folders or () for file in _FILES)
+_assets = Assets((Path(folder) / "static" / file for folder in _folders or () for file in _FILES), page_headers())
 
 _PROBLEMS = {
     400: "not an acceptable HTTP request, or not JSON",
@@ -117,9 +121,22 @@ def _reads(schemas: dict[str, Any]) -> type[Operation]:
     return ReadingOperation
 
 
-def _as_problem(answer: Response[Any]) -> Response[Any]:
-    """Turn Litestar's HTML page for 404 into a problem."""
-    return to_response(Problem("route_unknown", "there is no such page")) if answer.status_code == 404 else answer
+def _finish(answer: Response[Any]) -> Response[Any]:
+    """Give a page the headers of the dashboard, and turn Litestar's HTML page for 404 into a problem."""
+    if answer.status_code == 404:
+        return to_response(Problem("route_unknown", "there is no such page"))
+    content = answer.content if isinstance(answer.content, bytes) else b""
+    inline = {tag: " ".join(["'self'", *_hashes(tag, content)]) for tag in (b"script", b"style")}
+    answer.headers.update({**ASSET_HEADERS, **page_headers(inline[b"script"], inline[b"style"])})
+    return answer
+
+
+def _hashes(tag: bytes, page: bytes) -> Iterator[str]:
+    """Iterate over the sources, for a Content-Security-Policy, of the elements of a page that have a text."""
+    for start in re.finditer(rb"<%s\b[^>]*>" % tag, page):
+        text = page[start.end() : page.index(b"</%s>" % tag, start.end())]
+        if text:
+            yield f"'sha256-{b64encode(sha256(text).digest()).decode()}'"
 
 
 def openapi_config() -> OpenAPIConfig:
@@ -129,7 +146,7 @@ def openapi_config() -> OpenAPIConfig:
         version=__version__,
         description="Telemetry of smart meters and electric vehicles. Times are RFC 3339 in UTC, energies kWh. "
         "HEAD is answered wherever GET is. A query parameter that a route does not know is answered 422.",
-        openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, after_request=_as_problem),
+        openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, after_request=_finish),
         components=Components(
             security_schemes={
                 "apiKey": SecurityScheme(

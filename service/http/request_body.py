@@ -13,7 +13,7 @@ import msgspec
 from litestar import Request
 
 from service.errors import Problem
-from service.readings.decode_errors import UNDECODABLE
+from service.readings.decode_errors import MOST_READING_BYTES, UNDECODABLE
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -135,4 +135,5 @@ def _unpack(body: bytes, coding: str, limit: int) -> bytes:
 
 def too_large(limit: int) -> Problem:
     """Return the problem of a body longer than `limit`, compressed or not."""
-    return Problem("body_too_large", f"the body is longer than {limit} bytes (ENERGY_MAX_BODY_BYTES)")
+    what = "the most of a reading" if limit == MOST_READING_BYTES else "ENERGY_MAX_BODY_BYTES"
+    return Problem("body_too_large", f"the body is longer than {limit} bytes ({what})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Container
 from typing import Any, TypeAlias
 
@@ -12,6 +13,9 @@ from service.errors import Problem
 from service.readings.decode_errors import UNDECODABLE, members, only_finite
 from service.readings.model import METER, VEHICLE, AnyReading, Kind
 from service.readings.storable import storable_text
+
+KEPT_CHARACTERS = 8192
+"""So much of a rejected reading is kept, by `telemetry.keep_rejected_readings`."""
 
 
 class _Ids(Struct, rename="camel"):
@@ -41,15 +45,14 @@ class Rejection(Struct, frozen=True):
 
     @property
     def device(self) -> tuple[str, str] | None:
-        """The kind and the id that the body names; None where it names none, or two."""
-        try:
-            match _decode_ids(only_finite(self.text.encode())):
-                case _Ids(Raw() as raw, UnsetType()):
-                    return "meter", msgspec.json.decode(raw, type=str)
-                case _Ids(UnsetType(), Raw() as raw):
-                    return "vehicle", msgspec.json.decode(raw, type=str)
-        except UNDECODABLE:
-            pass
+        """The kind and the id that the body names, or its part that is kept; None where it names none, or two."""
+        for text in (self.text, self.text[:KEPT_CHARACTERS]):
+            with contextlib.suppress(*UNDECODABLE):
+                match _decode_ids(only_finite(text.encode())):
+                    case _Ids(Raw() as raw, UnsetType()):
+                        return "meter", msgspec.json.decode(raw, type=str)
+                    case _Ids(UnsetType(), Raw() as raw):
+                        return "vehicle", msgspec.json.decode(raw, type=str)
         return None
 
     def to_row(self, source: str | None) -> tuple[Any, ...]:

@@ -24,7 +24,18 @@ UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _Shape = TypeVar("_Shape")
 
+MOST_READING_BYTES = 64 * 1024
+"""Longest reading on the wire: its decoding is one step, which nothing interrupts."""
+
 _SPACE = " \t\n\r"
+_SPACES = re.compile(f"[{_SPACE}]*+")
+_PARTS = re.compile(r'[^"\\\[\]{},]*+(\\.?|["\[\]{},]|\Z)', re.DOTALL)
+"""The characters of a JSON text that may begin or end a string or a value, each with all before it."""
+_PARTS_A_STEP = 1000
+_DEEPEST = 1000
+"""Arrays and objects within each other, about as many as Python's scanner follows."""
+_FLAT = re.compile(r'\{(?:[^{}\[\]"]++|"[^"\\]*+")*+\}')
+"""A JSON object without values of several parts, as readings are: its end takes one call."""
 _WORDS = re.compile(
     r"""
     "(?:[^"\\]++|\\.)*+"?  # a string, even one without an end, so that no part of it is scanned twice
@@ -94,6 +105,9 @@ def _replace_words(text: str, number: Callable[[str], str]) -> str:
 def elements(body: bytes) -> Iterator[bytes]:
     """Iterate over the undecoded elements of the JSON array `body`; the caller may stop early.
 
+    An empty element is a step of a search that goes on. An element longer than `MOST_READING_BYTES` is cut, and still
+    longer than that; nothing else is known of it.
+
     Raises:
         Problem: it is no JSON array; raised when the fault is reached.
     """
@@ -102,38 +116,77 @@ def elements(body: bytes) -> Iterator[bytes]:
             _decode(body, list[Raw])
         except msgspec.ValidationError:
             raise Problem("body_malformed", f"a batch is a JSON array of readings, not {_json_type(body)}") from None
+    at = 0
     try:
         text = body.decode()
         at = _after_space(text, text.index("[") + 1)
         more = not text.startswith("]", at)
-        form = text
         while more:
-            try:
-                _, end = _scan(form, at)
-            except json.JSONDecodeError:
-                if form is not text:
-                    raise
-                form = _replace_words(text, _digits)
-                _, end = _scan(form, at)
-            yield text[at:end].encode()
+            end = 0
+            for end in _ends(text, at):
+                if not end:
+                    yield b""
+            if end - at <= MOST_READING_BYTES:
+                end = at + _length(text[at:end])
+            yield text[at : min(end, at + MOST_READING_BYTES + 1)].encode()
             at = _after_space(text, end)
             if more := text.startswith(",", at):
                 at = _after_space(text, at + 1)
         if text[at:].rstrip(_SPACE) != "]":
-            raise json.JSONDecodeError("expected a comma, or the end of the array and of the body", text, at)
+            raise json.JSONDecodeError("expected a comma, or the end of the array and of the body", text[at:], 0)
     except RecursionError:
         raise Problem("body_malformed", "the body is nested too deeply") from None
     except UnicodeDecodeError:
         raise Problem("body_malformed", "the body is not valid UTF-8") from None
     except json.JSONDecodeError as error:
-        detail = f"the body is not valid JSON: {error.msg[:64]} (character {error.pos})"
+        detail = f"the body is not valid JSON: {error.msg[:64]} (character {at + error.pos})"
         raise Problem("body_malformed", detail) from None
 
 
+def _ends(text: str, at: int) -> Iterator[int]:
+    """Find the end of the JSON value at `at`, by brackets and quotes alone; space may precede that end.
+
+    It is the last item. Each 0 before it is a step: no call holds up the other requests of a process for long.
+    """
+    if flat := _FLAT.match(text, at, at + MOST_READING_BYTES):
+        yield flat.end()
+        return
+    depth, is_string, end = 0, False, len(text)
+    for count, part in enumerate(_PARTS.finditer(text, at)):
+        mark = part[1]
+        if mark == '"':
+            is_string = not is_string
+        elif is_string or not mark:
+            pass
+        elif mark in "[{":
+            depth += 1
+            if depth > _DEEPEST:
+                raise RecursionError
+        elif mark in "]}":
+            depth -= 1
+        if not is_string and mark and mark in ",]}" and depth <= 0:
+            end = part.end() if mark != "," and not depth else part.start(1)
+            break
+        if count % _PARTS_A_STEP == _PARTS_A_STEP - 1:
+            yield 0
+    yield end
+
+
+def _length(text: str) -> int:
+    """Return the length of the JSON value that begins `text`; a word for NaN or infinity is a number there.
+
+    Raises:
+        json.JSONDecodeError: there is none.
+    """
+    try:
+        return _scan(text, 0)[1]
+    except json.JSONDecodeError:
+        return _scan(_replace_words(text, _digits), 0)[1]
+
+
 def _after_space(text: str, at: int) -> int:
-    while text[at : at + 1] in _SPACE and at < len(text):
-        at += 1
-    return at
+    found = _SPACES.match(text, at)
+    return found.end() if found else at
 
 
 def _decode(body: bytes, shape: type[_Shape]) -> _Shape:

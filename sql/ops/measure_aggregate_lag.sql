@@ -7,6 +7,7 @@ CREATE OR REPLACE FUNCTION ops.measure_aggregate_lag() RETURNS TABLE (
 )
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, ops, telemetry, pg_temp
+SET standard_conforming_strings = on
 AS $$
     SELECT
         p.object,

@@ -4,6 +4,7 @@
 CREATE OR REPLACE FUNCTION ops.policy_faults() RETURNS TABLE (object text, setting text, reason text, remedy text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, ops, pg_temp
+SET standard_conforming_strings = on
 AS $$
     WITH policy AS (
         SELECT

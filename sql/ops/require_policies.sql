@@ -3,6 +3,7 @@
 CREATE OR REPLACE FUNCTION ops.require_policies() RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, ops, pg_temp
+SET standard_conforming_strings = on
 AS $$
 DECLARE
     v_faults text[];

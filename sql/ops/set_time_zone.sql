@@ -4,6 +4,7 @@
 CREATE OR REPLACE FUNCTION ops.set_time_zone(p_time_zone text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
+SET standard_conforming_strings = on
 AS $$
 BEGIN
     PERFORM api.await_standbys();

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.support import Loop, assert_varied, beside, fuzzing, time_limit
-from tests.http.test_hostile import HOSTILE
+from tests.security.test_hostile import HOSTILE
 from tests.support import NOW, ROOT, Owner, rfc3339
 
 EXAMPLES = 12

@@ -71,10 +71,10 @@ async def test_what_is_not_there_is_a_problem_too(api: Api, method: str, path: s
 
 @pytest.mark.parametrize("repeat", [1, 2])
 async def test_a_body_of_many_names_is_refused_without_holding_up_the_others(api: Api, repeat: int) -> None:
-    names = ",".join(f'"{n:x}":1' for n in range(150_000))
-    body = ("{" + ",".join([names] * repeat) + "}").encode()
-    assert 1_000_000 < len(body) < 4_194_304
-    before = time.monotonic()
-    response = await api.post("/v1/ingest/meter", body)
-    assert json.loads(response.content)["status"] == 422
-    assert time.monotonic() - before < 20  # when names were compared with each other, minutes
+    for count, status in ((3_000, 422), (150_000, 413)):
+        names = ",".join(f'"{n:x}":1' for n in range(count))
+        body = ("{" + ",".join([names] * repeat) + "}").encode()
+        before = time.monotonic()
+        response = await api.post("/v1/ingest/meter", body)
+        assert json.loads(response.content)["status"] == status
+        assert time.monotonic() - before < 20  # when names were compared with each other, minutes

@@ -135,6 +135,15 @@ async def test_a_client_that_takes_its_answer_slowly_gets_all_and_one_that_takes
     assert (taken > LONG) == (pause_s is not None)
 
 
+async def test_a_request_that_is_refused_while_it_waits_to_go_on_leaves_no_line_in_the_log(
+    api: Api, pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(api) as (reader, writer):
+        writer.write(HEAD % (b"/v1/ingest/meter", JSON + b"Expect: 100-continue\r\n") + b"no chunk\r\n")
+        assert (await end(reader)).startswith(b"HTTP/1.1 400 ")
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 def test_a_client_that_goes_away_with_requests_under_way_leaves_no_line_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -59,6 +59,9 @@ _DROP = """
 """
 _RECORDED_AT = sql.SQL("telemetry.recorded_at(counted_at) AS recorded_at")
 """The device's own time, as in the files; the histories keep `counted_at`."""
+_PREPARE = """
+    SELECT fault, fingerprint::text FROM ops.prepare_restore(%s, 'pg_temp.archive_rows'::regclass, %s, %s)
+"""
 _RECORD = "SELECT ops.record_archive(%s, %s, %s, %s, %s::numeric, %s, %s)"
 
 
@@ -86,6 +89,18 @@ class Summary(NamedTuple):
     """Contents of a chunk, and the fingerprint by which the database recognises them."""
 
     contents: Contents
+    fingerprint: str
+
+
+class Stored(NamedTuple):
+    """Rows of an archive in the history.
+
+    Attributes:
+        absent: how many of them were not there before.
+        fingerprint: the database's own, of all of them.
+    """
+
+    absent: int
     fingerprint: str
 
 
@@ -181,9 +196,9 @@ class Chunks:
                 arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
                 yield pa.record_batch(arrays, schema)
 
-    def record(self, manifest: Manifest, location: str) -> None:
-        """Record that a chunk has a verified copy."""
-        chunk, taken = manifest.chunk, (manifest.readings, manifest.fingerprint)
+    def record(self, manifest: Manifest, location: str, fingerprint: str) -> None:
+        """Record that a chunk has a verified copy, with the fingerprint of its rows in this database."""
+        chunk, taken = manifest.chunk, (manifest.readings, fingerprint)
         self._connection.execute(_RECORD, (*chunk, *taken, location, manifest.sha256))
 
     def drop(self) -> None:
@@ -200,14 +215,12 @@ class Chunks:
         with self._connection.transaction():
             yield
 
-    def store(self, chunk: Chunk, batches: Iterator[pa.RecordBatch]) -> int:
+    def store(self, chunk: Chunk, batches: Iterator[pa.RecordBatch]) -> Stored:
         """Restore rows into the history, within a change.
-
-        Returns:
-            The number of rows that were absent.
 
         Raises:
             StartupError: a column is absent in the history, or has another type there.
+            ValueError: a row is no reading of the chunk; the message names the fault.
         """
         columns = self.columns(chunk.kind)
         known = {field.name: field.type for field in schema_of(columns, {})}
@@ -227,13 +240,16 @@ class Chunks:
             else:
                 self._insert(batch, kinds)
         self._connection.execute("ANALYZE pg_temp.archive_rows")
+        fault, fingerprint = self._connection.execute(_PREPARE, chunk).fetchone() or ("", "")
+        if fault:
+            raise ValueError(fault)
         found = self._connection.execute(
             "SELECT ops.restore_readings(%s, 'pg_temp.archive_rows'::regclass)", [chunk.kind]
         )
         [stored] = found.fetchone() or [0]
         self._connection.execute("DROP TABLE pg_temp.archive_rows")
         self.guard()
-        return int(stored)
+        return Stored(int(stored), fingerprint)
 
     def _copy_in(self, batch: pa.RecordBatch) -> None:
         statement = sql.SQL("COPY pg_temp.archive_rows ({}) FROM STDIN (FORMAT csv)").format(_names(batch))

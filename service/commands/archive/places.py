@@ -20,6 +20,8 @@ from service.errors import StartupError, first_line
 _CONNECT_TIMEOUT_S = 10
 _REQUEST_TIMEOUT_S = 60
 _BUFFER_BYTES = 1 << 20
+_MODE = 0o640
+"""Most of a file's mode: readings are for its owner and group."""
 
 
 class Copy(NamedTuple):
@@ -102,6 +104,8 @@ class _Folder:
         target = self._root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{target.name}.part")
+        part.unlink(missing_ok=True)
+        part.touch(_MODE)
         try:
             yield part
             with part.open("rb") as written:

@@ -52,7 +52,7 @@ def archive_chunk(chunks: Chunks, place: Place, chunk: Chunk, show: Callable[[in
     if before:
         manifest = _take_up(chunks, place, chunk, before)
         if manifest:
-            chunks.record(manifest, place.address(chunk.data_path))
+            chunks.record(manifest, place.address(chunk.data_path), manifest.fingerprint)
             return manifest
     with chunks.snapshot():
         summary = chunks.summarize(chunk)
@@ -68,7 +68,7 @@ def archive_chunk(chunks: Chunks, place: Place, chunk: Chunk, show: Callable[[in
         if faults := list(differences(manifest, copy)):
             raise ArchiveFault(f"{place.address(chunk.data_path)} is not what was written: {'; '.join(faults)}")
     write_manifest(place, manifest)
-    chunks.record(manifest, place.address(chunk.data_path))
+    chunks.record(manifest, place.address(chunk.data_path), manifest.fingerprint)
     return manifest
 
 
@@ -91,6 +91,8 @@ def _take_up(chunks: Chunks, place: Place, chunk: Chunk, before: Manifest) -> Ma
             with chunks.change():
                 chunks.store(chunk, read(copy.path))
                 chunks.take_up_again(chunk)
+    except ValueError as error:
+        raise ArchiveFault(f"{place.address(chunk.data_path)} has a row that is no reading: {error}") from None
     except FileNotFoundError:
         raise ArchiveFault(
             f"{place.address(chunk.data_path)} is missing, but not its manifest: restore it, or move the manifest away"

@@ -12,23 +12,14 @@ from typing import Any
 from litestar import Request, Response, get
 from litestar.params import FromPath
 
-from service.http.assets import Assets
+from service.http.assets import Assets, page_headers
 
 HERE = Path(__file__).parents[2] / "dashboard"
 ASSETS = HERE / "assets"
 CHARTS = HERE / "node_modules/uplot/dist"
 CHART_FILES = ("uPlot.esm.js", "uPlot.min.css")
 
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-_assets = Assets([*ASSETS.iterdir(), *(CHARTS / file for file in CHART_FILES)], HEADERS)
+_assets = Assets([*ASSETS.iterdir(), *(CHARTS / file for file in CHART_FILES)], page_headers())
 
 
 @get("/", include_in_schema=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import Sequence
@@ -170,7 +171,10 @@ def _route(kind: Kind) -> HTTPRouteHandler:
         if following:
             query = urlencode({**dict(request.query_params), "cursor": following})
             headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
-        content = msgspec.json.Encoder().encode_lines(items) if chosen == "ndjson" else _csv(type_, items)
+        if chosen == "ndjson":
+            content = msgspec.json.Encoder().encode_lines(items)
+        else:
+            content = await asyncio.to_thread(_csv, type_, items)  # 40 ms of a page of 10,000
         return Response(content, media_type=MEDIA_TYPES[chosen], headers=headers)
 
     read.__name__ = f"get_{kind.name}_history"
@@ -201,7 +205,7 @@ def _accepted(accept: str) -> Format:
 
 
 def _csv(type_: type[Any], items: Sequence[Any]) -> bytes:
-    """Render items as CSV (RFC 4180) with a header line."""
+    """Render items as CSV (RFC 4180) with a header line; they have times and numbers, and no text of a sender."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(name.encode_name for name in msgspec.structs.fields(type_))

@@ -5,7 +5,10 @@ The route of one reading is the hot one: it makes its objects once, and reads bo
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -26,11 +29,14 @@ from service.http.openapi import problems, reads, reads_many
 from service.http.request_body import header, read_body
 from service.readings.batch import NDJSON, Batch, decode_batch
 from service.readings.decode import Rejection, decode_reading
+from service.readings.decode_errors import MOST_READING_BYTES
 from service.readings.model import KINDS, METER, VEHICLE, Kind
 from service.readings.outcomes import BatchOutcome, IgnoredItemMeasure, IgnoredMeasure, ItemError, Outcome
 
 MOST_ERRORS = 1000
 """Listed in an answer; the counts are whole."""
+SLICE_S = 0.005
+"""A batch that is not simply good is decoded for so long before others have their turn."""
 
 
 def _single(path: str, kind: Kind | None, summary: str) -> HTTPRouteHandler:
@@ -128,7 +134,7 @@ async def _ingest(scope: Scope, receive: Receive, state: State, kind: Kind | Non
     database: Database = state.database
     if kind:
         database.check_room(kind.ingest)
-    body = await read_body(scope, receive, state.settings.max_body_bytes)
+    body = await read_body(scope, receive, min(state.settings.max_body_bytes, MOST_READING_BYTES))
     source = client[0] if (client := scope["client"]) else None
     key = key_of(scope)
     decoded = decode_reading(body, kind, state.settings.drop_fields)
@@ -158,6 +164,29 @@ async def _keep(database: Database, key: Key | None, rejection: Rejection, sourc
         await database.call_grouped(KEEP_REJECTED, [rejection.to_row(source)])
 
 
+class Decoding:
+    """The decoding of batches in slices, between which the event loop answers other requests.
+
+    However many batches wait, one of them takes a step at a time.
+    """
+
+    def __init__(self) -> None:
+        self._first, self._others = asyncio.Lock(), asyncio.Lock()
+
+    async def run(self, steps: Iterator[None]) -> None:
+        """Take all `steps`. Work of one step, as a good batch is, does not wait for longer work."""
+        done = object()
+        async with self._first:
+            if next(steps, done) is done:
+                return
+        async with self._others:
+            until = time.perf_counter() + SLICE_S
+            for _ in steps:
+                if time.perf_counter() > until:
+                    await asyncio.sleep(0)
+                    until = time.perf_counter() + SLICE_S
+
+
 async def _ingest_batch(request: Request[Any, Any, Any], kind: Kind | None) -> Response[BatchOutcome]:
     """Decode, call for at most a thousand at a time, count."""
     scope = request.scope
@@ -170,23 +199,28 @@ async def _ingest_batch(request: Request[Any, Any, Any], kind: Kind | None) -> R
         )
     database.check_room(*(each.ingest for each in _kinds(kind)))
     body = await read_body(scope, request.receive, settings.max_body_bytes)
-    batch = decode_batch(
+    batch = Batch()
+    decoding: Decoding = request.app.state.decoding
+    steps = decode_batch(
+        batch,
         body,
         ndjson=media_type in NDJSON,
         kind=kind,
         most=settings.max_batch_items,
         dropped=settings.drop_fields,
     )
+    await decoding.run(steps)
     source = client[0] if (client := scope["client"]) else None
     key = key_of(scope)
-    errors = _withhold(batch, key) if key and not key.sends_all else []
+    errors: list[ItemError] = []
+    if key and not key.sends_all:
+        await decoding.run(_withhold(batch, key, errors))
     outcome = await _store(database, batch, source, errors)
     return Response(outcome, status_code=outcome.status)
 
 
-def _withhold(batch: Batch, key: Key) -> list[ItemError]:
-    """Take out the items of devices that are not the key's: neither stored nor kept. Returns their errors."""
-    errors: list[ItemError] = []
+def _withhold(batch: Batch, key: Key, errors: list[ItemError]) -> Iterator[None]:
+    """Take out the items of devices that are not the key's, in steps: neither stored nor kept. Adds to `errors`."""
 
     def may(index: int, device: tuple[str, str] | None) -> bool:
         try:
@@ -198,9 +232,16 @@ def _withhold(batch: Batch, key: Key) -> list[ItemError]:
         return True
 
     for kind, readings in batch.readings.items():
-        batch.readings[kind] = [pair for pair in readings if may(pair[0], (kind.name, pair[1].device_id))]
-    batch.rejected = [pair for pair in batch.rejected if may(pair[0], pair[1].device)]
-    return errors
+        batch.readings[kind] = []
+        for index, reading in readings:
+            if may(index, (kind.name, reading.device_id)):
+                batch.readings[kind].append((index, reading))
+            yield
+    rejected, batch.rejected = batch.rejected, []
+    for index, rejection in rejected:
+        if may(index, rejection.device):
+            batch.rejected.append((index, rejection))
+        yield
 
 
 async def _store(database: Database, batch: Batch, source: str | None, errors: list[ItemError]) -> BatchOutcome:

@@ -1,6 +1,8 @@
 """What was archived comes back as it was."""
 
 import json
+import math
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -11,6 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from service.commands.archive.parquet import examine
+from service.commands.archive.places import measure
 from tests.commands.archive.conftest import DAY, HISTORY, OLD, TODAY, Archive, archive_on
 from tests.support import TestDatabase
 
@@ -113,6 +117,92 @@ def test_a_file_of_before_the_time_rule_has_the_midnight_that_begins_its_day_and
     query = f"SELECT min(counted_at), max(counted_at) FROM {HISTORY['vehicle']} WHERE counted_at < %s"
     before = timedelta(microseconds=1)
     assert archive.rows(query, OLD + DAY) == [(OLD - before, last - before)]
+
+
+FORGED: dict[str, tuple[str, str, Any, str]] = {
+    "a page's script": ("meter", "meter_id", "<img src=x onerror=alert(1)>", "meterId must be"),
+    "a formula": ("vehicle", "vehicle_id", "=HYPERLINK(1)", "vehicleId must be"),
+    "escape codes": ("meter", "meter_id", "M\x1b[2J", "(M?[2J, "),
+    "no id": ("meter", "meter_id", "", "meterId must be"),
+    "not a number": ("meter", "kwh_consumed_ac", float("nan"), "not what its manifest says"),
+    "too much energy": ("vehicle", "kwh_delivered_dc", 1e8, "outside 0 to"),
+    "energy that is negative": ("meter", "kwh_consumed_ac", -1.0, "outside 0 to"),
+    "an infinite measure": ("vehicle", "soc", float("inf"), "not what its manifest says"),
+    "a register that is none": ("meter", "register_kwh", -1.0, "register_kwh -1 is outside 0 to"),
+    "another day": ("meter", "recorded_at", OLD + 9 * DAY, "outside the chunk"),
+}
+ONE_DAY = ("--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + DAY:%Y-%m-%d}")
+
+
+def forge(archive: Archive, kind: str, column: str, value: Any) -> None:
+    """Give the first row of a file another value, and let its manifest agree with it, as one who writes both can."""
+    table = pq.read_table(archive.parquet(kind), partitioning=None)
+    place = table.schema.get_field_index(column)
+    field = table.schema.field(place)
+    values = [value, *table[column].to_pylist()[1:]]
+    pq.write_table(table.set_column(place, field, pa.array(values, field.type)), archive.parquet(kind))
+    found, was = examine(archive.parquet(kind)), json.loads(archive.manifest(kind).read_text())
+    path = archive.parquet(kind)
+    sums = {name: sum_ if sum_ is None or math.isfinite(sum_) else 0.0 for name, sum_ in found.sums.items()}
+    facts = {"devices": found.devices, "sums": sums, "sha256": measure(path).sha256, "bytes": path.stat().st_size}
+    archive.manifest(kind).write_text(json.dumps({**was, **facts}))
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_a_file_with_a_row_that_ingest_would_reject_is_not_restored_nor_recorded(archive: Archive, forged: str) -> None:
+    kind, column, value, said = FORGED[forged]
+    archive("run", "--drop")
+    archive.connection.execute("DELETE FROM ops.archived_chunk")
+    forge(archive, kind, column, value)
+    output = archive("restore", "--kind", kind, *ONE_DAY, status=1).output
+    assert str(archive.parquet(kind)) in output
+    assert said in output, output
+    assert "\x1b" not in output
+    assert (archive.chunks(), archive.rows("SELECT * FROM ops.archived_chunk")) == (0, [])
+
+
+def test_a_measure_outside_its_range_is_restored_as_ingest_stores_it(archive: Archive) -> None:
+    archive("run", "--drop")
+    archive.connection.execute("DELETE FROM ops.archived_chunk")
+    forge(archive, "meter", "voltage", 20_000.0)
+    forge(archive, "vehicle", "battery_temp", 500.0)
+    assert "480 restored" in archive("restore", *ONE_DAY).output
+    for kind, measure_ in (("meter", "voltage"), ("vehicle", "battery_temp")):
+        query = f"SELECT max({measure_}) FROM {HISTORY[kind]} WHERE counted_at < %s"
+        [(most,)] = archive.rows(query, OLD + DAY)
+        assert most < 300
+
+
+def test_a_manifest_that_is_not_of_its_file_restores_nothing(archive: Archive) -> None:
+    archive("run", "--drop")
+    archive.connection.execute("DELETE FROM ops.archived_chunk")
+    was = json.loads(archive.manifest().read_text())
+    archive.manifest().write_text(json.dumps({**was, "readings": 5}))
+    output = archive("restore", "--kind", "meter", *ONE_DAY, status=1).output
+    assert "is not what its manifest says: readings 288, not 5" in output
+    assert archive.chunks() == 0
+
+
+def test_the_fingerprint_of_a_restored_chunk_is_the_databases_own(archive: Archive) -> None:
+    """With that of the manifest, a chunk of other rows could pass for one with a verified copy."""
+    archive("run", "--drop")
+    recorded = archive.rows("SELECT kind, fingerprint FROM ops.archived_chunk WHERE range_start = %s ORDER BY 1", OLD)
+    archive.connection.execute("DELETE FROM ops.archived_chunk")
+    for kind in HISTORY:
+        was = json.loads(archive.manifest(kind).read_text())
+        archive.manifest(kind).write_text(json.dumps({**was, "fingerprint": "1"}))
+    archive("restore", *ONE_DAY)
+    assert archive.rows("SELECT kind, fingerprint FROM ops.archived_chunk ORDER BY 1") == recorded
+    archive("verify", *ONE_DAY)
+
+
+def test_files_are_for_the_owner_and_the_group(archive: Archive) -> None:
+    umask = os.umask(0)
+    try:
+        archive("run")
+    finally:
+        os.umask(umask)
+    assert {oct(path.stat().st_mode & 0o777) for path in archive.folder.rglob("*") if path.is_file()} == {"0o640"}
 
 
 def test_without_archive_restore_says_what_retention_will_do(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,6 @@ DAMAGES: dict[str, tuple[Callable[[Archive], object], str]] = {
     "edited readings": (edit("readings", 287), "readings 288, not 287"),
     "edited sums": (edit("sums", {"kwh_consumed_ac": 1.0}), "columns kwh_consumed_ac, voltage, register_kwh"),
     "an edited checksum": (edit("sha256", "0" * 64), "SHA-256"),
-    "an edited fingerprint": (edit("fingerprint", "1"), "fingerprint 1, the database recorded"),
     "an edited file": (edit("file", "meter/other.parquet"), "another chunk"),
     "an edited time": (edit("rangeEnd", "2024-01-01"), "not a manifest"),
     "another record": (
