@@ -22,8 +22,10 @@ DECLARE
     v_day record;
     v_is_whole boolean := TRUE;
 BEGIN
-    -- nothing queues behind a refresh, and it may wait for a long import
-    PERFORM pg_catalog.set_config('lock_timeout', '0', FALSE);
+    -- nothing queues behind a refresh, and it may wait for a long import: the owner's lock_timeout is not for it
+    IF pg_catalog.current_setting('lock_timeout') <> '0' THEN
+        PERFORM pg_catalog.set_config('lock_timeout', '0', FALSE);
+    END IF;
     PERFORM telemetry.note_dropped_chunks('telemetry.' || v_kind || '_telemetry_history');
     PERFORM telemetry.note_dropped_chunks('bi.' || v_kind || '_15min');
     COMMIT;
