@@ -87,7 +87,9 @@ async def test_bi_people_may_do_nothing_else(owner: Owner, statement: str) -> No
 
 async def test_bi_people_have_a_time_limit_and_cannot_write(owner: Owner) -> None:
     settings = await owner.fetchval("SELECT rolconfig FROM pg_roles WHERE rolname = 'energy_bi'")
-    assert set(settings) == {"statement_timeout=60s", "default_transaction_read_only=on"}
+    assert set(settings) == {
+        "statement_timeout=60s", "idle_in_transaction_session_timeout=1min", "default_transaction_read_only=on",
+    }  # fmt: skip
 
 
 @pytest.fixture

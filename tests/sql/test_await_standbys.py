@@ -57,6 +57,7 @@ TELLS_NOBODY = {
     "api.make_import_table",  # the session's own temporary table
     "api.record_api_key_use",  # whose loss costs a time of use
     "ops.check_policies",  # a trigger
+    "ops.prepare_restore",  # a step of the restore, before ops.restore_readings
     "ops.apply_policy",  # a step of ops.apply_policies
     "ops.guard_chunks",  # made anew by every run of the archive and of retention
     "ops.make_daily_aggregates",  # a step of ops.set_time_zone
