@@ -37,6 +37,6 @@ def measure(stage: Stage) -> list[Row]:
     ]
     return [
         *rows,
-        Row.ratio("service / bare", rates["service"] / rates["bare"], at_least=0.65),
+        Row.ratio("service / bare", rates["service"] / rates["bare"], at_least=0.8),
         Row.ratio("service / ungrouped", rates["service"] / rates["ungrouped"], at_least=2.5),
     ]
