@@ -9,7 +9,7 @@ DECLARE
     v_kept text;
 BEGIN
     FOR v_chunk IN
-        SELECT c.chunk::pg_catalog.regclass
+        SELECT pg_catalog.to_regclass(c.chunk)
         FROM ops.chunk_list AS c
         WHERE
             c.object = p_config ->> 'object'
@@ -17,9 +17,12 @@ BEGIN
             AND c.range_end <= pg_catalog.now() - (p_config ->> 'compress_after')::interval
         ORDER BY c.range_start
     LOOP
+        -- retention may have dropped it meanwhile
+        CONTINUE WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_class AS r WHERE r.oid = v_chunk);
         BEGIN
             PERFORM public.compress_chunk(v_chunk);
         EXCEPTION
+            WHEN undefined_table OR undefined_object THEN NULL;
             WHEN lock_not_available THEN
                 v_kept := pg_catalog.format(
                     '%s of %s is not compressed, as its lock could not be had; the next run tries again. Locks are held by %s',

@@ -30,6 +30,8 @@ def url(migrated_database: TestDatabase) -> str:
 async def test_due_jobs_refresh_compress_and_drop_and_then_rest(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("RESET ROLE; SET search_path = public")
+        # a server would run the same jobs beside
+        connection.execute("SELECT _timescaledb_functions.stop_background_workers()")
         for age in ("3 years", "10 days", "2 hours"):
             connection.execute(STORE, [age])
     async with open_database(url, connections=1) as database:
