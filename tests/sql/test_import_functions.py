@@ -1,5 +1,6 @@
 """The import functions, as far as the importer itself does not show."""
 
+import asyncpg
 import pytest
 
 from service.database.connect import open_connection
@@ -16,7 +17,11 @@ async def test_a_table_that_the_caller_made_is_not_read_with_the_owners_rights(
         with pytest.raises(Exception, match=r"api\.make_import_table makes it"):
             await connection.execute(store)
         columns = "SELECT 1 AS place, current_user::text AS meter_id, now() AS recorded_at"
-        await connection.execute(f"CREATE TEMPORARY VIEW import_{kind}_reading AS {columns}")
+        view = f"CREATE TEMPORARY VIEW import_{kind}_reading AS {columns}"
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="temporary tables"):
+            await connection.execute(view)
+        # nor if a login could
+        await connection.execute(f"RESET ROLE; {view}; SET ROLE energy_service")
         with pytest.raises(Exception, match=r"api\.make_import_table makes it"):
             await connection.execute(store)
 
