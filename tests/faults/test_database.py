@@ -255,6 +255,7 @@ async def test_it_is_migrated(url: str, tell: Tell) -> None:
                 assert result.returncode == 0, result.stderr
             ended = time.monotonic()
             await sending.until(100)
+            await probe.until(ready=True)
             await sending.stop()
     tell(
         "energy migrate, 3 times (all functions and views anew)",
