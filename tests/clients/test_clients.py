@@ -32,7 +32,7 @@ SOURCES = ROOT / "docs/clients"
 HERE = Path(__file__).parent
 CLIENTS = ["c", "python", "javascript", "micropython", "micropython on CPython"]
 FIRST = ["unanswered", "cut", "503", "429"]
-"""What the first batches of a client meet: the first is stored and not answered, the second answered in part."""
+"""Faults of a client's first batches: the first is stored and not answered, the second answered in part."""
 SKEW_S = 3600
 
 
@@ -184,7 +184,7 @@ async def devices(service: str, folder: Path) -> AsyncIterator[dict[str, Device]
 
 
 class Told:
-    """What became of a client: its device, its exit status, and what is stored of it."""
+    """The end of a client: its device, its exit status, and its stored readings."""
 
     def __init__(self, device: Device, status: int, stored: list[dict]) -> None:
         self.device, self.status, self.stored = device, status, stored

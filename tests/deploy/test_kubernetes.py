@@ -231,7 +231,7 @@ def test_a_pod_that_ends_has_time_for_the_requests_under_way() -> None:
 
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """Whether a label selector selects something with these labels."""
+    """True if a label selector selects something with these labels."""
     wanted = selector.get("matchLabels", {})
     return all(labels.get(name) == value for name, value in wanted.items()) and all(
         each["operator"] == "In" and labels.get(each["key"]) in each["values"]

@@ -160,7 +160,7 @@ class Node:
                 process.resume()
 
     def primary_since(self, moment: float) -> float | None:
-        """When it began to accept writes, as `time.monotonic()`, if after `moment`."""
+        """The moment at which it began to accept writes, as `time.monotonic()`, if after `moment`."""
         with contextlib.suppress(OSError, psycopg.Error):
             # the server writes this file when it starts, when it serves as a standby, and last when it is promoted
             age = time.time() - (self.folder / "data/postmaster.pid").stat().st_mtime
@@ -244,7 +244,7 @@ class Cluster:
         return f"postgresql://postgres@{self.network}.8:{port}/{database or self.database}"
 
     def members(self) -> dict[Node, dict[str, Any]]:
-        """What the nodes that answer say of the cluster."""
+        """The cluster as the nodes that answer describe it."""
         for node in self.nodes:
             with contextlib.suppress(httpx.HTTPError):
                 members = {

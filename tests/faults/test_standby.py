@@ -44,7 +44,7 @@ async def serving(url: str) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def cancel_waits(url: str, of: asyncio.Task[Any]) -> None:
-    """What a DBA might do: end the waits for the standby, until the task is done."""
+    """End the waits for the standby, as a DBA might, until the task is done."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         while not of.done():
             await connection.execute(f"SELECT pg_cancel_backend(pid) FROM ({WAITING}) AS waiting")

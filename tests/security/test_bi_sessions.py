@@ -30,18 +30,6 @@ SLOWEST_S = 2.0
 """Longest time of a POST while a job or a migration does not get its locks."""
 
 
-@contextlib.asynccontextmanager
-async def undone(owner: Owner) -> AsyncIterator[asyncpg.Connection]:
-    """A transaction with every right that leaves nothing."""
-    async with owner.connection() as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        try:
-            yield connection
-        finally:
-            await transaction.rollback()
-
-
 @pytest.fixture(scope="module")
 def server(test_database: TestDatabase) -> Iterator[TestDatabase]:
     with run_migrated_database(test_database) as another:
@@ -83,7 +71,7 @@ def bi_session(server: TestDatabase, login: str, *statements: str) -> Iterator[C
 
 
 def is_alive(admin: Connection, session: Connection) -> bool:
-    """Whether the session is there, after a moment in which it may end."""
+    """True if the session is there, after a moment in which it may end."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
     until = time.monotonic() + 0.5
     while (alive := admin.execute(query, [session.info.backend_pid]).fetchone() == (1,)) and time.monotonic() < until:
@@ -92,7 +80,7 @@ def is_alive(admin: Connection, session: Connection) -> bool:
 
 
 def end_sessions(admin: Connection) -> None:
-    """What a run of the job does."""
+    """One run of the job."""
     [job] = admin.execute("SELECT job_id FROM ops.policy_job WHERE duty = 'watch'").fetchone() or [None]
     admin.execute(f"CALL run_job({job})")
 
@@ -111,7 +99,7 @@ def end_sessions(admin: Connection) -> None:
     ],
 )
 async def test_a_bi_login_takes_no_advisory_lock_and_writes_nothing_to_the_disk(owner: Owner, statement: str) -> None:
-    async with undone(owner) as connection:
+    async with owner.undone() as connection:
         await connection.execute("SET LOCAL ROLE energy_bi")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)
@@ -132,7 +120,7 @@ async def test_no_login_may_execute_a_function_that_disturbs_the_engine(owner: O
 
 async def test_rights_that_every_login_has_are_named_until_a_superuser_revokes_them(owner: Owner) -> None:
     named = "SELECT string_agg(finding, ' | ' ORDER BY finding) FROM ops.diagnose() WHERE topic = 'rights'"
-    async with undone(owner) as connection:
+    async with owner.undone() as connection:
         assert await connection.fetchval(named) is None
         database = await connection.fetchval("SELECT quote_ident(current_database())")
         await connection.execute("GRANT EXECUTE ON FUNCTION pg_advisory_lock(bigint), lo_create(oid) TO PUBLIC")

@@ -24,7 +24,7 @@ class Connection:
 
 
 async def open_ends(readers: list[asyncio.StreamReader]) -> int:
-    """How many of the connections are open."""
+    """The number of open connections."""
     ends = await asyncio.gather(*(asyncio.wait_for(each.read(1), 0.3) for each in readers), return_exceptions=True)
     return sum(isinstance(end, TimeoutError) for end in ends)
 

@@ -1,8 +1,6 @@
 """Jobs: no login but energy_owner can make one, and one that somebody else made does not pass for the engine's."""
 
-import contextlib
 import json
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
@@ -17,18 +15,6 @@ PLANTED = {
 }
 
 
-@contextlib.asynccontextmanager
-async def undone(owner: Owner) -> AsyncIterator[asyncpg.Connection]:
-    """A transaction with every right that leaves nothing."""
-    async with owner.connection() as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        try:
-            yield connection
-        finally:
-            await transaction.rollback()
-
-
 @pytest.mark.parametrize("role", ["energy_bi", "energy_service", "energy_dba"])
 async def test_a_login_cannot_make_change_run_or_delete_a_job(owner: Owner, role: str) -> None:
     functions = await owner.fetch(
@@ -40,7 +26,7 @@ async def test_a_login_cannot_make_change_run_or_delete_a_job(owner: Owner, role
     )
     assert len(functions) >= 10
     assert [row["name"] for row in functions if row["may"] or not row["owner_may"]] == []
-    async with undone(owner) as connection:
+    async with owner.undone() as connection:
         await connection.execute(f"SET LOCAL ROLE {role}")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute("SELECT public.add_job('_timescaledb_functions.policy_retention', '1 h')")
@@ -49,7 +35,7 @@ async def test_a_login_cannot_make_change_run_or_delete_a_job(owner: Owner, role
 @pytest.mark.parametrize("job", PLANTED)
 async def test_a_job_of_another_login_is_named_and_is_none_of_the_engines(owner: Owner, job: str) -> None:
     procedure, config = PLANTED[job]
-    async with undone(owner) as connection:
+    async with owner.undone() as connection:
         table = await connection.fetchval(
             "SELECT id FROM _timescaledb_catalog.hypertable WHERE table_name = 'meter_telemetry_history'"
         )

@@ -112,15 +112,10 @@ async def test_every_function_that_tells_something_is_stored_is_in_the_list_abov
 async def test_a_session_that_does_not_wait_is_made_to_and_one_that_waits_longer_stays(
     owner: Owner, setting: str
 ) -> None:
-    async with owner.connection() as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        try:
-            await connection.execute(f"SET LOCAL synchronous_commit = {setting}")
-            await connection.execute("SELECT api.await_standbys()")
-            found = await connection.fetchval("SELECT current_setting('synchronous_commit')")
-        finally:
-            await transaction.rollback()
+    async with owner.undone() as connection:
+        await connection.execute(f"SET LOCAL synchronous_commit = {setting}")
+        await connection.execute("SELECT api.await_standbys()")
+        found = await connection.fetchval("SELECT current_setting('synchronous_commit')")
     assert found == ("remote_apply" if setting == "remote_apply" else "on")
 
 
@@ -134,11 +129,6 @@ async def test_an_unlinked_vehicle_that_is_unlinked_again_has_waited_too(databas
 
 @pytest.mark.parametrize("repeated", ["ingest_meter_readings", "finish_import"])
 async def test_a_server_that_takes_no_writes_says_so(owner: Owner, repeated: str) -> None:
-    async with owner.connection() as connection:
-        transaction = connection.transaction(readonly=True)
-        await transaction.start()
-        try:
-            with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
-                await connection.execute(REPEATED[repeated][1])
-        finally:
-            await transaction.rollback()
+    async with owner.undone(readonly=True) as connection:
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await connection.execute(REPEATED[repeated][1])

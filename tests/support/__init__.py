@@ -139,6 +139,17 @@ class Owner:
             finally:
                 await shared.execute("SET ROLE energy_service")
 
+    @contextlib.asynccontextmanager
+    async def undone(self, *, readonly: bool = False) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction with every right that leaves nothing."""
+        async with self.connection() as connection:
+            transaction = connection.transaction(readonly=readonly)
+            await transaction.start()
+            try:
+                yield connection
+            finally:
+                await transaction.rollback()
+
     async def execute(self, query: str, *arguments: Any) -> str:
         async with self.connection() as connection:
             return await connection.execute(query, *arguments)
@@ -166,7 +177,7 @@ async def owner_of(test_database: TestDatabase, database: Database) -> AsyncIter
 
 
 class WithoutNotices:
-    """What a fake connection lacks: listeners, to whom its server says nothing."""
+    """Listeners of a fake connection, to whom its server says nothing."""
 
     def add_log_listener(self, callback: Any) -> None: ...
 

@@ -50,7 +50,7 @@ def test_a_url_has_the_same_hosts_login_and_database_for_both_libraries(
 
 
 def asyncpg_parameters(text: str) -> Any:
-    """What asyncpg makes of its arguments; it has no public function for that."""
+    """The arguments as asyncpg understands them; it has no public function for that."""
     names = ("host", "port", "passfile", "ssl", "service", "servicefile", "direct_tls", "server_settings")
     nothing = dict.fromkeys([*names, "target_session_attrs", "krbsrvname", "gsslib"])
     return _parse_connect_dsn_and_args(**nothing | {"host": "h", "port": 1} | parse_database_url(text).for_asyncpg())[1]

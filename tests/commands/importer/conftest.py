@@ -60,7 +60,7 @@ class Import:
 
 @dataclass
 class Parsed:
-    """What the columns of a file become, before a database: records by line, and what is wrong by line."""
+    """The columns of a file, converted without a database: records by line, and faults by line."""
 
     records: list[tuple[Any, ...]]
     wrong: dict[int, str]
