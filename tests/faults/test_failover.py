@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -47,45 +47,18 @@ def servers() -> Iterator[Pair]:
         yield pair
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-async def test_the_primary_is_killed_and_the_standby_promoted(servers: Pair, tell: Tell, workers: str) -> None:
+async def fail_over(
+    servers: Pair, tell: Tell, what: str, fail: Callable[[], None], seconds: float, workers: str = "1"
+) -> None:
+    """Break the primary by `fail` under load, and promote the standby so many seconds after it is noticed."""
     environment = {**SETTINGS, "DATABASE_URL": servers.url(), "ENERGY_WORKERS": workers}
     with running(environment) as service:
         async with probing(service.url) as probe:
             sending = fleet(service.url)
             await sending.start()
             await sending.until(300)
-            killed = time.monotonic()
-            await asyncio.to_thread(servers.primary.kill)
-            await probe.until(ready=False)
-            await asyncio.sleep(3)
-            await asyncio.to_thread(servers.standby.promote)
-            promoted = time.monotonic()
-            await sending.until(300)
-            await probe.until(ready=True)
-            await sending.stop()
-    back, ready = sending.recovery(promoted), probe.turned(promoted, ready=True)
-    unready = probe.turned(killed, ready=False)
-    tell(
-        f"primary killed (-9), standby promoted after 3 s, {workers} worker(s)",
-        servers.compare_on_standby(sending),
-        [sending],
-        f"unready after {unready:.2f} s; promoted: served after {back:.2f} s, ready after {ready:.2f} s",
-    )
-    assert unready < READY_WITHIN_S
-    assert back < BACK_WITHIN_S
-    assert ready < READY_WITHIN_S
-
-
-@pytest.mark.parametrize("seconds", [3, 20])
-async def test_the_primary_is_frozen_and_the_standby_promoted(servers: Pair, tell: Tell, seconds: int) -> None:
-    with running({**SETTINGS, "DATABASE_URL": servers.url()}) as service:
-        async with probing(service.url) as probe:
-            sending = fleet(service.url)
-            await sending.start()
-            await sending.until(300)
-            frozen = time.monotonic()
-            await asyncio.to_thread(servers.primary.freeze)
+            failed = time.monotonic()
+            await asyncio.to_thread(fail)
             await probe.until(ready=False)
             await asyncio.sleep(seconds)
             await asyncio.to_thread(servers.standby.promote)
@@ -95,9 +68,9 @@ async def test_the_primary_is_frozen_and_the_standby_promoted(servers: Pair, tel
             await sending.stop()
             await asyncio.to_thread(servers.primary.kill)
     back, ready = sending.recovery(promoted), probe.turned(promoted, ready=True)
-    unready = probe.turned(frozen, ready=False)
+    unready = probe.turned(failed, ready=False)
     tell(
-        f"primary frozen (SIGSTOP), first in the URL; standby promoted after {seconds} s",
+        what,
         servers.compare_on_standby(sending),
         [sending],
         f"unready after {unready:.2f} s; promoted: served after {back:.2f} s, ready after {ready:.2f} s",
@@ -105,6 +78,18 @@ async def test_the_primary_is_frozen_and_the_standby_promoted(servers: Pair, tel
     assert unready < READY_WITHIN_S
     assert back < BACK_WITHIN_S
     assert ready < READY_WITHIN_S
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_the_primary_is_killed_and_the_standby_promoted(servers: Pair, tell: Tell, workers: str) -> None:
+    what = f"primary killed (-9), standby promoted after 3 s, {workers} worker(s)"
+    await fail_over(servers, tell, what, servers.primary.kill, 3, workers)
+
+
+@pytest.mark.parametrize("seconds", [3, 20])
+async def test_the_primary_is_frozen_and_the_standby_promoted(servers: Pair, tell: Tell, seconds: int) -> None:
+    what = f"primary frozen (SIGSTOP), first in the URL; standby promoted after {seconds} s"
+    await fail_over(servers, tell, what, servers.primary.freeze, seconds)
 
 
 async def test_the_roles_are_switched_behind_a_proxy(servers: Pair, tell: Tell) -> None:
