@@ -29,8 +29,11 @@ demo: $(VENV)/runtime
 screenshots: $(VENV)/dev
 	$(BIN)/python -m docs.screenshots $(ARGS)
 
-# two processes, each on a database of its own; one for a single file, and on a server, whose roles they would share
-WORKERS ?= $(if $(TEST_DATABASE_URL)$(findstring .py,$(ARGS)),0,2)
+# three processes, each on a database of its own: a third of the time they wait, and have two cores to share; one for a
+# single file, and on a server, whose roles they would share
+WORKERS ?= $(if $(TEST_DATABASE_URL)$(findstring .py,$(ARGS)),0,3)
+# the rewritten assertions are kept for the next run, whatever the environment says
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/dev
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
