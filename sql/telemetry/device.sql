@@ -5,11 +5,7 @@ CREATE OR REPLACE VIEW telemetry.device AS
 SELECT
     s.kind,
     s.device_id,
-    CASE
-        WHEN s.received_at <= p.retired_at THEN 'retired'
-        WHEN telemetry.is_silent(s.recorded_at, i.expected, now()) THEN 'silent'
-        ELSE 'reporting'
-    END AS status,
+    q.status,
     s.recorded_at,
     s.received_at,
     s.first_received_at,
@@ -17,7 +13,8 @@ SELECT
     s.kwh,
     s.voltage,
     s.soc,
-    s.battery_temp
+    s.battery_temp,
+    s.kind = 'vehicle' AND s.kwh > 0 AND q.status = 'reporting' AS is_charging
 FROM (
     SELECT
         'meter' AS kind,
@@ -46,7 +43,15 @@ FROM (
     FROM telemetry.vehicle_current_status AS v
 ) AS s
 LEFT JOIN telemetry.device_profile AS p ON p.kind = s.kind AND p.device_id = s.device_id
-CROSS JOIN LATERAL (SELECT telemetry.expected_interval(p.expected_interval, s.observed_interval) AS expected) AS i;
+CROSS JOIN LATERAL (SELECT telemetry.expected_interval(p.expected_interval, s.observed_interval) AS expected) AS i
+CROSS JOIN LATERAL (
+    SELECT
+        CASE
+            WHEN s.received_at <= p.retired_at THEN 'retired'
+            WHEN telemetry.is_silent(s.recorded_at, i.expected, now()) THEN 'silent'
+            ELSE 'reporting'
+        END AS status
+) AS q;
 
 COMMENT ON VIEW telemetry.device IS 'The meters and vehicles that have sent a reading, with their status and the newest reading';
 COMMENT ON COLUMN telemetry.device.kind IS 'meter or vehicle';
@@ -60,3 +65,4 @@ COMMENT ON COLUMN telemetry.device.kwh IS 'Energy of the newest interval, kWh: A
 COMMENT ON COLUMN telemetry.device.voltage IS 'Mains voltage of the newest reading, V; NULL if not measured, and for a vehicle';
 COMMENT ON COLUMN telemetry.device.soc IS 'State of charge of the newest reading, percent; NULL if not measured, and for a meter';
 COMMENT ON COLUMN telemetry.device.battery_temp IS 'Battery temperature of the newest reading, degrees Celsius; NULL if not measured, and for a meter';
+COMMENT ON COLUMN telemetry.device.is_charging IS 'True for a vehicle that reports, and to which energy flowed in its newest interval';

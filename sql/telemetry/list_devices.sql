@@ -13,8 +13,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
     SELECT
-        d.kind, d.device_id, d.recorded_at, d.received_at, d.expected_interval, d.status = 'silent',
-        d.kind = 'vehicle' AND d.kwh > 0 AND d.status = 'reporting'
+        d.kind, d.device_id, d.recorded_at, d.received_at, d.expected_interval, d.status = 'silent', d.is_charging
     FROM telemetry.device AS d
     WHERE d.status <> 'retired';
 $$;
