@@ -1,6 +1,6 @@
 -- One row for each charge, exact at any time: stored sessions, except those that a change of the history may have reached,
 -- and in their place the same computed now. A condition on vehicle_id or started_at reaches the index of the stored ones.
--- A meter of longer intervals than the vehicle's is judged only if the session begins and ends with whole ones of them.
+-- api.list_sessions reads the same for a window and some vehicles.
 
 CREATE OR REPLACE VIEW bi.charging_session AS
 WITH span AS MATERIALIZED (
@@ -15,14 +15,12 @@ SELECT
     s.ended_at - s.started_at AS duration,
     s.kwh_delivered_dc,
     e.kwh_consumed_ac,
-    CASE WHEN a.is_aligned THEN e.kwh_consumed_ac - s.kwh_delivered_dc END AS kwh_lost,
+    e.kwh_judged_ac - s.kwh_delivered_dc AS kwh_lost,
     telemetry.efficiency_ratio(
-        CASE WHEN a.is_aligned THEN e.kwh_consumed_ac END, s.kwh_delivered_dc, s.ended_at - s.started_at,
-        greatest(i.of_meter, i.of_vehicle), f.standby_kw
+        e.kwh_judged_ac, s.kwh_delivered_dc, s.ended_at - s.started_at, greatest(i.of_meter, i.of_vehicle), f.standby_kw
     ) AS efficiency_ratio,
     telemetry.efficiency_status(
-        CASE WHEN a.is_aligned THEN e.kwh_consumed_ac END, s.kwh_delivered_dc, s.ended_at - s.started_at,
-        greatest(i.of_meter, i.of_vehicle), f.standby_kw
+        e.kwh_judged_ac, s.kwh_delivered_dc, s.ended_at - s.started_at, greatest(i.of_meter, i.of_vehicle), f.standby_kw
     ) AS efficiency_status,
     s.soc_start,
     s.soc_end,
@@ -32,10 +30,10 @@ SELECT
     s.peak_kw,
     s.readings,
     s.meter_readings,
-    -- a reading that jitters over the edge is not a gap, but none is
-    s.readings >= greatest(1, telemetry.expected_readings(s.ended_at - s.started_at, i.of_vehicle) - 1)
-    AND s.meter_readings >= greatest(1, telemetry.expected_readings(s.ended_at - s.started_at, i.of_meter) - 1) AS is_complete,
-    s.ended_at > now() - f.session_gap AS is_open
+    telemetry.has_expected_readings(s.readings, s.ended_at - s.started_at, i.of_vehicle)
+    AND telemetry.has_expected_readings(s.meter_readings, s.ended_at - s.started_at, i.of_meter) AS is_complete,
+    s.ended_at > now() - f.session_gap AS is_open,
+    s.kwh_consumed_ac_by_day
 FROM (
     SELECT c.* FROM telemetry.charging_session AS c
     WHERE NOT EXISTS (
@@ -56,21 +54,20 @@ LEFT JOIN telemetry.device_profile AS vp ON vp.kind = 'vehicle' AND vp.device_id
 LEFT JOIN telemetry.vehicle_current_status AS vs ON vs.vehicle_id = s.vehicle_id
 CROSS JOIN telemetry.fleet AS f
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN s.meter_readings > 0 THEN (SELECT sum(d.kwh) FROM unnest(s.kwh_consumed_ac_by_day) AS d (kwh)) END AS kwh_consumed_ac
-) AS e
-CROSS JOIN LATERAL (
     SELECT
         telemetry.expected_interval(mp.expected_interval, ms.observed_interval) AS of_meter,
         telemetry.expected_interval(vp.expected_interval, vs.observed_interval) AS of_vehicle
 ) AS i
 CROSS JOIN LATERAL (
     SELECT
-        i.of_meter <= 1.25 * i.of_vehicle
-        OR (
-            s.meter_first_at - i.of_meter BETWEEN s.started_at - i.of_vehicle AND s.started_at + i.of_vehicle
-            AND s.ended_at - s.meter_last_at <= i.of_vehicle
-        ) AS is_aligned
-) AS a;
+        t.kwh AS kwh_consumed_ac,
+        CASE WHEN telemetry.is_aligned(
+            s.started_at, s.ended_at, s.meter_first_at, s.meter_last_at, i.of_meter, i.of_vehicle
+        ) THEN t.kwh END AS kwh_judged_ac
+    FROM (SELECT CASE WHEN s.meter_readings > 0 THEN (
+        SELECT sum(d.kwh) FROM unnest(s.kwh_consumed_ac_by_day) AS d (kwh)
+    ) END AS kwh) AS t
+) AS e;
 
 GRANT SELECT ON bi.charging_session TO energy_bi;
 
@@ -96,3 +93,4 @@ COMMENT ON COLUMN bi.charging_session.readings IS 'Readings of the vehicle in th
 COMMENT ON COLUMN bi.charging_session.meter_readings IS 'Readings of its meters in the session';
 COMMENT ON COLUMN bi.charging_session.is_complete IS 'True if each side has readings, and at most one of the expected ones is missing';
 COMMENT ON COLUMN bi.charging_session.is_open IS 'True if it may still grow: it ended less than a session gap ago';
+COMMENT ON COLUMN bi.charging_session.kwh_consumed_ac_by_day IS 'kwh_consumed_ac in each day of the fleet''s time zone, from that of started_at on, kWh; 0 without a reading';
