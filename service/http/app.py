@@ -45,6 +45,7 @@ from service.http.routes.ingest import (
 )
 from service.http.routes.links import delete_link, get_links, put_link
 from service.http.routes.metrics import DatabaseMetrics, get_metrics
+from service.http.routes.sessions import list_sessions, list_vehicle_sessions
 from service.http.routes.status import get_meter_status, get_vehicle_status
 from service.settings import Settings
 
@@ -75,6 +76,8 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
             get_vehicle_status,
             get_meter_history,
             get_vehicle_history,
+            list_sessions,
+            list_vehicle_sessions,
             get_links,
             put_link,
             delete_link,

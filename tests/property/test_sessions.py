@@ -117,8 +117,7 @@ def test_sessions_are_those_of_the_history_at_any_time(energy_database: EnergyDa
                     batch = [reading for reading in batch if reading.recorded_at <= datetime.now(UTC)]
                     if batch:
                         assert database.arrive(batch) == world.arrive(batch)
-            if f := session_faults(database, world):
-                import pprint; pprint.pprint(('STEP', step, f)); pprint.pprint(database.rows('select * from telemetry.stale_session')); pprint.pprint(database.rows('select * from telemetry.stale_session_spans()')); pprint.pprint(database.rows('select * from telemetry.charging_session')); raise AssertionError
+            assert not session_faults(database, world), step
         for kind in ENERGY:
             database.refresh(kind)
         assert not session_faults(database, world)
