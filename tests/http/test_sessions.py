@@ -15,7 +15,7 @@ WINDOW = {"start": rfc3339(START - MINUTE), "hours": 24}
 
 @pytest.fixture(scope="module")
 async def charged(api: Api) -> tuple[Pair, Pair]:
-    """Two vehicles: three sessions of ten minutes each, an hour apart; those of the first lose 10 %, of the second 50 %."""
+    """Two vehicles with three sessions of ten minutes each, an hour apart: one loses 10 %, the other 50 %."""
     pairs = (new_pair(), new_pair())
     for pair, kwh_dc in zip(pairs, (0.9, 0.5), strict=True):
         ends = [START + timedelta(hours=hour) + n * MINUTE for hour in range(3) for n in range(1, 11)]
@@ -118,7 +118,9 @@ async def test_csv_and_ndjson_have_the_items_and_name_the_next_page(
     lines = await api.http.get(url, params={**params, "format": "ndjson"})
     assert [json.loads(line) for line in lines.text.splitlines()] == items
     table = await api.http.get(url, params={**params, "format": "csv"})
-    assert [row["startedAt"] for row in csv.DictReader(table.text.splitlines())] == [item["startedAt"] for item in items]
+    assert [row["startedAt"] for row in csv.DictReader(table.text.splitlines())] == [
+        item["startedAt"] for item in items
+    ]
     following = table.headers["link"].partition("<")[2].partition(">")[0]
     rest = await api.http.get(following)
     assert [row["vehicleId"] for row in csv.DictReader(rest.text.splitlines())] == [vehicle]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from math import fsum
 
 from tests.oracle.accounting import MINUTE
@@ -48,17 +49,15 @@ class Session:
 
 def starts_of(stamps: Sequence[datetime]) -> list[datetime]:
     """The start of the interval that each stamp ends."""
+    distances = [later - earlier for earlier, later in pairwise(stamps)]
     found = []
     for place, stamp in enumerate(stamps):
-        distances = [
-            later - earlier for earlier, later in zip(stamps[:place], stamps[1 : place + 1], strict=True)
-        ][-2:][::-1]
-        if not distances or distances[0] > REACH:
+        known = distances[max(0, place - 2) : place]
+        if not known or known[-1] > REACH:
             found.append(stamp - MINUTE)
             continue
-        known = [distances[0]] + [distance for distance in distances[1:] if distance <= REACH]
-        interval = max(min(known), MINUTE)
-        found.append(stamp - distances[0] if distances[0] * 4 <= interval * 5 else stamp - interval)
+        interval = max(MINUTE, min(distance for distance in known if distance <= REACH))
+        found.append(stamp - known[-1] if known[-1] * 4 <= interval * 5 else stamp - interval)
     return found
 
 
@@ -78,6 +77,27 @@ def groups_of(rows: Sequence[HistoryRow], gap: timedelta) -> list[tuple[datetime
     return sessions
 
 
+def judged(
+    kwh_ac: float | None,
+    drawn: Sequence[MeterRow],
+    start: datetime,
+    end: datetime,
+    *,
+    interval: timedelta,
+    of_meter: timedelta,
+) -> float | None:
+    """The AC energy, or None where intervals of a slower meter lie across the start or the end."""
+    if 4 * of_meter <= 5 * interval or not drawn:
+        return kwh_ac
+    begins = abs(drawn[0].recorded_at - of_meter - start) <= interval
+    return kwh_ac if begins and end - drawn[-1].recorded_at <= interval else None
+
+
+def is_complete(readings: int, length: timedelta, interval: timedelta) -> bool:
+    """True if there are readings, and at most one is missing."""
+    return readings >= max(1, length // interval - 1)
+
+
 def sessions_of(
     rows: Sequence[HistoryRow],
     drawn_by: Callable[[datetime, datetime], Sequence[MeterRow]],
@@ -95,21 +115,15 @@ def sessions_of(
         gap: The longest time without energy within a session.
     """
     starts = dict(zip((row.recorded_at for row in rows), starts_of([row.recorded_at for row in rows]), strict=True))
-    before = {later.recorded_at: earlier for earlier, later in zip(rows, rows[1:], strict=False)}
+    before = {later.recorded_at: earlier for earlier, later in pairwise(rows)}
     found = []
     for start, group in groups_of(rows, gap):
         end = group[-1].recorded_at
         drawn = drawn_by(start, end)
         kwh_dc, kwh_ac = fsum(row.energy for row in group), fsum(row.kwh for row in drawn) if drawn else None
         of_meter = interval_of_meter(drawn[0].meter_id) if drawn else MINUTE
-        slower = 4 * of_meter > 5 * interval
-        judged = kwh_ac
-        if slower and drawn:
-            first, last = drawn[0].recorded_at - of_meter, drawn[-1].recorded_at
-            judged = kwh_ac if abs(first - start) <= interval and end - last <= interval else None
-        elif slower:
-            judged = None
-        status = status_of(judged, kwh_dc, length=end - start, interval=max(interval, of_meter))
+        kwh_judged = judged(kwh_ac, drawn, start, end, interval=interval, of_meter=of_meter)
+        status = status_of(kwh_judged, kwh_dc, length=end - start, interval=max(interval, of_meter))
         socs = [row.soc for row in group if row.soc is not None]
         previous = before.get(group[0].recorded_at)
         at_start = previous.soc if previous is not None and previous.recorded_at == start else None
@@ -122,8 +136,8 @@ def sessions_of(
                 meter_id=drawn[0].meter_id if drawn else None,
                 kwh_delivered_dc=kwh_dc,
                 kwh_consumed_ac=kwh_ac,
-                kwh_lost=None if judged is None else judged - kwh_dc,
-                efficiency_ratio=None if status in ("unknown", "idle") else ratio_of(judged, kwh_dc),
+                kwh_lost=None if kwh_judged is None else kwh_judged - kwh_dc,
+                efficiency_ratio=None if status in ("unknown", "idle") else ratio_of(kwh_judged, kwh_dc),
                 efficiency_status=status,
                 soc_start=at_start if at_start is not None else socs[0] if socs else None,
                 soc_end=socs[-1] if socs else None,
@@ -135,8 +149,8 @@ def sessions_of(
                 ),
                 readings=len(group),
                 meter_readings=len(drawn),
-                is_complete=len(group) >= max(1, max(1, (end - start) // interval) - 1)
-                and len(drawn) >= max(1, max(1, (end - start) // of_meter) - 1),
+                is_complete=is_complete(len(group), end - start, interval)
+                and is_complete(len(drawn), end - start, of_meter),
             )
         )
     return found

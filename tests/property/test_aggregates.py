@@ -41,8 +41,8 @@ from tests.support.energy_world import (
     assert_readings,
     efficiency_faults,
     fleet_day_faults,
-    session_faults,
     latest_clock_change,
+    session_faults,
 )
 
 pytestmark = pytest.mark.long

@@ -405,7 +405,9 @@ def session_faults(database: EnergyDatabase, world: World) -> Faults:
     return {
         key: (found.get(key), expected.get(key))
         if key not in found or key not in expected
-        else {name: (found[key][name], value) for name, value in expected[key].items() if found[key][name] != close(value)}
+        else {
+            name: (found[key][name], value) for name, value in expected[key].items() if found[key][name] != close(value)
+        }
         for key in found.keys() | expected.keys()
         if key not in found or key not in expected or not agrees(found[key], expected[key])
     }

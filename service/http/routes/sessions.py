@@ -36,7 +36,7 @@ Status: TypeAlias = Literal["normal", "low", "impossible", "unknown"]
 class Session(Struct, rename="camel", frozen=True):
     """A charging session, after `startedAt`, up to and including `endedAt`: kWh, kW, %, degrees Celsius, seconds.
 
-    `sessionId` stays while the session grows. `meterId` is the meter of its first AC reading. A side or a measure without
+    `sessionId` stays while it grows. `meterId` is the meter of its first AC reading. A side or a measure without
     readings is null. `kwhLost`, `efficiencyRatio` and `efficiencyStatus` are as in a vehicle's performance. They are
     unknown if intervals of a slower meter lie across the start or the end. `isComplete`: at most one expected reading
     of each side is missing. `isOpen`: it may still grow.
@@ -101,7 +101,9 @@ class _Page:
 
 def _id_filter(kind: str) -> Any:
     return QueryParameter(
-        name=f"{kind}Id", description=f"of this {kind} only: {ID_DESCRIPTION}", schema_extra=schema("string", **ID_SCHEMA)
+        name=f"{kind}Id",
+        description=f"of this {kind} only: {ID_DESCRIPTION}",
+        schema_extra=schema("string", **ID_SCHEMA),
     )
 
 
