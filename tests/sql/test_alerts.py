@@ -389,8 +389,8 @@ def test_what_is_not_there_or_not_valid_is_an_error(fleet: AlertFleet, call: str
 def test_closed_alerts_are_kept_for_drop_after_and_open_ones_for_good(fleet: AlertFleet) -> None:
     for name, closed in (("OLD", "3 years"), ("NEW", "1 year"), ("OPEN", None)):
         fleet.run(
-            "INSERT INTO telemetry.alert (rule_name, rule_kind, kind, device_id, severity, opened_at, last_seen_at, closed_at,"
-            " close_reason, threshold, reason)"
+            "INSERT INTO telemetry.alert (rule_name, rule_kind, kind, device_id, severity, opened_at, last_seen_at,"
+            " closed_at, close_reason, threshold, reason)"
             " SELECT 'r', 'battery_hot', 'vehicle', %s, 'info', '2020-01-01', '2020-01-01', now() - %s::interval,"
             " CASE WHEN %s::text IS NOT NULL THEN 'recovered' END, 1, 'x'",
             name,
