@@ -139,7 +139,13 @@ GET_REPLICA_STATE = """
             OR coalesce(pg_catalog.pg_last_wal_replay_lsn() >= $1::text::pg_lsn, FALSE) AS caught_up,
         extract(EPOCH FROM clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())::float8 AS lag_s
 """
-GET_DATABASE_METRICS = "SELECT name, labels, value FROM api.get_database_metrics()"
+GET_DATABASE_METRICS = """
+    SELECT name, labels, value FROM api.get_database_metrics()
+    UNION ALL
+    SELECT
+        'energy_alerts_open', pg_catalog.jsonb_build_object('rule_kind', rule_kind, 'severity', severity), alerts
+    FROM api.count_open_alerts()
+"""
 
 REFRESH_AGGREGATES = tuple(
     f'CALL ops.refresh_aggregates(NULL, \'{{"kind": "{kind}"}}\')' for kind in ("meter", "vehicle")

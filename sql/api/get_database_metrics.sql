@@ -66,15 +66,6 @@ AS $$
     FROM device AS d
     CROSS JOIN LATERAL (VALUES ('reporting', d.devices - d.silent), ('silent', d.silent)) AS v (state, number)
     UNION ALL
-    SELECT
-        'energy_alerts_open', jsonb_build_object('rule_kind', s.rule_kind, 'severity', s.severity), coalesce(o.alerts, 0)
-    FROM (
-        SELECT r.kind AS rule_kind, r.severity FROM ops.alert_rule AS r
-        UNION
-        SELECT c.rule_kind, c.severity FROM api.count_open_alerts() AS c
-    ) AS s
-    LEFT JOIN api.count_open_alerts() AS o ON o.rule_kind = s.rule_kind AND o.severity = s.severity
-    UNION ALL
     SELECT 'energy_webhook_messages', jsonb_build_object('state', v.state), v.number
     FROM (
         SELECT

@@ -6,6 +6,7 @@ CREATE OR REPLACE FUNCTION ops.evaluate_alerts(p_now timestamptz DEFAULT now()) 
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, ops, telemetry, pg_temp
 SET enable_nestloop = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -40,7 +41,7 @@ BEGIN
         WHERE c.kind = 'meter';
     END IF;
     -- of all rules
-    v_rules := array_fill(NULL::text, ARRAY[cardinality(v_ids)]);
+    v_rules := array_fill(NULL::text, ARRAY[coalesce(cardinality(v_ids), 0)]);
 
     -- after an outage of the job, a day is judged again and no more
     v_first := greatest(v_judged + INTERVAL '15 minutes', v_until - INTERVAL '1 day');

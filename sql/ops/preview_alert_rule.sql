@@ -17,6 +17,7 @@ CREATE OR REPLACE FUNCTION ops.preview_alert_rule(
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, ops, telemetry, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -69,8 +69,8 @@ BEGIN
     SELECT
         j.device_id, j.judged_at, v.is_fault, j.value,
         CASE WHEN v.is_fault THEN jsonb_build_object(
-            'efficiency_ratio', j.ratio, 'kwh_consumed_ac', round(j.kwh_ac::numeric, 6),
-            'efficiency_ratio_before', j.ratio_before, 'kwh_consumed_ac_before', round(j.kwh_ac_before::numeric, 6)
+            'efficiency_ratio', j.ratio, 'kwh_consumed_ac', trim_scale(round(j.kwh_ac::numeric, 6)),
+            'efficiency_ratio_before', j.ratio_before, 'kwh_consumed_ac_before', trim_scale(round(j.kwh_ac_before::numeric, 6))
         ) END
     FROM judged AS j
     CROSS JOIN LATERAL (

@@ -104,7 +104,7 @@ BEGIN
         v.device_id, v.judged_at, v.is_fault, v.value,
         CASE WHEN v.is_fault THEN jsonb_strip_nulls(CASE
             WHEN p_rule.kind IN ('efficiency_low', 'efficiency_impossible', 'standby_high') THEN jsonb_build_object(
-                'kwh_consumed_ac', round(v.kwh_ac::numeric, 6), 'kwh_delivered_dc', round(v.kwh_dc::numeric, 6),
+                'kwh_consumed_ac', trim_scale(round(v.kwh_ac::numeric, 6)), 'kwh_delivered_dc', trim_scale(round(v.kwh_dc::numeric, 6)),
                 'meter_readings', v.meter_readings, 'meter_readings_expected', v.meter_expected,
                 'vehicle_readings', v.readings, 'vehicle_readings_expected', v.expected
             )

@@ -8,7 +8,7 @@ from aiohttp.abc import AbstractResolver
 
 from service.alerting.addresses import is_public, make_public_socket
 from service.alerting.post import DeliveryError, open_session, post
-from tests.support.alerts import receiving
+from tests.support.delivery import receiving
 
 PRIVATE = [
     *("127.0.0.1", "127.8.8.8", "0.0.0.0", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1"),  # noqa: S104

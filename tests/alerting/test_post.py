@@ -13,7 +13,7 @@ from aiohttp import web
 
 from service.alerting import post as module
 from service.alerting.post import DeliveryError, open_session, post
-from tests.support.alerts import receiving
+from tests.support.delivery import receiving
 from tests.support.processes import free_port
 
 

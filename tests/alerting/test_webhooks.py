@@ -13,7 +13,7 @@ from service.alerting.delivery import Outbox
 from service.alerting.post import open_session
 from service.database.pool import Database
 from tests.support import Owner, new_pair, pools_of
-from tests.support.alerts import CLOSE, Received, Receiver, open_alert, receiving
+from tests.support.delivery import CLOSE, Received, Receiver, open_alert, receiving
 
 SET = "SELECT ops.set_webhook($1, $2)"
 DUE = "UPDATE ops.webhook_message SET due_at = now(), leased_until = NULL WHERE webhook_name = $1"

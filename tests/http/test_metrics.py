@@ -169,8 +169,12 @@ async def test_the_queue_the_pool_and_their_limits_are_told(database: Database) 
     assert key("energy_database_pool_limit_connections", pool="read") not in samples  # it is the same one
 
 
-NOT_YET = {"energy_job_last_success_timestamp_seconds", "energy_standby_lag_bytes"}
-"""Metrics without a sample: a job that has never run has not succeeded yet, and there is no standby."""
+NOT_YET = {
+    "energy_job_last_success_timestamp_seconds",
+    "energy_standby_lag_bytes",
+    "energy_alertmanager_behind_seconds",
+}
+"""Metrics without a sample: a job that has never run has not succeeded yet; there is no standby and no Alertmanager."""
 
 
 async def test_the_database_tells_of_its_aggregates_jobs_devices_and_chunks(database: Database, owner: Owner) -> None:

@@ -10,7 +10,7 @@ import pytest
 from service.database.calls import LEASE_ALERTMANAGER, LEASE_WEBHOOK_MESSAGES, LIST_CURRENT_ALERTS, SETTLE_ALERTMANAGER
 from service.database.pool import Database
 from tests.support import Owner, new_pair, now
-from tests.support.alerts import CLOSE, REOPEN, open_alert
+from tests.support.delivery import CLOSE, REOPEN, open_alert
 
 SET = "SELECT ops.set_webhook($1, $2, $3, $4, $5)"
 QUEUED = "SELECT event FROM ops.webhook_message WHERE webhook_name = $1 ORDER BY message_id"

@@ -1,99 +1,123 @@
-"""Alerts as rows, without an evaluation, and a receiver of what is sent about them."""
+"""A fleet whose readings and evaluations of alerts are those of a test."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import json
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
-from aiohttp import web
+import psycopg
+from psycopg.rows import dict_row
 
-from tests.support import Owner, now
+from tests.support import NOW, TestDatabase
 
-INSERT = """
-    INSERT INTO telemetry.alert (
-        rule_name, rule_kind, kind, device_id, severity, opened_at, last_seen_at, value, threshold, reason, details,
-        closed_at, close_reason
-    )
-    VALUES (
-        $1, $1, $2, $3, $4, $5, $5, 0.79, 0.85, 'efficiency 79 % is below 85 %', '{"kwh_consumed_ac": 40}',
-        $6, CASE WHEN $6::timestamptz IS NOT NULL THEN 'over' END
-    )
-    RETURNING id
-"""
-CLOSE = "UPDATE telemetry.alert SET closed_at = opened_at + INTERVAL '1 second', close_reason = 'over' WHERE id = $1"
-REOPEN = "UPDATE telemetry.alert SET closed_at = NULL, close_reason = NULL WHERE id = $1"
+MINUTE = timedelta(minutes=1)
+QUARTER = timedelta(minutes=15)
+HOUR = timedelta(hours=1)
+SETTLED = timedelta(minutes=3)
+"""Past the end of a quarter hour, it is judged."""
+START = NOW.replace(minute=0) - 14 * HOUR
+"""The readings of a test begin here."""
 
-
-async def open_alert(
-    owner: Owner,
-    device: str,
-    rule_kind: str = "efficiency_low",
-    severity: str = "warning",
-    kind: str = "vehicle",
-    closed_at: datetime | None = None,
-) -> int:
-    """Store an alert that was opened now, and return its number."""
-    return await owner.fetchval(INSERT, rule_kind, kind, device, severity, now(), closed_at)
+INGEST = {
+    "meter": "SELECT api.ingest_meter_readings(array_agg((%(id)s, t, %(kwh)s, %(measure)s, NULL)::api.meter_reading))",
+    "vehicle": "SELECT api.ingest_vehicle_readings(array_agg("
+    "(%(id)s, t, 50, %(kwh)s, %(measure)s, NULL)::api.vehicle_reading))",
+}
 
 
 @dataclass(frozen=True)
-class Received:
-    """A request that a receiver got."""
+class Phase:
+    """Readings for a time: energies of a reading in kWh, volts, degrees, and the time between two readings."""
 
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-class Receiver:
-    """A receiver on loopback that remembers every request, and answers what `answer` returns: a status, or more."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.received: list[Received] = []
-        self.answer: Callable[[web.Request], Any] = lambda _: 204
-        self._news = asyncio.Event()
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        self.received.append(Received(request.path, headers, await request.read()))
-        self._news.set()
-        answer = self.answer(request)
-        if isinstance(answer, Awaitable):
-            answer = await answer
-        return web.Response(status=answer) if isinstance(answer, int) else answer
-
-    async def wait_for(self, condition: Callable[[list[Received]], Any], seconds: float = 30) -> list[Received]:
-        """Wait until what was received fulfils a condition."""
-        async with asyncio.timeout(seconds):
-            while not condition(self.received):
-                self._news.clear()
-                await self._news.wait()
-        return self.received
+    hours: float
+    ac: float = 0.1
+    dc: float = 0.095
+    volts: float | None = 230
+    degrees: float | None = 30
+    every: timedelta = MINUTE
 
 
-@contextlib.asynccontextmanager
-async def receiving(port: int = 0, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
-    """Run a receiver."""
-    receiver = Receiver()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", receiver.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=ssl_context).start()
-    scheme = "https" if ssl_context else "http"
-    receiver.url = f"{scheme}://localhost:{runner.addresses[0][1]}"
-    try:
-        yield receiver
-    finally:
-        await runner.cleanup()
+class AlertFleet:
+    """A fleet in one transaction."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self.connection = connection
+
+    def run(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            cursor.execute(query, arguments or None)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    def rule(self, name: str, **settings: Any) -> None:
+        """Set a rule; it judges all times."""
+        named = "".join(f", p_{setting} => %({setting})s" for setting in settings)
+        query = f"SELECT ops.set_alert_rule(%(name)s{named})"
+        self.connection.execute(query, {"name": name, **settings})  # type: ignore[arg-type]
+        self.run("UPDATE ops.alert_rule SET judged_from = '-infinity'")
+
+    def only(self, name: str, **settings: Any) -> None:
+        """Set a rule, and disable all others."""
+        self.rule(name, **settings)
+        self.run("UPDATE ops.alert_rule SET enabled = (name = %s)", name)
+
+    def declare(self, kind: str, device: str, seconds: float = 60, *, retired: bool = False) -> None:
+        """Declare the interval of a device."""
+        query = "SELECT api.set_device_profile(%s, %s, p_expected_interval_s => %s, p_retired => %s)"
+        self.run(query, kind, device, seconds, retired)
+
+    def drive(self, name: str, *phases: Phase, kinds: str = "meter vehicle") -> None:
+        """Store the readings of vehicle V<name> and its meter M<name>, phase after phase from START."""
+        began = START
+        for phase in phases:
+            end = began + phase.hours * HOUR
+            for kind in kinds.split():
+                values = {"meter": (phase.ac, phase.volts), "vehicle": (phase.dc, phase.degrees)}[kind]
+                self.send(kind, f"{kind[0].upper()}{name}", began + phase.every, end, phase.every, *values)
+            began = end
+
+    def send(
+        self, kind: str, device: str, first: Any, last: Any, every: timedelta, kwh: float, measure: float | None
+    ) -> None:
+        """Store readings from first to last."""
+        query = f"{INGEST[kind]} FROM generate_series(%(first)s::timestamptz, %(last)s, %(every)s) AS t"
+        values = {"id": device, "first": first, "last": last, "every": every, "kwh": kwh, "measure": measure}
+        self.connection.execute(query, values)  # type: ignore[arg-type]
+
+    def evaluate(self, at: Any) -> None:
+        self.run("SELECT ops.evaluate_alerts(%s)", at)
+
+    def evaluate_live(self, hours: float) -> None:
+        """Evaluate quarter hour by quarter hour from START on, with nothing late."""
+        self.run("DELETE FROM telemetry.alert_recheck")
+        self.run("UPDATE telemetry.fleet SET alerts_judged_until = %s", START)
+        for quarter in range(1, int(hours * 4) + 1):
+            self.evaluate(START + quarter * QUARTER + SETTLED)
+
+    def evaluate_late(self, hours: float) -> None:
+        """Evaluate once, as all readings came late."""
+        self.run("UPDATE telemetry.fleet SET alerts_judged_until = %s", START + hours * HOUR)
+        self.evaluate(START + hours * HOUR + SETTLED)
+
+    def alerts(self, *, disproved: bool = False) -> list[dict[str, Any]]:
+        """All alerts but the disproved ones, with times in hours since START."""
+        rows = self.run("SELECT * FROM telemetry.alert ORDER BY opened_at, device_id, rule_name")
+        for row in rows:
+            for time in ("opened_at", "last_seen_at", "closed_at"):
+                row[time] = row[time] and (row[time] - START) / HOUR
+        return [row for row in rows if disproved or row["close_reason"] != "disproved by later data"]
+
+    def times(self, **options: Any) -> list[tuple[str, float, float, float | None]]:
+        """(device, opened, last seen, closed) of `alerts`."""
+        return [(a["device_id"], a["opened_at"], a["last_seen_at"], a["closed_at"]) for a in self.alerts(**options)]
+
+
+@contextlib.contextmanager
+def alert_fleet(database: TestDatabase) -> Iterator[AlertFleet]:
+    """A fleet that leaves nothing."""
+    with psycopg.connect(database.url, autocommit=False) as connection:
+        connection.execute("RESET ROLE; SET search_path = public; SET LOCAL TimeZone = 'UTC'; SET LOCAL jit = off")
+        yield AlertFleet(connection)
+        connection.rollback()

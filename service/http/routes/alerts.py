@@ -50,7 +50,7 @@ class Acknowledgement(Struct, forbid_unknown_fields=True, frozen=True):
 @get("/v1/alerts", responses=problems(400, 422, 503), tags=["alerts"], summary="Alerts")
 async def list_alerts(  # noqa: PLR0913, PLR0917
     database: NamedDependency[Database],
-    state: Annotated[State, QueryParameter(description="open, closed, or all")] = "open",
+    alert_state: Annotated[State, QueryParameter(name="state", description="open, closed, or all")] = "open",
     kind: Annotated[str | None, _filter("kind", "meter or vehicle")] = None,
     device_id: Annotated[str | None, _filter("deviceId", "only those of this device")] = None,
     rule_kind: Annotated[str | None, _filter("ruleKind", "only this fault, as efficiency_low")] = None,
@@ -62,7 +62,7 @@ async def list_alerts(  # noqa: PLR0913, PLR0917
     filters = [text and storable_text(text) for text in (kind, device_id, rule_kind, severity)]
     after = decode_cursor(cursor, _Position)[0] if cursor is not None else None
     # one more than asked for, to see if there is a next page; SQL's limit is that of a page
-    rows = await database.read_rows(LIST_ALERTS, state, *filters, after, check_limit(limit) + 1)
+    rows = await database.read_rows(LIST_ALERTS, alert_state, *filters, after, check_limit(limit) + 1)
     following = encode_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None
     return Alerts([alert_of(row) for row in rows[:limit]], following)
 
