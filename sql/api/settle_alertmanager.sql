@@ -1,3 +1,5 @@
+-- Only an attempt that was accepted as a whole moves sent_at, so the next one sends again all that was not.
+
 CREATE OR REPLACE FUNCTION api.settle_alertmanager(p_address text, p_error text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, ops, pg_temp

@@ -1,3 +1,5 @@
+-- Its messages go with it, as nobody could send them any more.
+
 CREATE OR REPLACE FUNCTION ops.remove_webhook(p_name text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp

@@ -65,6 +65,12 @@ async def test_every_kind_of_rule_has_a_name_that_no_alert_of_the_service_itself
     assert len({*names} | {rule["alert"] for rule in RULES}) == len(names) + len(RULES)
 
 
+@pytest.fixture(autouse=True)
+async def _forget(owner: Owner) -> AsyncIterator[None]:
+    yield
+    await owner.execute("DELETE FROM ops.alertmanager")
+
+
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with open_session(only_public=False) as opened:
