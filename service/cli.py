@@ -40,6 +40,11 @@ class LazyGroup(click.Group):
 
 COMMANDS = (
     Lazy(
+        "alerts",
+        "service.commands.alerts:alerts",
+        "Alerts of devices: list and acknowledge them, set their webhooks, and test their delivery",
+    ),
+    Lazy(
         "archive",
         "service.commands.archive.command:archive",
         "Old readings as Parquet, in a folder or in S3, before retention drops them; and their restoration",

@@ -15,6 +15,7 @@ from service.database.pool import Database
 from service.http.middleware import GuardedLitestar
 from service.http.openapi import get_docs_asset, openapi_config
 from service.http.problem_details import exception_handlers
+from service.http.routes.alerts import get_alert, list_alerts, post_acknowledgement
 from service.http.routes.analytics import get_vehicle_performance, list_efficiency_buckets, list_vehicle_efficiency
 from service.http.routes.dashboard import get_dashboard, get_dashboard_asset
 from service.http.routes.devices import (
@@ -90,6 +91,9 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
             post_meter_exchange,
             get_vehicle_exchanges,
             post_vehicle_exchange,
+            list_alerts,
+            get_alert,
+            post_acknowledgement,
             get_liveness,
             get_readiness,
             get_metrics,
