@@ -18,7 +18,13 @@ from service.http.problem_details import exception_handlers
 from service.http.routes.analytics import get_vehicle_performance, list_efficiency_buckets, list_vehicle_efficiency
 from service.http.routes.costs import list_fleet_costs, list_vehicle_costs
 from service.http.routes.dashboard import get_dashboard, get_dashboard_asset
-from service.http.routes.devices import get_meter_profile, get_vehicle_profile, put_meter_profile, put_vehicle_profile
+from service.http.routes.devices import (
+    get_meter_profile,
+    get_vehicle_profile,
+    list_devices,
+    put_meter_profile,
+    put_vehicle_profile,
+)
 from service.http.routes.events import Pulses, get_events
 from service.http.routes.exchanges import (
     get_meter_exchanges,
@@ -40,6 +46,7 @@ from service.http.routes.ingest import (
 )
 from service.http.routes.links import delete_link, get_links, put_link
 from service.http.routes.metrics import DatabaseMetrics, get_metrics
+from service.http.routes.sessions import list_sessions, list_vehicle_sessions
 from service.http.routes.status import get_meter_status, get_vehicle_status
 from service.settings import Settings
 
@@ -72,9 +79,12 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
             get_vehicle_status,
             get_meter_history,
             get_vehicle_history,
+            list_sessions,
+            list_vehicle_sessions,
             get_links,
             put_link,
             delete_link,
+            list_devices,
             get_meter_profile,
             put_meter_profile,
             get_vehicle_profile,

@@ -2,6 +2,7 @@
 
 import { h, svg } from "./dom.js";
 import * as format from "./format.js";
+import { listAddress } from "./list.js";
 import { badge } from "./status.js";
 import { createTable, csvLink } from "./table.js";
 
@@ -53,7 +54,8 @@ export function worstTable() {
     { name: "AC, kWh", csv: "kwhConsumedAc", value: (r) => r.kwhConsumedAc, show: (r) => format.number(r.kwhConsumedAc, 1) },
     { name: "DC, kWh", csv: "kwhDeliveredDc", value: (r) => r.kwhDeliveredDc, show: (r) => format.number(r.kwhDeliveredDc, 1) },
     { name: "Lost, kWh", csv: "kwhLost", value: (r) => r.kwhConsumedAc - r.kwhDeliveredDc, show: (r) => format.number(r.kwhConsumedAc - r.kwhDeliveredDc, 1) },
-  ], "Vehicles that lose the largest share of what they draw; idle and unknown ones have no efficiency");
+  ], ["Vehicles that lose the largest share of what they draw; idle and unknown ones have no efficiency. ",
+    h("a", { href: listAddress("vehicles", { status: "low" }) }, "All with a low efficiency")]);
 }
 
 export function silentTable() {
@@ -62,7 +64,8 @@ export function silentTable() {
     { name: "Kind", csv: "kind", kind: "text", value: (r) => r.kind },
     { name: "Newest reading", csv: "recordedAt", kind: "text", value: (r) => r.recordedAt, show: (r) => `${format.dateTime(new Date(r.recordedAt))}, ${format.ago(new Date(r.recordedAt))}` },
     { name: "Expected every", csv: "expectedIntervalS", value: (r) => r.expectedIntervalS, show: (r) => format.duration(r.expectedIntervalS) },
-  ], "No reading for several of their expected intervals; the last to fall silent come first", "Every device reports.");
+  ], ["No reading for several of their expected intervals; the last to fall silent come first. ",
+    h("a", { href: listAddress("devices", { status: "silent", sort: "-timestamp" }) }, "All silent devices")], "Every device reports.");
 }
 
 export function rejectedTable() {

@@ -19,8 +19,9 @@ export function toCsv(columns, rows) {
 /**
  * A table that can be given other rows.
  * @param {string} caption for those who do not see where it stands.
- * @param {{name: string, csv: string, value: Function, show: Function, kind: string}[]} columns value is what the CSV
- *   has, show what the table has; kind "text" is aligned to the left. A column without a name is in the CSV only.
+ * @param {{name: string, csv: string, value: Function, show: Function, kind: string, order: string}[]} columns value is what the CSV
+ *   has, show what the table has; kind "text" is aligned to the left. A column without a name is in the CSV only; order is its
+ *   aria-sort.
  */
 export function createTable(caption, allColumns) {
   const columns = allColumns.filter((column) => column.name !== undefined);
@@ -29,7 +30,7 @@ export function createTable(caption, allColumns) {
   const element = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
     h("table", null,
       h("caption", { class: "visually-hidden" }, caption),
-      h("thead", null, h("tr", null, columns.map((column) => h("th", { scope: "col", ...alignment(column) }, column.name)))),
+      h("thead", null, h("tr", null, columns.map((column) => h("th", { scope: "col", "aria-sort": column.order, ...alignment(column) }, column.name)))),
       body));
   return {
     element,
