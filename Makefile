@@ -45,9 +45,9 @@ faults: $(VENV)/dev
 bench: $(VENV)/dev
 	@$(BIN)/python -m bench $(ARGS)
 
-# pgspot cannot read SQL-standard bodies (RETURN ...), which are bound when created and follow no search_path, nor
+# pgspot cannot read SQL-standard bodies (RETURN ..., BEGIN ATOMIC), which are bound when created and follow no search_path, nor
 # variables that are arrays of a type of ours
-FUNCTIONS = $(filter-out sql/api/get_fleet_summary.sql, $(shell grep -L '^RETURN ' sql/telemetry/*.sql sql/api/*.sql))
+FUNCTIONS = $(filter-out sql/api/get_fleet_summary.sql, $(shell grep -LE '^(RETURN |BEGIN ATOMIC)' sql/telemetry/*.sql sql/api/*.sql))
 
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .

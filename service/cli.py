@@ -70,6 +70,7 @@ COMMANDS = (
         "service.commands.migrate:migrate_command",
         "Bring the database to this version's schema; safe to repeat, and to run from several places at once",
     ),
+    Lazy("prices", "service.commands.prices:prices", "Prices and grid intensities of AC energy: import and list them"),
     Lazy(
         "rejected",
         "service.commands.rejected:rejected",

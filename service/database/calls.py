@@ -95,6 +95,7 @@ ALREADY_SO = frozenset({"IE006"})
 GET_VEHICLE_PERFORMANCE = "SELECT * FROM api.get_vehicle_performance($1, $2, $3, $4)"
 LIST_VEHICLE_EFFICIENCY = "SELECT * FROM api.list_vehicle_efficiency($1, $2, $3, $4, $5, $6, $7)"
 LIST_EFFICIENCY_BUCKETS = "SELECT * FROM api.list_vehicle_efficiency_buckets($1, $2, $3, $4, $5)"
+LIST_ENERGY_COSTS = "SELECT * FROM api.list_energy_costs($1, $2, $3, $4, $5)"
 GET_FLEET_SUMMARY = "SELECT * FROM api.get_fleet_summary($1, $2, $3)"
 GET_FLEET_OVERVIEW = "SELECT * FROM api.get_fleet_overview()"
 GET_FLEET_PULSE = "SELECT * FROM api.get_fleet_pulse()"

@@ -17,6 +17,7 @@ from service.http.openapi import get_docs_asset, openapi_config
 from service.http.problem_details import exception_handlers
 from service.http.routes.alerts import get_alert, list_alerts, post_acknowledgement
 from service.http.routes.analytics import get_vehicle_performance, list_efficiency_buckets, list_vehicle_efficiency
+from service.http.routes.costs import list_fleet_costs, list_vehicle_costs
 from service.http.routes.dashboard import get_dashboard, get_dashboard_asset
 from service.http.routes.devices import (
     get_meter_profile,
@@ -70,6 +71,8 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
             get_vehicle_performance,
             list_vehicle_efficiency,
             list_efficiency_buckets,
+            list_fleet_costs,
+            list_vehicle_costs,
             get_fleet_summary,
             get_fleet_overview,
             get_events,
