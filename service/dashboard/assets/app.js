@@ -1,6 +1,7 @@
 // Router of the dashboard: it shows the page that the address names. All pages share one live connection.
 
 import { ApiError, get, hasKey, pathOf, setKey } from "./api.js";
+import { devicePath } from "./columns.js";
 import { byId } from "./dom.js";
 import { fleetPage } from "./fleet.js";
 import * as format from "./format.js";
@@ -13,6 +14,7 @@ const RETRY_MS = [2000, 5000, 10_000, 30_000];
 
 const main = byId("main");
 let page = null;
+let pageName = null;
 let loading = new AbortController();
 let failures = 0;
 let retrying;
@@ -36,6 +38,11 @@ function close() {
   loading = new AbortController();
   page?.leave();
   page = null;
+  pageName = null;
+}
+
+function entitle(title) {
+  document.title = `${title} · Energy`;
 }
 
 /** The page that the address names, and its name while it loads. */
@@ -48,8 +55,8 @@ function route() {
     kind = "";  // not an address of ours
   }
   const parameters = new URLSearchParams(query);
-  if (kind === "vehicle" && id) return { name: `vehicle ${id}`, id, open: (signal) => vehiclePage(signal, id, parameters) };
-  if (kind === "meter" && id) return { name: `meter ${id}`, id, open: (signal) => meterPage(signal, id, parameters) };
+  if (kind === "vehicle" && id) return { name: `vehicle ${id}`, id, parameters, open: (signal) => vehiclePage(signal, id, parameters) };
+  if (kind === "meter" && id) return { name: `meter ${id}`, id, parameters, open: (signal) => meterPage(signal, id, parameters) };
   return { name: "the fleet", open: fleetPage };
 }
 
@@ -58,14 +65,28 @@ function fail(error, id) {
   if (error.status === 401) return lock(hasKey());
   if (error.status === 403) return refuse();
   close();
-  if (error.status === 404 || error.status === 422) return show(states.notFound(id ?? ""));
+  if (error.status === 404 || error.status === 422) {
+    entitle(`Unknown device ${id ?? ""}`);
+    return show(states.notFound(id ?? ""));
+  }
   show(states.failed(error, navigate));
   retrying = setTimeout(navigate, RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]);
 }
 
+/** Another range of the same device: its page stays where it is. */
+async function showRange(parameters, id) {
+  const { signal } = loading;
+  try {
+    await page.show(parameters);
+  } catch (error) {
+    if (!signal.aborted) fail(error, id);
+  }
+}
+
 async function navigate() {
+  const { name, id, open, parameters } = route();
+  if (page?.show && pageName === name) return showRange(parameters, id);
   close();
-  const { name, id, open } = route();
   const { signal } = loading;
   if (id) byId("fleet-link").removeAttribute("aria-current");
   else byId("fleet-link").setAttribute("aria-current", "page");
@@ -74,8 +95,9 @@ async function navigate() {
     const opened = await open(signal);
     if (signal.aborted) return opened.leave();
     page = opened;
+    pageName = name;
     failures = 0;
-    document.title = `${page.title} · Energy`;
+    entitle(page.title);
     show(page.element);
     if (newest) await page.pulse(newest);
   } catch (error) {
@@ -149,7 +171,7 @@ byId("search").addEventListener("submit", async (event) => {
   } catch (error) {
     if (error.status === 404) kind = "meter";
   }
-  location.hash = `#/${kind}/${encodeURIComponent(id)}`;
+  location.hash = devicePath(kind, id);
 });
 byId("forget").addEventListener("click", () => lock(false));
 document.querySelector(".skip").addEventListener("click", (event) => {
@@ -157,7 +179,8 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.focus();
 });
 window.addEventListener("hashchange", () => {
-  if (document.activeElement !== byId("device")) focusContent();
+  const isAnother = !page?.show || route().name !== pageName;
+  if (isAnother && document.activeElement !== byId("device")) focusContent();
   if (newest) navigate();
 });
 start();
