@@ -6,7 +6,7 @@
 # make faults break things under load, on a server of its own: PG_BIN=/path/to/postgresql/bin; ARGS="-k name" for a part
 # make screenshots  the pictures in docs/images, of the dashboard that `make demo` serves
 # make lint   formatting, lint and types
-# make docs   write docs/sql-api.md, and the columns in docs/bi.md, anew from the comments in the database
+# make docs   write docs/sql-api.md, and the columns in docs/bi.md and docs/bi/superset, anew from the comments in the database
 # make audit  look the locked dependencies up among known vulnerabilities (needs the network; not part of .ci/run)
 # make lock   write the lock files anew after a change in pyproject.toml
 

@@ -17,7 +17,13 @@ from service.http.openapi import get_docs_asset, openapi_config
 from service.http.problem_details import exception_handlers
 from service.http.routes.analytics import get_vehicle_performance, list_efficiency_buckets, list_vehicle_efficiency
 from service.http.routes.dashboard import get_dashboard, get_dashboard_asset
-from service.http.routes.devices import get_meter_profile, get_vehicle_profile, put_meter_profile, put_vehicle_profile
+from service.http.routes.devices import (
+    get_meter_profile,
+    get_vehicle_profile,
+    list_devices,
+    put_meter_profile,
+    put_vehicle_profile,
+)
 from service.http.routes.events import Pulses, get_events
 from service.http.routes.exchanges import (
     get_meter_exchanges,
@@ -73,6 +79,7 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
             put_link,
             delete_link,
             get_meter_vehicles,
+            list_devices,
             get_meter_profile,
             put_meter_profile,
             get_vehicle_profile,

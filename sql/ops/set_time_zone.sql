@@ -11,6 +11,8 @@ BEGIN
     PERFORM now() AT TIME ZONE p_time_zone; -- raises for an unknown zone
     DROP VIEW IF EXISTS bi.fleet_efficiency_daily;
     DROP VIEW IF EXISTS bi.vehicle_efficiency_daily;
+    DROP VIEW IF EXISTS bi.meter_day;
+    DROP VIEW IF EXISTS bi.vehicle_day;
     -- own jobs, unlike TimescaleDB's policies, would stay, and ops.apply_policies would take them for those of the new
     -- aggregates
     PERFORM public.delete_job(j.job_id) FROM ops.policy_job AS j WHERE j.object LIKE 'bi.%\_daily';

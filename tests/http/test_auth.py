@@ -134,6 +134,7 @@ GET_ROUTES = [
     "/v1/history/meter/M1",
     "/v1/history/vehicle/V1",
     "/v1/links/V1",
+    "/v1/devices",
     "/v1/devices/meter/M1",
     "/v1/devices/meter/M1/vehicles",
     "/v1/devices/vehicle/V1",

@@ -1,12 +1,13 @@
 // Router of the dashboard: it shows the page that the address names. All pages share one live connection.
 
-import { ApiError, get, hasKey, pathOf, setKey } from "./api.js";
-import { devicePath } from "./columns.js";
+import { ApiError, hasKey, setKey } from "./api.js";
 import { byId } from "./dom.js";
 import { fleetPage } from "./fleet.js";
 import * as format from "./format.js";
+import { isList, listPage } from "./list.js";
 import { listen } from "./live.js";
 import { meterPage } from "./meter.js";
+import { addressOf } from "./search.js";
 import * as states from "./states.js";
 import { vehiclePage } from "./vehicle.js";
 
@@ -55,9 +56,10 @@ function route() {
     kind = "";  // not an address of ours
   }
   const parameters = new URLSearchParams(query);
-  if (kind === "vehicle" && id) return { name: `vehicle ${id}`, id, parameters, open: (signal) => vehiclePage(signal, id, parameters) };
-  if (kind === "meter" && id) return { name: `meter ${id}`, id, parameters, open: (signal) => meterPage(signal, id, parameters) };
-  return { name: "the fleet", open: fleetPage };
+  if (kind === "vehicle" && id) return { name: `vehicle ${id}`, id, section: "vehicles", parameters, open: (signal) => vehiclePage(signal, id, parameters) };
+  if (kind === "meter" && id) return { name: `meter ${id}`, id, section: "meters", parameters, open: (signal) => meterPage(signal, id, parameters) };
+  if (isList(kind)) return { name: `the ${kind}`, section: kind, open: (signal) => listPage(signal, kind, parameters) };
+  return { name: "the fleet", section: "", open: fleetPage };
 }
 
 function fail(error, id) {
@@ -65,9 +67,9 @@ function fail(error, id) {
   if (error.status === 401) return lock(hasKey());
   if (error.status === 403) return refuse();
   close();
-  if (error.status === 404 || error.status === 422) {
-    entitle(`Unknown device ${id ?? ""}`);
-    return show(states.notFound(id ?? ""));
+  if (id && (error.status === 404 || error.status === 422)) {
+    entitle(`Unknown device ${id}`);
+    return show(states.notFound(id));
   }
   show(states.failed(error, navigate));
   retrying = setTimeout(navigate, RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]);
@@ -83,13 +85,20 @@ async function showRange(parameters, id) {
   }
 }
 
+/** Mark the link of the navigation to which this page belongs. */
+function markSection(section) {
+  for (const link of document.querySelectorAll("header nav a")) {
+    if (link.hash === `#/${section}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
 async function navigate() {
-  const { name, id, open, parameters } = route();
+  const { name, id, section, open, parameters } = route();
   if (page?.show && pageName === name) return showRange(parameters, id);
   close();
   const { signal } = loading;
-  if (id) byId("fleet-link").removeAttribute("aria-current");
-  else byId("fleet-link").setAttribute("aria-current", "page");
+  markSection(section);
   show(states.loading(name));
   try {
     const opened = await open(signal);
@@ -165,13 +174,7 @@ byId("search").addEventListener("submit", async (event) => {
   const id = byId("device").value.trim();
   if (!id) return;
   focusContent();  // now: after the request somebody may be typing the next id
-  let kind = "vehicle";
-  try {
-    await get(pathOf("/v1/status/vehicle", id));
-  } catch (error) {
-    if (error.status === 404) kind = "meter";
-  }
-  location.hash = devicePath(kind, id);
+  location.hash = await addressOf(id);
 });
 byId("forget").addEventListener("click", () => lock(false));
 document.querySelector(".skip").addEventListener("click", (event) => {

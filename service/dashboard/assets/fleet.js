@@ -9,6 +9,7 @@ import { h } from "./dom.js";
 import { createFigure } from "./figure.js";
 import * as format from "./format.js";
 import { rejectedTable, silentTable, worstTable } from "./fleet_tables.js";
+import { listAddress } from "./list.js";
 import { HOURLY, rangeBetween } from "./range.js";
 import { badge } from "./status.js";
 import { createTile } from "./tile.js";
@@ -85,9 +86,9 @@ export async function fleetPage(signal) {
   let askedAt = Date.now();
   let receivedAt = null;
   const tiles = {
-    low: createTile("Low efficiency, 24 h", "#/vehicles?status=low"),
-    vehicles: createTile("Vehicles reporting"),
-    meters: createTile("Meters reporting"),
+    low: createTile("Low efficiency, 24 h", listAddress("vehicles", { status: "low" })),
+    vehicles: createTile("Vehicles reporting", listAddress("vehicles")),
+    meters: createTile("Meters reporting", listAddress("meters")),
     efficiency: createTile("Efficiency, 24 h"),
     ac: createTile("AC consumed today"),
     dc: createTile("DC delivered today"),

@@ -1,8 +1,9 @@
 // The tables of the fleet page: the worst vehicles with their trend, silent devices, rejected readings.
 
-import { column, deviceLink, ratioColumn, statusColumn, timeColumn } from "./columns.js";
+import { column, deviceColumn, deviceLink, ratioColumn, statusColumn, timeColumn } from "./columns.js";
 import { h, svg } from "./dom.js";
 import * as format from "./format.js";
+import { listAddress } from "./list.js";
 import { createTable, csvLink } from "./table.js";
 
 /** Efficiency day by day as a line, dashed to a day that is not over; the words say its first and its last value. */
@@ -44,14 +45,15 @@ function card(title, file, columns, note, nothing = "") {
 
 export function worstTable() {
   return card("Lowest efficiency, 24 hours", "worst-vehicles", [
-    { name: "Vehicle", csv: "vehicleId", kind: "text", value: (r) => r.vehicleId, show: (r) => deviceLink("vehicle", r.vehicleId) },
+    deviceColumn("Vehicle", "vehicle", "vehicleId"),
     ratioColumn,
     statusColumn,
     { name: "14 days", csv: "trend", kind: "text", value: (r) => r.trend.map((d) => d.efficiencyRatio ?? "").join(" "), show: (r) => sparkline(r.trend, r.efficiencyStatus, r.todayStart) },
     column("AC, kWh", "kwhConsumedAc", 1),
     column("DC, kWh", "kwhDeliveredDc", 1),
     { name: "Lost, kWh", csv: "kwhLost", value: (r) => r.kwhConsumedAc - r.kwhDeliveredDc, show: (r) => format.number(r.kwhConsumedAc - r.kwhDeliveredDc, 1) },
-  ], "Vehicles that lose the largest share of what they draw; idle and unknown ones have no efficiency");
+  ], ["Vehicles that lose the largest share of what they draw; idle and unknown ones have no efficiency. ",
+    h("a", { href: listAddress("vehicles", { status: "low" }) }, "All with a low efficiency")]);
 }
 
 export function silentTable() {
@@ -60,7 +62,8 @@ export function silentTable() {
     { name: "Kind", csv: "kind", kind: "text", value: (r) => r.kind },
     { ...timeColumn("Newest reading", "recordedAt"), show: (r) => `${format.dateTime(new Date(r.recordedAt))}, ${format.ago(new Date(r.recordedAt))}` },
     { name: "Expected every", csv: "expectedIntervalS", value: (r) => r.expectedIntervalS, show: (r) => format.duration(r.expectedIntervalS) },
-  ], "No reading for several of their expected intervals; the last to fall silent come first", "Every device reports.");
+  ], ["No reading for several of their expected intervals; the last to fall silent come first. ",
+    h("a", { href: listAddress("devices", { status: "silent", sort: "-timestamp" }) }, "All silent devices")], "Every device reports.");
 }
 
 /** The command that lists these readings, and the one that sends them again unless they are stored. */
