@@ -317,9 +317,85 @@ async def test_what_was_not_measured_is_a_dash_and_a_gap_and_not_zero(fast: Api,
     await expect(page.get_by_text("No voltage was measured in this time.")).to_be_visible()
 
 
+async def test_what_is_wrong_comes_first_and_leads_to_its_devices(
+    fast: Api, faulty: Pair, new_page: Callable[..., Any]
+) -> None:
+    assert (await fast.post_meter(faulty.meter, now(), kwhConsumedAc=-1)).status_code == 422
+    assert (await fast.post_vehicle(faulty.vehicle, now(), batteryTemp=-127)).status_code == 201
+    page = await new_page(fast)
+    await shown(page, "Fleet")
+    overview = (await fast.http.get("/v1/fleet")).json()
+    tile = page.locator(".tile").first
+    await expect(tile).to_contain_text(f"{overview['vehiclesLow']} vehicle")
+    table = card(page, "Rejected readings, 24 hours")
+    row = table.get_by_role("row", name="value out of range meter")
+    await expect(row.get_by_role("link")).to_have_attribute("href", f"#/meter/{faulty.meter}")
+    await expect(row).to_contain_text("kwhConsumedAc -1 is outside 0 to 10000000 kWh")
+    await expect(row).to_contain_text(f'"meterId" : "{faulty.meter}"')
+    filters = "--kind meter --code value_out_of_range --since 24h"
+    commands = [f"energy rejected list {filters}", f"energy rejected replay {filters}"]
+    assert await row.locator("code.command").all_inner_texts() == commands
+    stored = table.get_by_role("row", name="stored without the measure")
+    assert len(await stored.locator("code.command").all()) == 1  # there is nothing to send again
+    await tile.get_by_role("link", name="Low efficiency, 24 h").click()
+    await shown(page, "Vehicles")
+    await expect(page.get_by_role("link", name=faulty.vehicle)).to_be_visible()
+
+
+async def test_a_replaced_meter_is_shown_as_retired(fast: Api, new_page: Callable[..., Any]) -> None:
+    pair, other = new_pair(), new_pair().meter
+    for answer in (fast.post_meter(pair.meter, now() - HOUR), fast.post_vehicle(pair.vehicle, now() - HOUR)):
+        assert (await answer).status_code == 201
+    page = await new_page(fast, f"/#/meter/{pair.meter}")
+    await shown(page, f"Meter {pair.meter}")
+    assert await page.get_by_text("retired").count() == 0
+    assert (await fast.http.put(f"/v1/links/{pair.vehicle}", json={"meterId": other})).status_code == 200
+    await page.reload()
+    await expect(page.get_by_text("It is out of use until it reports again")).to_be_visible()
+    await expect(page.locator(".tile", has_text="Its vehicle")).to_contain_text("none")
+    page = await new_page(fast)
+    await shown(page, "Fleet")
+    assert pair.meter not in await card(page, "Silent devices").inner_text()
+
+
+async def test_two_sentences_of_an_error_are_two(fast: Api, new_page: Callable[..., Any]) -> None:
+    page = await new_page(fast, "about:blank", expected=("503",))
+    problem = {"code": "overloaded", "detail": "too many readings wait"}
+    await page.route("**/v1/fleet", lambda route: route.fulfill(status=503, json=problem))
+    await page.goto("/")
+    await shown(page, "This cannot be shown now")
+    await expect(page.get_by_role("alert")).to_have_text("Too many readings wait. It is tried again by itself.")
+
+
+async def test_the_zone_is_named_where_times_are(fast: Api, faulty: Pair, new_page: Callable[..., Any]) -> None:
+    page = await new_page(fast, "about:blank")
+    pulse = '{"timeZone":"Asia/Kathmandu","at":"2026-02-08T00:00:00Z"}'
+    events = {"content_type": "text/event-stream", "body": f"event: pulse\ndata: {pulse}\n\n"}
+    await page.route("**/v1/events", lambda route: route.fulfill(**events))
+    await page.goto(f"/#/vehicle/{faulty.vehicle}")
+    await shown(page, f"Vehicle {faulty.vehicle}")
+    await expect(page.locator(".shown")).to_contain_text(", Asia/Kathmandu")
+    await expect(page.locator(".tile").first).to_contain_text("GMT+5:45")
+    heads = page.locator("th[scope=col]", has_text=re.compile("^(From|Until)"))
+    assert {text.partition(", ")[2] for text in await heads.all_text_contents()} == {"Asia/Kathmandu"}
+    await expect(page.locator("footer")).to_have_text("Times are those of Asia/Kathmandu.")
+
+
+async def test_a_table_that_is_wider_than_a_phone_says_so(
+    fast: Api, faulty: Pair, new_page: Callable[..., Any]
+) -> None:
+    for options, hints in ((PHONE, True), ({}, False)):
+        page = await new_page(fast, **options)
+        await shown(page, "Fleet")
+        table = card(page, "Lowest efficiency, 24 hours")
+        await expect(table.locator("tbody tr").first).to_be_visible()
+        await expect(table.get_by_text("scroll for more columns")).to_be_visible(visible=hints)
+
+
 async def test_an_id_that_nobody_has_is_said_to_be_unknown(fast: Api, new_page: Callable[..., Any]) -> None:
     page = await new_page(fast, "/#/vehicle/nobody", expected=("404",))
     await shown(page, "Unknown device")
+    await expect(page).to_have_title("Unknown device nobody · Energy")
 
 
 async def test_the_search_finds_meters_and_vehicles_by_keyboard_alone(
