@@ -45,7 +45,7 @@ from service.http.routes.ingest import (
     ingest_vehicle,
     ingest_vehicle_batch,
 )
-from service.http.routes.links import delete_link, get_links, put_link
+from service.http.routes.links import delete_link, get_links, get_meter_vehicles, put_link
 from service.http.routes.metrics import DatabaseMetrics, get_metrics
 from service.http.routes.sessions import list_sessions, list_vehicle_sessions
 from service.http.routes.status import get_meter_status, get_vehicle_status
@@ -85,6 +85,7 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
             get_links,
             put_link,
             delete_link,
+            get_meter_vehicles,
             list_devices,
             get_meter_profile,
             put_meter_profile,
