@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
+from psycopg.rows import namedtuple_row
 
 from service.database.libpq import connect_libpq
 from service.database.replication import UnreplicatedCommitError, replicated_commands
@@ -13,8 +14,8 @@ from service.settings import load_settings
 from service.startup import prepared_database
 
 
-def ask_as_dba(purpose: str, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
-    """Run one statement on the configured database, with the rights of its login, and return its rows.
+def ask_as_dba(purpose: str, query: str, *arguments: Any) -> list[Any]:
+    """Run one statement on the configured database, with the rights of its login, and return its rows, by name.
 
     Raises:
         StartupError: the database is not ready, or refuses; the message says why, and names the purpose.
@@ -24,7 +25,7 @@ def ask_as_dba(purpose: str, query: str, *arguments: Any) -> list[tuple[Any, ...
     with prepared_database(load_settings()) as prepared:
         try:
             with connect_libpq(prepared.url) as connection, replicated_commands(connection):
-                return connection.execute(query, arguments).fetchall()
+                return connection.cursor(row_factory=namedtuple_row).execute(query, arguments).fetchall()
         except psycopg.errors.InsufficientPrivilege as error:
             raise StartupError(
                 f"this login may not {purpose} ({first_line(error)}): it has to be a member of energy_dba"

@@ -9,12 +9,14 @@ import resource
 import signal
 import socket
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import click
 import uvloop
 
 from service.alerting.delivery import deliver_alerts
+from service.commands.command import Command
 from service.database.pool import CONNECTIONS, open_database
 from service.embedded import EmbeddedDatabase
 from service.embedded.jobs import run_jobs
@@ -37,11 +39,18 @@ class Company(NamedTuple):
     beside: Callable[[str], Coroutine[Any, Any, None]]
 
 
-@click.command("serve")
+@click.command(
+    "serve",
+    cls=Command,
+    examples=("energy serve --migrate", "DATABASE_URL=postgresql://energy_app@db/energy energy serve --port 8080"),
+    statuses={0: "stopped by SIGINT (Ctrl-C) or SIGTERM", 130: "interrupted before it served"},
+)
 @click.option("--migrate", "migrate_first", is_flag=True, help="Bring the schema up to date first.")
-def serve_command(migrate_first: bool) -> None:
+@click.option("--host", metavar="ADDRESS", help="Address to listen on, before HOST.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on, before PORT.")
+def serve_command(migrate_first: bool, **address: Any) -> None:
     """Serve HTTP until SIGINT or SIGTERM (the embedded database unless DATABASE_URL is set)."""
-    settings = load_settings()
+    settings = replace(load_settings(), **{name: value for name, value in address.items() if value})
     configure_logging(settings.log_level, settings.log_format)
     serve(settings, migrate_first=migrate_first)
 
