@@ -89,7 +89,7 @@ COMMENT ON COLUMN telemetry.alert.last_seen_at IS 'End of the newest window that
 COMMENT ON COLUMN telemetry.alert.closed_at IS 'End of the window that closed it; NULL while it is open. Late data may set it to NULL again';
 COMMENT ON COLUMN telemetry.alert.close_reason IS 'Why it closed; NULL while it is open. disproved by later data: the fault never was';
 COMMENT ON COLUMN telemetry.alert.value IS 'The value in the window of last_seen_at, in the unit of the threshold';
-COMMENT ON COLUMN telemetry.alert.threshold IS 'The limit that it is beyond: see ops.alert_rule.threshold';
+COMMENT ON COLUMN telemetry.alert.threshold IS 'The limit that it is beyond: a ratio, points of ratio, expected intervals, degrees Celsius, V, readings or kW, by rule_kind';
 COMMENT ON COLUMN telemetry.alert.reason IS 'The fault in words, with numbers and units';
 COMMENT ON COLUMN telemetry.alert.details IS 'The figures of the window of last_seen_at, with units in their names';
 COMMENT ON COLUMN telemetry.alert.energy_lost_kwh IS 'Efficiency_low: DC energy missing for the ratio of the threshold (threshold x AC - DC, at least 0), kWh, of the readings from the start of the window that opened it until last_seen_at; NULL for other kinds';
@@ -112,7 +112,7 @@ COMMENT ON COLUMN telemetry.alert_span.device_id IS 'The device''s id';
 COMMENT ON COLUMN telemetry.alert_span.opened_at IS 'As in telemetry.alert; NULL for one that was open before the times that were judged';
 COMMENT ON COLUMN telemetry.alert_span.closed_at IS 'As in telemetry.alert';
 COMMENT ON COLUMN telemetry.alert_span.last_seen_at IS 'As in telemetry.alert; NULL if no judged window found the fault';
-COMMENT ON COLUMN telemetry.alert_span.value IS 'As in telemetry.alert, at last_seen_at';
+COMMENT ON COLUMN telemetry.alert_span.value IS 'As in telemetry.alert, at last_seen_at, in the unit of the threshold';
 COMMENT ON COLUMN telemetry.alert_span.details IS 'As in telemetry.alert, at last_seen_at';
 
 ALTER TABLE telemetry.fleet ADD COLUMN alerts_judged_until timestamptz;

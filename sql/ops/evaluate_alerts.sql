@@ -43,11 +43,14 @@ BEGIN
     -- of all rules
     v_rules := array_fill(NULL::text, ARRAY[coalesce(cardinality(v_ids), 0)]);
 
-    -- after an outage of the job, a day is judged again and no more
-    v_first := greatest(v_judged + INTERVAL '15 minutes', v_until - INTERVAL '1 day');
+    -- the newest quarter hour at first, and after an outage of the job those of a day at most
+    v_first := CASE
+        WHEN v_judged IS NULL THEN v_until
+        ELSE greatest(v_judged + INTERVAL '15 minutes', v_until - INTERVAL '1 day')
+    END;
     FOR v_point IN
         SELECT t.point
-        FROM generate_series(coalesce(v_first, v_until), v_until, INTERVAL '15 minutes') AS t (point)
+        FROM generate_series(v_first, v_until, INTERVAL '15 minutes') AS t (point)
     LOOP
         SELECT array_agg(s.rule_name) AS rules, array_agg(s.kind) AS kinds, array_agg(s.device_id) AS ids INTO v_more
         FROM telemetry.find_suspects(v_point) AS s;
@@ -74,9 +77,9 @@ BEGIN
                 JOIN ops.alert_rule AS r
                     ON r.name = c.rule_name OR c.rule_name IS NULL AND c.kind = ANY (telemetry.alert_device_kinds(r.kind))
                 UNION ALL
-                SELECT a.rule_name, a.kind, a.device_id, coalesce(v_first, v_until)
+                SELECT a.rule_name, a.kind, a.device_id, v_first
                 FROM telemetry.alert AS a
-                WHERE a.closed_at IS NULL AND (v_first <= v_until OR v_first IS NULL)
+                WHERE a.closed_at IS NULL AND v_first <= v_until
                 UNION ALL
                 SELECT s.rule_name, s.kind, s.device_id, s.since FROM telemetry.find_silence_changes(p_now) AS s
             ) AS u
