@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from service.alerting.alertmanager import NAMES, TEST, describe_address, send_alerts
+from service.alerting.alertmanager import RULE_KINDS, TEST, describe_address, send_alerts
 from service.alerting.model import alert_of
 from service.alerting.post import DeliveryError, open_session
 from service.alerting.webhook import encode_message, send_message
@@ -35,6 +35,13 @@ REMOVE_WEBHOOK = "SELECT ops.remove_webhook(%s)"
 GET_SECRET = "SELECT ops.get_webhook_secret(%s)"  # noqa: S105 - a query
 
 
+def _this_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without this user in its list
+        return "operator"
+
+
 @click.group("alerts")
 def alerts() -> None:
     """Alerts of devices, and their delivery. Needs a login that is a member of energy_dba."""
@@ -44,7 +51,7 @@ def alerts() -> None:
 @click.option("--state", type=click.Choice(["open", "closed", "all"]), default="open", show_default=True)
 @click.option("--kind", type=KIND, help="Only devices of this kind.")
 @click.option("--device", metavar="ID", help="Only this device.")
-@click.option("--rule-kind", type=click.Choice([name for name in NAMES if name != TEST]), help="Only this fault.")
+@click.option("--rule-kind", type=click.Choice(RULE_KINDS), help="Only this fault.")
 @click.option("--severity", type=SEVERITY, help="Only this severity.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Newest this many.")
 @json_option
@@ -78,7 +85,7 @@ def list_command(  # noqa: PLR0913, PLR0917
 @alerts.command("acknowledge")
 @click.argument("number", type=click.IntRange(1, 2**63 - 1))
 @click.option("--note", metavar="TEXT", help="What is done about it.")
-@click.option("--by", default=getpass.getuser, metavar="NAME", help="Who looks after it (this user).")
+@click.option("--by", default=_this_user, metavar="NAME", help="Who looks after it (this user).")
 def acknowledge_command(number: int, note: str | None, by: str) -> None:
     """Record that somebody looks after the alert NUMBER; the first acknowledgement stays."""
     at, who = _ask(ACKNOWLEDGE, number, by, note)[0]
