@@ -47,6 +47,8 @@ REPEATED = {
     "reset_policy": ("", f"SELECT ops.reset_policy('{HISTORY}')"),
     "set_disk_bound": ("", "SELECT ops.set_disk_bound(NULL)"),
     "set_standby_kw": ("", "SELECT ops.set_standby_kw(0.1)"),
+    "set_session_gap": ("", "SELECT ops.set_session_gap('15 minutes')"),
+    "recompute_sessions": ("", "SELECT ops.recompute_sessions()"),
     "set_default_max_kw": ("", "SELECT ops.set_default_max_kw('meter', NULL)"),
     "set_price": ("", "SELECT ops.set_price(0.3, 'EUR')"),
     "set_grid_intensity": ("", "SELECT ops.set_grid_intensity(300)"),
