@@ -119,6 +119,15 @@ def test_what_an_earlier_state_holds_is_there_after_the_upgrade(
                 WHERE s.recorded_at IS DISTINCT FROM h.newest
             """
             assert connection.execute(differing).fetchall() == []
+            unlike_its_first_day = f"""
+                SELECT s.{kind}_id FROM telemetry.{kind}_current_status AS s
+                JOIN (
+                    SELECT {kind}_id, date_trunc('day', min(counted_at), 'UTC') AS first_day
+                    FROM telemetry.{kind}_telemetry_history GROUP BY 1
+                ) AS h USING ({kind}_id)
+                WHERE s.first_received_at IS DISTINCT FROM h.first_day
+            """
+            assert connection.execute(unlike_its_first_day).fetchall() == []
         assert connection.execute("SELECT * FROM ops.apply_policies()").fetchall() == []
         assert connection.execute("SELECT * FROM ops.policy_faults()").fetchall() == []
         retry = connection.execute(
