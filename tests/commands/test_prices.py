@@ -100,5 +100,5 @@ def test_a_line_that_cannot_be_read_is_named_with_its_field(tmp_path: Path, cont
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(StartupError, match="none.csv cannot be read"):
+    with pytest.raises(StartupError, match=r"none\.csv cannot be read"):
         prices.main(["import", str(tmp_path / "none.csv")], standalone_mode=False)
