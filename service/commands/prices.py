@@ -12,7 +12,7 @@ from typing import Any
 import click
 import msgspec
 
-from service.commands.dba import call_as_dba
+from service.commands.database import ask_as_dba
 from service.commands.options import json_option
 from service.commands.output import print_json, print_table
 from service.errors import StartupError
@@ -89,7 +89,7 @@ def import_command(file: Path) -> None:
     be imported again. A row that overlaps another is refused.
     """
     lines = list(_lines(file))
-    imported, intensities = call_as_dba(IMPORT, (msgspec.json.encode(lines).decode(),), PURPOSE)[0]
+    imported, intensities = ask_as_dba(PURPOSE, IMPORT, msgspec.json.encode(lines).decode())[0]
     print(f"{len(lines)} lines: {imported} prices, {intensities} grid intensities")
 
 
@@ -97,7 +97,7 @@ def import_command(file: Path) -> None:
 @json_option
 def list_command(as_json: bool) -> None:
     """Print prices and grid intensities by zone, meter and time, with the numbers by which they are removed."""
-    rows = call_as_dba(LIST, (), PURPOSE)
+    rows = ask_as_dba(PURPOSE, LIST)
     if as_json:
         for row in rows:
             print_json(dict(zip(LISTED, row, strict=True)))

@@ -362,7 +362,7 @@ def test_doctor_while_the_embedded_service_runs_finds_nothing_wrong(data_folder:
 )
 def test_doctor_hides_a_password_wherever_it_stands(url: str) -> None:
     facts, faults = examine(load_settings({"DATABASE_URL": url.format(port=free_port())}))
-    assert "cannot be reached" in faults[0]
+    assert "cannot be reached" in faults[0][1]
     assert "secret" not in str(facts) + str(faults)
 
 
@@ -396,7 +396,7 @@ def test_doctor_says_what_is_wrong_and_hides_the_password() -> None:
     url = f"postgresql://energy:secret@127.0.0.1:{free_port()}/energy"
     result = run("doctor", DATABASE_URL=url)
     assert result.returncode == 1
-    assert re.search(r"WRONG +the database at .* cannot be reached", result.stdout)
+    assert re.search(r"WRONG +database: the database at .* cannot be reached", result.stdout)
     assert "DATABASE_URL=postgresql://energy:***@127.0.0.1" in result.stdout
     assert "secret" not in result.stdout + result.stderr
 

@@ -369,7 +369,7 @@ def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def test_a_fade_of_the_battery_is_found(charger: Charger) -> None:
-    """60 kWh in the first month, 54 in the second, soc in whole points; neither short sessions nor few of them count."""
+    """60 kWh in the first month, 54 in the second, soc in whole points. Short sessions do not count, nor do few."""
     month = (START.replace(day=1, hour=3) - 92 * DAY).replace(day=1)
     later = (month + 32 * DAY).replace(day=1)
     for begin, capacity, sessions in ((month, 60.0, 6), (later, 54.0, 5), ((later + 32 * DAY).replace(day=1), 54.0, 4)):
