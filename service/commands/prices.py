@@ -119,8 +119,8 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
         StartupError: the file cannot be read, or a field is not what its column holds; the message names the line.
     """
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            rows = csv.reader(stream, strict=True)
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            rows = csv.reader(opened, strict=True)
             header = next(rows, [])
             if unknown := [name for name in header if name not in COLUMNS]:
                 raise StartupError(f"{file}: column {unknown[0]!r} is unknown; the columns are {', '.join(COLUMNS)}")
