@@ -46,6 +46,7 @@ REPEATED = {
     "record_archive": ("", "SELECT ops.record_archive('meter', '2020-01-01Z', '2020-01-02Z', 0, 0, '', '')"),
     "keep_restored": ("", "SELECT ops.keep_restored('meter', '2020-01-01Z', now())"),
     "take_up_again": ("", f"SELECT ops.take_up_again('{HISTORY}', '2020-01-01Z', '2020-01-02Z')"),
+    "accept_drift": ("", "SELECT ops.accept_drift()"),
     "restore_readings": ("", "SELECT ops.restore_readings('meter', 'archived'::regclass)"),
     "import_meter_readings": ("", "SELECT api.import_meter_readings(TRUE)"),
     "import_vehicle_readings": ("", "SELECT api.import_vehicle_readings(TRUE)"),
@@ -62,6 +63,7 @@ TELLS_NOBODY = {
     "ops.guard_chunks",  # made anew by every run of the archive and of retention
     "ops.make_daily_aggregates",  # a step of ops.set_time_zone
     "ops.secure_database",  # of every migration
+    "ops.record_schema",  # of every migration; ops.accept_drift tells
     "ops.end_bi_sessions",  # whose sessions come back
     "ops.describe_lock_holders",  # reads
     "ops.record_job_run",  # the embedded database's
