@@ -6,8 +6,8 @@
 # make faults break things under load, on a server of its own: PG_BIN=/path/to/postgresql/bin; ARGS="-k name" for a part
 # make screenshots  the pictures in docs/images, of the dashboard that `make demo` serves
 # make lint   formatting, lint and types
-# make docs   write what is generated anew: docs/sql-api.md, the columns in docs/bi.md, the help in docs/cli.md, and the
-#             schema of a fresh installation in tests/support/schema.txt
+# make docs   write what is generated anew: docs/sql-api.md, the columns in docs/bi.md and docs/bi/superset, the help in
+#             docs/cli.md, and the schema of a fresh installation in tests/support/schema.txt
 # make audit  look the locked dependencies up among known vulnerabilities (needs the network; not part of .ci/run)
 # make lock   write the lock files anew after a change in pyproject.toml
 
@@ -46,9 +46,9 @@ faults: $(VENV)/dev
 bench: $(VENV)/dev
 	@$(BIN)/python -m bench $(ARGS)
 
-# pgspot cannot read SQL-standard bodies (RETURN ...), which are bound when created and follow no search_path, nor
+# pgspot cannot read SQL-standard bodies (RETURN ..., BEGIN ATOMIC), which are bound when created and follow no search_path, nor
 # variables that are arrays of a type of ours
-FUNCTIONS = $(filter-out sql/api/get_fleet_summary.sql, $(shell grep -L '^RETURN ' sql/telemetry/*.sql sql/api/*.sql))
+FUNCTIONS = $(filter-out sql/api/get_fleet_summary.sql, $(shell grep -LE '^(RETURN |BEGIN ATOMIC)' sql/telemetry/*.sql sql/api/*.sql))
 
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .

@@ -41,6 +41,11 @@ class LazyGroup(Group):
 
 COMMANDS = (
     Lazy(
+        "alerts",
+        "service.commands.alerts:alerts",
+        "Alerts of devices: list and acknowledge them, set their webhooks, and test their delivery",
+    ),
+    Lazy(
         "archive",
         "service.commands.archive.command:archive",
         "Old readings as Parquet, in a folder or in S3, before retention drops them; and their restoration",
@@ -66,6 +71,7 @@ COMMANDS = (
         "service.commands.migrate:migrate_command",
         "Bring the database to this version's schema; safe to repeat, and to run from several places at once",
     ),
+    Lazy("prices", "service.commands.prices:prices", "Prices and grid intensities of AC energy: import and list them"),
     Lazy(
         "rejected",
         "service.commands.rejected:rejected",

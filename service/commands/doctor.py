@@ -50,8 +50,8 @@ def doctor_command(as_json: bool) -> None:
 
 def _setting(value: object) -> str:
     """Return the text of a setting as a variable of the environment has it, without its password."""
-    text = ", ".join(value) if isinstance(value, tuple) else str(value)
-    return "" if value is None else mask_password(text)
+    texts = value if isinstance(value, tuple) else () if value is None else (str(value),)
+    return ", ".join(map(mask_password, texts))
 
 
 def examine(settings: Settings) -> tuple[list[Finding], list[Finding]]:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-import psycopg
-from psycopg.rows import namedtuple_row
 
 from service.commands.command import Group
+from service.commands.database import ask_as_dba
 from service.commands.options import DURATION, KIND, json_option
 from service.commands.output import print_json, print_table
-from service.database.libpq import connect_libpq
-from service.database.replication import UnreplicatedCommitError, replicated_commands
-from service.errors import StartupError, first_line
-from service.settings import load_settings
-from service.startup import prepared_database
 
 CREATE = "SELECT key_id, token, expires_at FROM ops.create_api_key(%s, %s, %s, %s, %s, %s)"
 ROTATE = "SELECT key_id, token, expires_at FROM ops.rotate_api_key(%s, %s)"
@@ -104,26 +97,4 @@ def _shown(time: datetime | None) -> str:
 
 
 def _ask(query: str, *arguments: Any) -> list[Any]:
-    """Run one statement on the configured database, with the rights of its login, and return its rows, by name.
-
-    Raises:
-        StartupError: the database is not ready, or refuses; the message says why.
-    """
-    if any("\x00" in value for value in arguments if isinstance(value, str)):
-        raise StartupError("an argument has a NUL character")
-    return _with_database(
-        lambda connection: connection.cursor(row_factory=namedtuple_row).execute(query, arguments).fetchall()
-    )
-
-
-def _with_database(work: Callable[[psycopg.Connection[Any]], list[Any]]) -> list[Any]:
-    with prepared_database(load_settings()) as prepared:
-        try:
-            with connect_libpq(prepared.url) as connection, replicated_commands(connection):
-                return work(connection)
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise StartupError(
-                f"this login may not manage keys ({first_line(error)}): it has to be a member of energy_dba"
-            ) from error
-        except (psycopg.Error, UnreplicatedCommitError) as error:
-            raise StartupError(first_line(error)) from error
+    return ask_as_dba("manage keys", query, *arguments)

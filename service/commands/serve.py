@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import click
 import uvloop
 
+from service.alerting.delivery import deliver_alerts
 from service.commands.command import Command
 from service.database.pool import CONNECTIONS, open_database
 from service.embedded import EmbeddedDatabase
@@ -113,7 +114,7 @@ async def _run(
     announcement: str,
     beside: Coroutine[Any, Any, None] | None,
 ) -> None:
-    """Serve in this process, with the jobs of the embedded database and the company beside."""
+    """Serve in this process, with the delivery of alerts, the jobs of the embedded database, and the company beside."""
     embedded = prepared.embedded
     connections = 1 if embedded else CONNECTIONS
     async with open_database(
@@ -122,7 +123,8 @@ async def _run(
         server = Server(database, settings, announcement)
         for signal_number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signal_number, server.stop)
-        works = [_watch(embedded, server), run_jobs(database)] if embedded else []
+        works = [deliver_alerts(database, settings)]
+        works += [_watch(embedded, server), run_jobs(database)] if embedded else []
         tasks = [asyncio.create_task(work) for work in (*works, *([beside] if beside else []))]
         await server.serve(sockets=[listener])
         for task in tasks:

@@ -1,5 +1,5 @@
--- Called at the end of each migrate, which takes no change by hand for right: an object that had drifted before it, and
--- that it did not touch, keeps its old record.
+-- Called at the end of each migrate, which takes no change by hand for right. An object that had drifted before, and
+-- that the migrate did not touch, keeps its old record.
 
 CREATE OR REPLACE FUNCTION ops.record_schema(p_drift jsonb DEFAULT '[]') RETURNS void
 LANGUAGE sql VOLATILE

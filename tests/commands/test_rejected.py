@@ -4,12 +4,17 @@ import json
 import signal
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+import service.embedded
+from service.commands.rejected import rejected
+from service.embedded import InUseError, run_embedded
 from tests.support import meter_reading, now, rfc3339
-from tests.support.processes import assert_one_plain_line, run, running
+from tests.support.processes import run, running
 
 pytestmark = pytest.mark.long
 
@@ -22,8 +27,6 @@ def test_what_was_rejected_is_listed_and_stored_once_its_cause_is_gone(environme
         assert httpx.post(url, json=meter_reading("M2", kwhConsumedAc=-1)).status_code == 422
         assert httpx.post(url, json=meter_reading("M4", voltage=9999)).status_code == 201
         assert httpx.post(url, json=meter_reading("M3") | {"note": "[bold]x[/]"}).status_code == 422
-        if "DATABASE_URL" not in environment:
-            assert_one_plain_line(run("rejected", "list", **environment), "in use")
         service.stop(signal.SIGTERM)
 
     printed = run("rejected", "list", **environment)
@@ -56,6 +59,15 @@ def test_what_was_rejected_is_listed_and_stored_once_its_cause_is_gone(environme
         assert service.get("/v1/status/meter/M1").status_code == 200
         assert service.get("/v1/status/meter/M2").status_code == 404
         assert service.get("/v1/status/meter/M3").status_code == 200
+
+
+def test_the_embedded_database_of_a_running_service_is_in_use(
+    data_folder: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.embedded, "LOCK_TIMEOUT_S", 0.3)
+    with run_embedded(Path(data_folder["ENERGY_DATA_DIR"])):
+        result = CliRunner(env=data_folder).invoke(rejected, ["list"])
+    assert isinstance(result.exception, InUseError)  # of which the command makes its one line
 
 
 def test_a_replaced_register_is_stored_by_a_replay_once_its_exchange_is_declared(environment: dict[str, str]) -> None:

@@ -114,10 +114,10 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def test_a_new_databases_jobs_are_all_ok_and_each_says_what_it_is_for(ops: Ops) -> None:
     rows = ops.rows("SELECT * FROM ops.job_health")
-    assert len(rows) == 18
+    assert len(rows) == 20
     assert {row["health"] for row in rows} == {"ok"}
-    assert len({row["purpose"] for row in rows}) == 18
-    assert {row["duty"] for row in rows} == {"compress", "drop", "refresh", "watch"}
+    assert len({row["purpose"] for row in rows}) == 20
+    assert {row["duty"] for row in rows} == {"compress", "drop", "evaluate", "refresh", "watch"}
     assert "refreshes bi.meter_15min and what is made of it" in {row["purpose"] for row in rows}
 
 

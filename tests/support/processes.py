@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ import httpx
 import pytest
 
 from tests.support import meter_reading
+from tests.support.forked import PRELOADED, run_command
 
 ENERGY = [sys.executable, "-m", "service.cli"]
 ELSEWHERE = tempfile.mkdtemp()  # not the repository: a developer's .env there is not for tests
@@ -84,17 +86,26 @@ def running(environment: dict[str, str], *arguments: str) -> Iterator[Service]:
         service.process.communicate()
 
 
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(PRELOADED)
+
+
 def run(*arguments: str, directory: str | Path = ELSEWHERE, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
-        [*ENERGY, *arguments],
-        cwd=directory,
-        env={**PLAIN, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    """Run a command to its end, in a forked process that has its libraries imported already."""
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder) / "stdout", Path(folder) / "stderr"
+        process = _FORKS.Process(
+            target=run_command, args=(list(arguments), directory, {**PLAIN, **environment}, output, errors)
+        )
+        process.start()
+        process.join(60)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(arguments, 60, errors.read_bytes())
+        status = process.exitcode
+        process.close()
+        return subprocess.CompletedProcess(arguments, status, output.read_text(), errors.read_text())
 
 
 def assert_one_plain_line(result: subprocess.CompletedProcess[str], *words: str) -> None:
