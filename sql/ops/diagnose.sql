@@ -156,8 +156,9 @@ AS $$
     WHERE c.range_end <= now() - p.drop_after - INTERVAL '2 days' AND c.archived_at IS NULL
     HAVING count(*) > 0
     UNION ALL
-    SELECT 'jobs', 'no job watches the sessions of BI: SELECT ops.apply_policies()', TRUE
-    WHERE NOT EXISTS (SELECT FROM ops.policy_job AS j WHERE j.duty = 'watch')
+    SELECT 'jobs', format('the job of duty %s is missing: SELECT ops.apply_policies()', d.duty), TRUE
+    FROM unnest(ARRAY['watch', 'evaluate']) AS d(duty)
+    WHERE NOT EXISTS (SELECT FROM ops.policy_job AS j WHERE j.duty = d.duty)
     UNION ALL
     SELECT 'schema', s.finding, s.is_fault
     FROM ops.diagnose_schema() AS s

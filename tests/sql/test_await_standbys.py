@@ -95,6 +95,7 @@ TELLS_NOBODY = {
     "ops.guard_chunks",  # made anew by every run of the archive and of retention
     "ops.make_daily_aggregates",  # a step of ops.set_time_zone
     "ops.secure_database",  # of every migration
+    "ops.configure_bi_logins",  # likewise, and of the change of the zone
     "ops.record_schema",  # of every migration; ops.accept_drift tells
     "ops.end_bi_sessions",  # whose sessions come back
     "ops.describe_lock_holders",  # reads
