@@ -54,7 +54,7 @@ def psql(connection: Connection) -> Iterator[Connection]:
 
 def test_the_runbook_has_statements() -> None:
     assert len(BLOCKS) > 10
-    assert len(CONSOLES) == 3
+    assert len(CONSOLES) == 4
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[block.splitlines()[0][:60] for block in BLOCKS])
@@ -70,7 +70,7 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.split("|")]
 
 
-@pytest.mark.parametrize("session", CONSOLES, ids=["read", "change", "refused"])
+@pytest.mark.parametrize("session", CONSOLES, ids=["read", "change", "refused", "alerts"])
 def test_what_the_runbook_prints_is_what_psql_would(psql: Connection, session: str) -> None:
     psql.execute("SET ROLE energy_dba")
     exchanges = re.findall(r"energy=> ([^\n]*);\n(.*?)(?=energy=> |\Z)", session, re.DOTALL)
