@@ -167,9 +167,12 @@ def set_time_zone(url: str, time_zone: str) -> None:
 def _rebuild_days(connection: psycopg.Connection[Any], time_zone: str) -> None:
     with connection.transaction():
         connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+        previous = connection.execute("SELECT time_zone FROM telemetry.fleet").fetchone()
         connection.execute("SELECT ops.set_time_zone(%s)", [time_zone])
         _apply_code(connection, SQL_DIR)
         _apply_policies(connection)
+    connection.execute("SELECT ops.secure_database()")  # of the new aggregates
+    connection.execute("SELECT ops.configure_bi_logins(%s)", previous)
 
 
 def _due_days(connection: psycopg.Connection[Any], kind: str) -> int:
@@ -220,6 +223,7 @@ def make_login(url: str, name: str, password: str, role: str) -> None:
             connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(name)))
             if role == "energy_bi":
                 _limit_connections(connection, name)
+                connection.execute("SELECT ops.configure_bi_logins()")
             # membership grants the rights of a role, but not its settings
             query = "SELECT setting FROM pg_catalog.pg_roles, unnest(rolconfig) AS setting WHERE rolname = %s"
             for (setting,) in connection.execute(query, [role]).fetchall():

@@ -93,7 +93,8 @@ def answers_also_as(*media_types: str) -> type[Operation]:
         def __post_init__(self) -> None:
             page: Any = (self.responses or {})["200"]
             schema = page.content["application/json"].schema
-            schema.one_of, schema.any_of = None, schema.one_of  # an empty page matches either kind
+            if isinstance(schema, Schema):  # of several kinds of pages: an empty one matches each
+                schema.one_of, schema.any_of = None, schema.one_of
             for media_type in media_types:
                 page.content[media_type] = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
             page.headers = {

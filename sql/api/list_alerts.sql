@@ -19,7 +19,7 @@ BEGIN
         telemetry.require_value('kind', p_kind IN ('meter', 'vehicle'), 'meter or vehicle'),
         telemetry.require_value('ruleKind', p_rule_kind = ANY (telemetry.alert_kinds()), array_to_string(telemetry.alert_kinds(), ', ')),
         telemetry.require_value('severity', p_severity IN ('info', 'warning', 'critical'), 'info, warning or critical'),
-        telemetry.require_value('limit', coalesce(p_limit BETWEEN 1 AND 10000, FALSE), 'from 1 to 10000');
+        telemetry.require_value('limit', coalesce(p_limit BETWEEN 1 AND 10001, FALSE), 'from 1 to 10001');
     RETURN QUERY
     SELECT a.*
     FROM telemetry.alert AS a
@@ -36,7 +36,7 @@ END;
 $$;
 
 REVOKE EXECUTE ON FUNCTION api.list_alerts (text, text, text, text, text, bigint, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION api.list_alerts (text, text, text, text, text, bigint, integer) TO energy_service;
+GRANT EXECUTE ON FUNCTION api.list_alerts (text, text, text, text, text, bigint, integer) TO energy_service, energy_dba;
 
 COMMENT ON FUNCTION api.list_alerts (text, text, text, text, text, bigint, integer) IS
 'Up to p_limit alerts (telemetry.alert), newest number first, after number p_after: in p_state (open, closed, all), of a kind (meter, vehicle), a device, a kind of rule and a severity; NULL does not filter. Raises IE004 for an invalid value';

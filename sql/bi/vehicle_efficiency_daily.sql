@@ -26,7 +26,8 @@ SELECT
     ) AS readings_share,
     -- a reading that jitters over the edge belongs to the next bucket: one less is not a gap, but none is
     e.meter_readings >= greatest(1, x.meter_readings - 1)
-    AND e.vehicle_readings >= greatest(1, x.vehicle_readings - 1) AS is_complete
+    AND e.vehicle_readings >= greatest(1, x.vehicle_readings - 1) AS is_complete,
+    (e.bucket AT TIME ZONE f.time_zone)::date AS date
 FROM (
     SELECT
         s.vehicle_id,
@@ -95,5 +96,6 @@ COMMENT ON COLUMN bi.vehicle_efficiency_daily.meter_readings IS 'Readings of the
 COMMENT ON COLUMN bi.vehicle_efficiency_daily.vehicle_readings IS 'Readings of the vehicle in the bucket';
 COMMENT ON COLUMN bi.vehicle_efficiency_daily.meter_readings_expected IS 'Readings expected by the meter''s interval: from its profile, else as observed, else a minute';
 COMMENT ON COLUMN bi.vehicle_efficiency_daily.vehicle_readings_expected IS 'Readings expected by the vehicle''s interval: from its profile, else as observed, else a minute';
-COMMENT ON COLUMN bi.vehicle_efficiency_daily.readings_share IS 'Readings / expected readings, of the side with the smaller share, 0 to 1';
+COMMENT ON COLUMN bi.vehicle_efficiency_daily.readings_share IS 'Readings / expected readings, of the side with the smaller share, 0 to 1. Do not average it: divide sums of readings';
 COMMENT ON COLUMN bi.vehicle_efficiency_daily.is_complete IS 'True if each side has readings, and at most one of them is missing';
+COMMENT ON COLUMN bi.vehicle_efficiency_daily.date IS 'The day in the fleet''s time zone. Filter on bucket, which opens no chunk outside the bounds';

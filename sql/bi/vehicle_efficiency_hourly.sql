@@ -95,5 +95,5 @@ COMMENT ON COLUMN bi.vehicle_efficiency_hourly.meter_readings IS 'Readings of th
 COMMENT ON COLUMN bi.vehicle_efficiency_hourly.vehicle_readings IS 'Readings of the vehicle in the bucket';
 COMMENT ON COLUMN bi.vehicle_efficiency_hourly.meter_readings_expected IS 'Readings expected by the meter''s interval: from its profile, else as observed, else a minute';
 COMMENT ON COLUMN bi.vehicle_efficiency_hourly.vehicle_readings_expected IS 'Readings expected by the vehicle''s interval: from its profile, else as observed, else a minute';
-COMMENT ON COLUMN bi.vehicle_efficiency_hourly.readings_share IS 'Readings / expected readings, of the side with the smaller share, 0 to 1';
+COMMENT ON COLUMN bi.vehicle_efficiency_hourly.readings_share IS 'Readings / expected readings, of the side with the smaller share, 0 to 1. Do not average it: divide sums of readings';
 COMMENT ON COLUMN bi.vehicle_efficiency_hourly.is_complete IS 'True if each side has readings, and at most one of them is missing';

@@ -87,15 +87,15 @@ COMMENT ON COLUMN telemetry.alert.severity IS 'info, warning or critical';
 COMMENT ON COLUMN telemetry.alert.opened_at IS 'End of the window that opened it';
 COMMENT ON COLUMN telemetry.alert.last_seen_at IS 'End of the newest window that found the fault';
 COMMENT ON COLUMN telemetry.alert.closed_at IS 'End of the window that closed it; NULL while it is open. Late data may set it to NULL again';
-COMMENT ON COLUMN telemetry.alert.close_reason IS 'Reason of its closing; NULL while it is open. With disproved by later data, the fault never was';
+COMMENT ON COLUMN telemetry.alert.close_reason IS 'Why it closed; NULL while it is open. disproved by later data: the fault never was';
 COMMENT ON COLUMN telemetry.alert.value IS 'The value in the window of last_seen_at, in the unit of the threshold';
 COMMENT ON COLUMN telemetry.alert.threshold IS 'The limit that it is beyond: a ratio, points of ratio, expected intervals, degrees Celsius, V, readings or kW, by rule_kind';
 COMMENT ON COLUMN telemetry.alert.reason IS 'The fault in words, with numbers and units';
 COMMENT ON COLUMN telemetry.alert.details IS 'The figures of the window of last_seen_at, with units in their names';
 COMMENT ON COLUMN telemetry.alert.energy_lost_kwh IS 'Efficiency_low: DC energy missing for the ratio of the threshold (threshold x AC - DC, at least 0), kWh, of the readings from the start of the window that opened it until last_seen_at; NULL for other kinds';
 COMMENT ON COLUMN telemetry.alert.acknowledged_at IS 'The server''s time of its acknowledgement; NULL without';
-COMMENT ON COLUMN telemetry.alert.acknowledged_by IS 'The id of the API key that acknowledged it, or the name given; NULL without';
-COMMENT ON COLUMN telemetry.alert.note IS 'The words given with the acknowledgement; NULL without';
+COMMENT ON COLUMN telemetry.alert.acknowledged_by IS 'Who acknowledged it: the id of the API key, or the name given';
+COMMENT ON COLUMN telemetry.alert.note IS 'The words of who acknowledged it';
 COMMENT ON COLUMN telemetry.alert.created_at IS 'The server''s time at which the evaluation found it';
 
 CREATE TYPE telemetry.alert_span AS (

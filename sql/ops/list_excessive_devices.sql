@@ -23,7 +23,7 @@ BEGIN
                     GROUP BY d.%1$I
                     HAVING sum(d.%2$I) > 1e-9
                 ),
-                usual AS (
+                usual AS MATERIALIZED ( -- else worked out again for each device
                     SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY t.kwh) AS kwh, count(*) AS devices FROM total AS t
                 )
                 SELECT %4$L::text, t.device_id::text, t.kwh, u.kwh, u.devices, $1

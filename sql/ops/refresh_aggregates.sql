@@ -26,6 +26,8 @@ BEGIN
     IF pg_catalog.current_setting('lock_timeout') <> '0' THEN
         PERFORM pg_catalog.set_config('lock_timeout', '0', FALSE);
     END IF;
+    -- refreshes of this run are noted here, before they begin; those of others by telemetry.note_refreshed_quarter
+    PERFORM pg_catalog.set_config('energy.sessions_follow', 'on', FALSE);
     PERFORM telemetry.note_dropped_chunks('telemetry.' || v_kind || '_telemetry_history');
     PERFORM telemetry.note_dropped_chunks('bi.' || v_kind || '_15min');
     COMMIT;
@@ -37,6 +39,12 @@ BEGIN
             IF pg_catalog.clock_timestamp() > v_began + INTERVAL '1 minute' THEN
                 v_is_whole := FALSE;
                 EXIT;
+            END IF;
+            IF v_resolution = '15min' THEN
+                -- committed first: once TimescaleDB has forgotten that these times have changed, only this says so
+                INSERT INTO telemetry.stale_session (kind, during)
+                VALUES (v_kind, tstzmultirange(tstzrange(v_due.due_start, v_due.due_end)));
+                COMMIT;
             END IF;
             CALL public.refresh_continuous_aggregate(
                 ('bi.' || v_aggregate)::pg_catalog.regclass, v_due.due_start, v_due.due_end, options => c_oldest_first
@@ -56,7 +64,16 @@ BEGIN
             END LOOP;
             COMMIT; -- TimescaleDB 2.23 leaves it to the caller, and only then do the hours learn of their quarter hours
         END LOOP;
+        WHILE v_resolution = '15min' AND telemetry.store_noted_sessions(v_kind) LOOP
+            COMMIT;
+            IF pg_catalog.clock_timestamp() > v_began + INTERVAL '2 minutes' THEN
+                v_is_whole := FALSE;
+                EXIT;
+            END IF;
+        END LOOP;
+        COMMIT;
     END LOOP;
+    PERFORM pg_catalog.set_config('energy.sessions_follow', 'off', FALSE);
     IF v_is_whole THEN
         UPDATE telemetry.refresh_state AS s
         SET received_until = v_received_until, finished_at = pg_catalog.clock_timestamp()

@@ -9,8 +9,13 @@ AS $$
 BEGIN
     PERFORM api.await_standbys();
     PERFORM now() AT TIME ZONE p_time_zone; -- raises for an unknown zone
+    DROP VIEW IF EXISTS bi.fleet_cost_daily;
+    DROP VIEW IF EXISTS bi.vehicle_cost_daily;
     DROP VIEW IF EXISTS bi.fleet_efficiency_daily;
     DROP VIEW IF EXISTS bi.vehicle_efficiency_daily;
+    DROP VIEW IF EXISTS bi.vehicle_standby_daily;
+    DROP VIEW IF EXISTS bi.meter_day;
+    DROP VIEW IF EXISTS bi.vehicle_day;
     -- own jobs, unlike TimescaleDB's policies, would stay, and ops.apply_policies would take them for those of the new
     -- aggregates
     PERFORM public.delete_job(j.job_id) FROM ops.policy_job AS j WHERE j.object LIKE 'bi.%\_daily';
@@ -18,6 +23,7 @@ BEGIN
     DROP MATERIALIZED VIEW bi.vehicle_daily;
     UPDATE telemetry.fleet SET time_zone = p_time_zone;
     PERFORM ops.make_daily_aggregates(p_time_zone);
+    PERFORM ops.recompute_sessions(); -- they have the AC energy of each day
 END;
 $$;
 

@@ -1,4 +1,4 @@
--- The condition for dropping a chunk without loss to its aggregates. Above the watermark of an aggregate only rows
+-- The condition for dropping a chunk without loss to its aggregates, or to charging sessions. Above the watermark of an aggregate only rows
 -- count: a silent fleet leaves the end of its last chunk unmaterialized, and empty.
 
 CREATE OR REPLACE FUNCTION telemetry.is_taken_up(p_object text, p_start timestamptz, p_end timestamptz) RETURNS boolean
@@ -10,6 +10,12 @@ DECLARE
     v_watermark timestamptz;
     v_has_rows boolean;
 BEGIN
+    IF p_object LIKE 'telemetry.%' AND EXISTS (
+        SELECT FROM telemetry.stale_session AS s
+        WHERE s.during && tstzmultirange(tstzrange(p_start, p_end + 3 * telemetry.session_reach()))
+    ) THEN
+        RETURN FALSE;
+    END IF;
     FOR v_aggregate IN
         SELECT substr(p.object, 4)
         FROM ops.policy AS p
@@ -38,4 +44,4 @@ $$;
 REVOKE EXECUTE ON FUNCTION telemetry.is_taken_up (text, timestamptz, timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.is_taken_up (text, timestamptz, timestamptz) IS
-'True if every aggregate of p_object (a history or aggregate with its schema) includes all of its readings in [p_start, p_end)';
+'True if every aggregate of p_object (a history or aggregate with its schema), and the charging sessions, include all of its readings in [p_start, p_end)';

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,7 +31,7 @@ COLUMNS = """
 async def test_columns_never_change_in_place(owner: Owner) -> None:
     found = [row[0] for row in await owner.fetch(COLUMNS)]
     assert found == GOLDEN.read_text().splitlines(), "only add columns, at the end, and to tests/bi/columns.txt too"
-    types = {"text", "timestamp with time zone", "double precision", "bigint", "boolean"}
+    types = {"text", "timestamp with time zone", "date", "double precision", "numeric", "bigint", "boolean"}
     assert {line.split(" ", 1)[1] for line in found} <= types
 
 
@@ -39,6 +40,12 @@ async def test_every_relation_and_column_has_a_comment_and_the_document_shows_it
     assert len(rows) == len(GOLDEN.read_text().splitlines())
     assert [(row[0], row[2]) for row in rows if not (row[1] and row[4])] == []
     assert generate_bi.render(rows) in DOCUMENT, "run: make docs"
+
+
+async def test_every_mean_and_ratio_says_that_it_is_not_to_be_averaged(owner: Owner) -> None:
+    means = [row for row in await owner.fetch(generate_bi.COLUMNS) if re.search(r"_(avg|ratio|share)$", row[2])]
+    assert len(means) >= 12
+    assert [(row[0], row[2]) for row in means if "Do not average it" not in row[4]] == []
 
 
 async def test_bi_has_relations_and_nothing_else(owner: Owner) -> None:
@@ -51,12 +58,12 @@ async def test_bi_people_read_everything_in_bi(owner: Owner) -> None:
     relations = await owner.fetch(
         "SELECT relname FROM pg_class WHERE relnamespace = 'bi'::regnamespace AND relkind = 'v'"
     )
-    assert len(relations) == 11
+    assert len(relations) == 21
     async with owner.connection() as connection, connection.transaction():
         await connection.execute("SET LOCAL ROLE energy_bi")
         for (relation,) in relations:
-            unbounded = relation in {"vehicle_meter", "stale_range"}
-            recent = "TRUE" if unbounded else "bucket > now() - INTERVAL '1 hour'"
+            is_bucketed = re.search(r"15min|hourly|daily|_day$", relation)
+            recent = "bucket > now() - INTERVAL '1 hour'" if is_bucketed else "TRUE"
             await connection.fetch(f"SELECT * FROM bi.{relation} WHERE {recent} LIMIT 1")
 
 

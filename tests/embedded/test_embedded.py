@@ -1,5 +1,8 @@
 """The embedded database: what a restart, a second user of its files, and a machine without Node.js meet."""
 
+import os
+import select
+import socket
 from pathlib import Path
 
 import psycopg
@@ -48,6 +51,21 @@ def test_two_at_once_on_the_same_files_are_refused(tmp_path: Path, monkeypatch: 
         run_embedded(tmp_path),
     ):
         pytest.fail("started twice")
+
+
+def test_clients_that_break_off_during_an_answer_leave_room_for_others(tmp_path: Path) -> None:
+    copy_new(tmp_path)
+    with run_embedded(tmp_path) as database:
+        for _ in range(5):
+            connection = psycopg.connect(database.url, autocommit=True)
+            connection.pgconn.send_query(b"SELECT repeat('x', 1000) FROM generate_series(1, 20000)")
+            connection.pgconn.flush()
+            select.select([connection.pgconn.socket], [], [], 30)  # the answer begins
+            with socket.socket(fileno=os.dup(connection.pgconn.socket)) as client:
+                client.shutdown(socket.SHUT_RDWR)
+            connection.close()
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_database_that_does_not_start_points_at_its_log(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from tests.oracle.buckets import QUARTER, Bucket, bucket_end, bucket_of, merge, 
 from tests.oracle.feeding import default_meter, link_from, meter_after, meter_of, periods
 from tests.oracle.records import METER, VEHICLE, Device, Exchange, HistoryRow, Link, Profile, Profiles, Reading
 from tests.oracle.retention import Retention
+from tests.oracle.sessions import MeterRow, Session, sessions_of
 
 
 class World:
@@ -333,6 +334,25 @@ class World:
                 status = self._judge(kwh_ac, kwh_dc, end - start, devices)
                 vehicles[vehicle] = Balance(kwh_ac, kwh_dc, shown_ratio(kwh_ac, kwh_dc, status), status)
         return vehicles, {since: (total(ac), total(dc)) for since, (ac, dc) in fleet.items()}
+
+    def sessions(self, vehicle: str) -> list[Session]:
+        """The vehicle's charging sessions, in order of time."""
+
+        def drawn_by(start: datetime, end: datetime) -> list[MeterRow]:
+            fed = periods(vehicle, start, end, self._links, self._default(vehicle))
+            return [
+                MeterRow(meter, row.recorded_at, row.energy)
+                for meter, since, until in fed
+                for row in self.history(METER, meter)
+                if since < row.recorded_at <= until
+            ]
+
+        return sessions_of(
+            self.history(VEHICLE, vehicle),
+            drawn_by,
+            self.interval(Device(VEHICLE, vehicle)),
+            lambda meter: self.interval(Device(METER, meter)),
+        )
 
     def energy(self, kind: str, start: datetime, end: datetime) -> float | None:
         """The energy of all devices of a kind in (start, end]."""

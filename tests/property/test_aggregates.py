@@ -42,6 +42,7 @@ from tests.support.energy_world import (
     efficiency_faults,
     fleet_day_faults,
     latest_clock_change,
+    session_faults,
 )
 
 pytestmark = pytest.mark.long
@@ -276,6 +277,7 @@ class Twins:
             _, start, end = asked.windows[0]
             assert_buckets(database, world, start, min(end, start + MOST_BUCKETS), asked.resolution)
             assert_overview(database, world)
+            assert not session_faults(database, world)
 
     def list_unended_stale(self) -> list[dict[str, Any]]:
         """List the stale ranges that the job leaves: those after five minutes ago, or after the last quarter hour."""

@@ -358,7 +358,7 @@ def test_lists_and_counts_and_acknowledgements(fleet: AlertFleet) -> None:
     assert [a["device_id"] for a in fleet.run("SELECT * FROM api.list_alerts('closed')")] == ["VZ"]
     assert fleet.run("SELECT * FROM api.list_alerts('all', 'meter')") == []
     assert len(fleet.run("SELECT * FROM api.list_alerts('all', 'vehicle', 'VX', 'battery_hot', 'critical')")) == 1
-    assert fleet.run("SELECT * FROM api.count_open_alerts()") == [
+    assert fleet.run("SELECT * FROM api.count_open_alerts() WHERE alerts > 0") == [
         {"rule_kind": "battery_hot", "severity": "critical", "alerts": 2}
     ]
     number = first[0]["id"]

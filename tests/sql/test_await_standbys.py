@@ -47,7 +47,19 @@ REPEATED = {
     "reset_policy": ("", f"SELECT ops.reset_policy('{HISTORY}')"),
     "set_disk_bound": ("", "SELECT ops.set_disk_bound(NULL)"),
     "set_standby_kw": ("", "SELECT ops.set_standby_kw(0.1)"),
+    "set_session_gap": ("", "SELECT ops.set_session_gap('15 minutes')"),
+    "recompute_sessions": ("", "SELECT ops.recompute_sessions()"),
     "set_default_max_kw": ("", "SELECT ops.set_default_max_kw('meter', NULL)"),
+    "set_price": ("", "SELECT ops.set_price(0.3, 'EUR')"),
+    "set_grid_intensity": ("", "SELECT ops.set_grid_intensity(300)"),
+    "remove_price": ("", "SELECT ops.remove_price((ops.set_price(0.3, 'EUR')).price_id)"),
+    "remove_grid_intensity": (
+        "",
+        "SELECT ops.remove_grid_intensity((ops.set_grid_intensity(300)).grid_intensity_id)",
+    ),
+    "import_prices": ("", "SELECT ops.import_prices('[]')"),
+    "set_price_zone": ("", "SELECT ops.set_price_zone('default')"),
+    "set_meter_zone": ("", f"SELECT ops.set_meter_zone('{PAIR.meter}')"),
     "set_time_zone": ("", "SELECT ops.set_time_zone('UTC')"),
     "record_archive": ("", "SELECT ops.record_archive('meter', '2020-01-01Z', '2020-01-02Z', 0, 0, '', '')"),
     "keep_restored": ("", "SELECT ops.keep_restored('meter', '2020-01-01Z', now())"),
@@ -59,6 +71,11 @@ REPEATED = {
     ),
     "set_alert_rule": ("", "SELECT ops.set_alert_rule('battery_hot')"),
     "remove_alert_rule": ("", "SELECT ops.remove_alert_rule('battery_hot')"),
+    "set_webhook": ("", "SELECT ops.set_webhook('await', 'https://await.example')"),
+    "remove_webhook": (
+        "",
+        "SELECT ops.set_webhook('await', 'https://await.example'); SELECT ops.remove_webhook('await')",
+    ),
     "import_meter_readings": ("", "SELECT api.import_meter_readings(TRUE)"),
     "import_vehicle_readings": ("", "SELECT api.import_vehicle_readings(TRUE)"),
 }
@@ -68,6 +85,11 @@ TELLS_NOBODY = {
     "api.await_standbys",
     "api.make_import_table",  # the session's own temporary table
     "api.record_api_key_use",  # whose loss costs a time of use
+    # their loss costs a message that is sent twice
+    "api.lease_alertmanager",
+    "api.lease_webhook_messages",
+    "api.settle_alertmanager",
+    "api.settle_webhook_message",
     "ops.check_policies",  # a trigger
     "ops.prepare_restore",  # a step of the restore, before ops.restore_readings
     "ops.apply_policy",  # a step of ops.apply_policies

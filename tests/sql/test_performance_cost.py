@@ -93,3 +93,9 @@ async def test_the_cost_of_a_large_batch_grows_with_its_length_and_not_its_squar
             answers = await connection.fetch(kind.ingest.query, rows, timeout=40)
             assert [answer["outcome"] for answer in answers[7:10]] == ["value_not_finite", outcome, outcome]
             assert len(answers) == len(rows)
+
+
+async def test_the_findings_about_60000_devices_cost_what_their_sums_cost(owner: Owner) -> None:
+    # those of the tests above; compared each with each, it was minutes
+    async with owner.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM ops.diagnose()", timeout=40) > 0

@@ -57,8 +57,8 @@ DIFFERENCES: dict[str, str] = {
 }
 """Pair -> the lines that differ all the same, of meters (-) and of vehicles in the words of meters (+)."""
 
-NOT_TWINS = {"api/get_{}_status"}
-"""A vehicle's status has its meter's with it."""
+NOT_TWINS = {"api/get_{}_status", "bi/{}", "bi/{}_current", "bi/{}_day"}
+"""A vehicle's status has its meter's with it; the views of bi have the columns of their kind."""
 
 
 def without_line_breaks_in_comments(text: str) -> str:

@@ -18,6 +18,7 @@ from tests.oracle.balance import Balance, FleetBalance, distribution, fleet_bala
 from tests.oracle.buckets import midnight as midnight_of
 from tests.oracle.model import World
 from tests.oracle.records import METER, VEHICLE, Device, Exchange, Link, Profile, Reading
+from tests.oracle.sessions import REACH
 from tests.oracle.strategies import Window
 
 AGGREGATES = [f"{kind}_{resolution}" for resolution in ("15min", "hourly", "daily") for kind in ("meter", "vehicle")]
@@ -73,7 +74,7 @@ class EnergyDatabase:
         """Forget all devices, readings, links and profiles, and all that was made of them."""
         histories = ", ".join(f"telemetry.{kind}_telemetry_history" for kind in ENERGY)
         tables = "telemetry.device_profile, telemetry.register_exchange, telemetry.vehicle_meter_link"
-        tables += ", telemetry.source_chunk"
+        tables += ", telemetry.source_chunk, telemetry.charging_session, telemetry.stale_session"
         tables += ", telemetry.meter_current_status, telemetry.vehicle_current_status, telemetry.rejected_reading"
         for names in (tables, histories, *(f"bi.{aggregate}" for aggregate in AGGREGATES)):
             # TimescaleDB 2.23 writes into a prepared statement the tables that it truncates
@@ -384,6 +385,32 @@ def assert_efficiency(database: EnergyDatabase, world: World, *, whole_fleet: bo
         assert not efficiency_faults(database, world, resolution), resolution
     if whole_fleet:
         assert not fleet_day_faults(database, world)
+
+
+def session_faults(database: EnergyDatabase, world: World) -> Faults:
+    """Where the view of charging sessions differs, by vehicle and start; those beside dropped history are left out."""
+    dropped = [until for kind in ENERGY if (until := world.dropped_until(kind)) is not None]
+    since = max(dropped) + 3 * REACH if dropped else datetime.min.replace(tzinfo=UTC)
+    vehicles = sorted(world.vehicles())
+    rows = database.rows("SELECT * FROM bi.charging_session WHERE vehicle_id = ANY (%s)", vehicles)
+    found = {(row["vehicle_id"], row["started_at"]): row for row in rows if row["started_at"] > since}
+    ids = [row["session_id"] for row in rows]
+    assert len(ids) == len({*ids})
+    expected = {
+        (vehicle, session.started_at): asdict(session)
+        for vehicle in vehicles
+        for session in world.sessions(vehicle)
+        if session.started_at > since
+    }
+    return {
+        key: (found.get(key), expected.get(key))
+        if key not in found or key not in expected
+        else {
+            name: (found[key][name], value) for name, value in expected[key].items() if found[key][name] != close(value)
+        }
+        for key in found.keys() | expected.keys()
+        if key not in found or key not in expected or not agrees(found[key], expected[key])
+    }
 
 
 def assert_fleet(database: EnergyDatabase, world: World, start: datetime, end: datetime) -> None:

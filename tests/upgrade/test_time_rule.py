@@ -16,6 +16,8 @@ from tests.support import TestDatabase
 from tests.support.energy_world import AGGREGATES
 from tests.upgrade.test_upgrade import HISTORIES, Connection, connect, run_jobs, sql_of
 
+pytestmark = pytest.mark.long
+
 DAY = timedelta(days=1)
 QUARTER = timedelta(minutes=15)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

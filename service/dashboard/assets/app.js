@@ -1,11 +1,13 @@
 // Router of the dashboard: it shows the page that the address names. All pages share one live connection.
 
-import { ApiError, get, hasKey, pathOf, setKey } from "./api.js";
+import { ApiError, hasKey, setKey } from "./api.js";
 import { byId } from "./dom.js";
 import { fleetPage } from "./fleet.js";
 import * as format from "./format.js";
+import { isList, listPage } from "./list.js";
 import { listen } from "./live.js";
 import { meterPage } from "./meter.js";
+import { addressOf } from "./search.js";
 import * as states from "./states.js";
 import { vehiclePage } from "./vehicle.js";
 
@@ -13,6 +15,7 @@ const RETRY_MS = [2000, 5000, 10_000, 30_000];
 
 const main = byId("main");
 let page = null;
+let pageName = null;
 let loading = new AbortController();
 let failures = 0;
 let retrying;
@@ -36,6 +39,11 @@ function close() {
   loading = new AbortController();
   page?.leave();
   page = null;
+  pageName = null;
+}
+
+function entitle(title) {
+  document.title = `${title} · Energy`;
 }
 
 /** The page that the address names, and its name while it loads. */
@@ -48,9 +56,10 @@ function route() {
     kind = "";  // not an address of ours
   }
   const parameters = new URLSearchParams(query);
-  if (kind === "vehicle" && id) return { name: `vehicle ${id}`, id, open: (signal) => vehiclePage(signal, id, parameters) };
-  if (kind === "meter" && id) return { name: `meter ${id}`, id, open: (signal) => meterPage(signal, id, parameters) };
-  return { name: "the fleet", open: fleetPage };
+  if (kind === "vehicle" && id) return { name: `vehicle ${id}`, id, section: "vehicles", parameters, open: (signal) => vehiclePage(signal, id, parameters) };
+  if (kind === "meter" && id) return { name: `meter ${id}`, id, section: "meters", parameters, open: (signal) => meterPage(signal, id, parameters) };
+  if (isList(kind)) return { name: `the ${kind}`, section: kind, open: (signal) => listPage(signal, kind, parameters) };
+  return { name: "the fleet", section: "", open: fleetPage };
 }
 
 function fail(error, id) {
@@ -58,24 +67,46 @@ function fail(error, id) {
   if (error.status === 401) return lock(hasKey());
   if (error.status === 403) return refuse();
   close();
-  if (error.status === 404 || error.status === 422) return show(states.notFound(id ?? ""));
+  if (id && (error.status === 404 || error.status === 422)) {
+    entitle(`Unknown device ${id}`);
+    return show(states.notFound(id));
+  }
   show(states.failed(error, navigate));
   retrying = setTimeout(navigate, RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]);
 }
 
-async function navigate() {
-  close();
-  const { name, id, open } = route();
+/** Another range of the same device: its page stays where it is. */
+async function showRange(parameters, id) {
   const { signal } = loading;
-  if (id) byId("fleet-link").removeAttribute("aria-current");
-  else byId("fleet-link").setAttribute("aria-current", "page");
+  try {
+    await page.show(parameters);
+  } catch (error) {
+    if (!signal.aborted) fail(error, id);
+  }
+}
+
+/** Mark the link of the navigation to which this page belongs. */
+function markSection(section) {
+  for (const link of document.querySelectorAll("header nav a")) {
+    if (link.hash === `#/${section}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+async function navigate() {
+  const { name, id, section, open, parameters } = route();
+  if (page?.show && pageName === name) return showRange(parameters, id);
+  close();
+  const { signal } = loading;
+  markSection(section);
   show(states.loading(name));
   try {
     const opened = await open(signal);
     if (signal.aborted) return opened.leave();
     page = opened;
+    pageName = name;
     failures = 0;
-    document.title = `${page.title} · Energy`;
+    entitle(page.title);
     show(page.element);
     if (newest) await page.pulse(newest);
   } catch (error) {
@@ -143,13 +174,7 @@ byId("search").addEventListener("submit", async (event) => {
   const id = byId("device").value.trim();
   if (!id) return;
   focusContent();  // now: after the request somebody may be typing the next id
-  let kind = "vehicle";
-  try {
-    await get(pathOf("/v1/status/vehicle", id));
-  } catch (error) {
-    if (error.status === 404) kind = "meter";
-  }
-  location.hash = `#/${kind}/${encodeURIComponent(id)}`;
+  location.hash = await addressOf(id);
 });
 byId("forget").addEventListener("click", () => lock(false));
 document.querySelector(".skip").addEventListener("click", (event) => {
@@ -157,7 +182,8 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.focus();
 });
 window.addEventListener("hashchange", () => {
-  if (document.activeElement !== byId("device")) focusContent();
+  const isAnother = !page?.show || route().name !== pageName;
+  if (isAnother && document.activeElement !== byId("device")) focusContent();
   if (newest) navigate();
 });
 start();

@@ -1,22 +1,116 @@
-"""/v1/devices/{kind}/{id}: profile of a device, as declared by an operator."""
+"""/v1/devices: the list of devices, and the profile of each, as declared by an operator."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
-from litestar import Request, get, put
+from litestar import Request, Response, get, put
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
-from msgspec import Meta, Struct
+from litestar.params import QueryParameter
+from msgspec import Meta, Struct, field
 
-from service.database.calls import GET_DEVICE_PROFILE, SET_DEVICE_PROFILE
+from service.database.calls import GET_DEVICE_PROFILE, LIST_DEVICES, SET_DEVICE_PROFILE
 from service.database.pool import Database
+from service.errors import Problem
 from service.http.openapi import problems, reads
-from service.http.parameters import PathId
+from service.http.pages import FormatChoice, answer_page, page_operation, page_spec
+from service.http.parameters import Cursor, Limit, PathId, check_limit, decode_cursor, encode_cursor, schema
 from service.http.request_body import read_json
 from service.readings.model import METER, VEHICLE, Kind
-from service.readings.storable import storable_text
+from service.readings.storable import storable_text, storable_time
+
+_LONGEST_ID = 64
+
+DeviceKind: TypeAlias = Literal["meter", "vehicle"]
+Status: TypeAlias = Literal["reporting", "silent", "retired"]
+Sort: TypeAlias = Literal["deviceId", "-deviceId", "timestamp", "-timestamp"]
+
+
+class Device(Struct, rename="camel", frozen=True):
+    """A device with its newest reading: its own time, kWh of its interval (AC or DC), V, %, degrees Celsius.
+
+    A measure that its kind does not have, or that was not measured, is null. `status` is reporting, silent (no reading
+    for more than 5 of its expected intervals) or retired. `firstReceivedAt` is null if it is not known.
+    """
+
+    kind: str
+    device_id: str
+    status: str
+    recorded_at: datetime = field(name="timestamp")
+    received_at: datetime
+    first_received_at: datetime | None
+    expected_interval_s: float
+    kwh: float
+    voltage: float | None
+    soc: float | None
+    battery_temp: float | None
+
+
+class Devices(Struct, frozen=True):
+    """A page of devices, and the cursor of the next one."""
+
+    items: list[Device]
+    next: str | None
+
+
+_POSITION = tuple[Annotated[datetime, Meta(tz=True)], str, str]
+"""Content of a cursor: time, kind and id of the last device of the page."""
+
+
+@get(
+    "/v1/devices",
+    operation_class=page_operation(),
+    responses={200: page_spec(Devices), **problems(400, 422, 503)},
+    tags=["devices"],
+    summary="The devices",
+)
+async def list_devices(  # noqa: PLR0913, PLR0917
+    request: Request[Any, Any, Any],
+    database: NamedDependency[Database],
+    kind: Annotated[
+        DeviceKind | None,
+        QueryParameter(description="of this kind only", schema_extra=schema("string", enum=["meter", "vehicle"])),
+    ] = None,
+    search: Annotated[
+        str | None,
+        QueryParameter(description="part of an id, in any case", schema_extra=schema("string", maxLength=_LONGEST_ID)),
+    ] = None,
+    status: Annotated[
+        Status | None,
+        QueryParameter(
+            description="of this status only", schema_extra=schema("string", enum=["reporting", "silent", "retired"])
+        ),
+    ] = None,
+    sort: Annotated[Sort, QueryParameter(description="the order; `-`: downwards")] = "deviceId",
+    cursor: Cursor = None,
+    limit: Limit = 100,
+    format: FormatChoice = None,  # noqa: A002
+) -> Response[Any]:
+    """The devices that have sent a reading, with the newest one, a page at a time.
+
+    The next page is asked for with the same parameters. A device that reports meanwhile moves in the order of
+    `timestamp`. NDJSON and CSV name the next page in the header `Link`.
+    """
+    if search is not None and len(search) > _LONGEST_ID:
+        raise Problem("parameter_invalid", f"search must have at most {_LONGEST_ID} characters, not {len(search)}")
+    after: tuple[Any, ...] = (None, None, None)
+    if cursor is not None:
+        time, *device = decode_cursor(cursor, _POSITION)
+        after = (storable_time(time), *map(storable_text, device))
+    order = (sort.endswith("timestamp"), sort.startswith("-"))
+    # one more than asked for, to see if there is a next page
+    page_size = check_limit(limit) + 1
+    rows = await database.read_rows(
+        LIST_DEVICES, kind, search and storable_text(search), status, *order, *after, page_size
+    )
+    items = [Device(*row.values()) for row in rows[:limit]]
+    following = None
+    if len(rows) > limit:
+        last = items[-1]
+        following = encode_cursor(last.recorded_at, last.kind, last.device_id)
+    return await answer_page(request, Devices(items, following), Device, format)
 
 
 def _up_to(most: float) -> Meta:

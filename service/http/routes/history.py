@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import csv
-import io
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import urlencode
 
-import msgspec
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi import ResponseSpec
 from litestar.params import QueryParameter
 from msgspec import Struct, field
 
 from service.database.calls import LIST_BUCKETS, LIST_READINGS
 from service.database.pool import Database
-from service.http.openapi import answers_also_as, problems
-from service.http.parameters import Cursor, Hours, Limit, PathId, Time, check_limit, parse_time, schema
+from service.http.openapi import problems
+from service.http.pages import FormatChoice, answer_page, page_operation, page_spec, rfc3339
+from service.http.parameters import Cursor, Hours, Limit, PathId, Time, check_limit, parse_time
 from service.readings.model import METER, VEHICLE, Kind
 
 Resolution: TypeAlias = Literal["raw", "15min", "hourly", "daily"]
-Format: TypeAlias = Literal["json", "ndjson", "csv"]
-MEDIA_TYPES: dict[Format, str] = {"json": "application/json", "ndjson": "application/x-ndjson", "csv": "text/csv"}
 
 
 class MeterPoint(Struct, rename="camel", frozen=True):
@@ -145,13 +137,7 @@ def _route(kind: Kind) -> HTTPRouteHandler:
         hours: Hours = None,
         cursor: Cursor = None,
         limit: Limit = 1000,
-        format: Annotated[  # noqa: A002
-            Format | None,
-            QueryParameter(
-                description="json, ndjson or csv; else what Accept says, else json",
-                schema_extra=schema("string", enum=list(MEDIA_TYPES)),
-            ),
-        ] = None,
+        format: FormatChoice = None,  # noqa: A002
     ) -> Response[Any]:
         window = (parse_time("start", start), parse_time("end", end), hours, parse_time("cursor", cursor))
         # one more than asked for, to see if there is a next page
@@ -163,19 +149,8 @@ def _route(kind: Kind) -> HTTPRouteHandler:
         in_buckets = resolution != "raw"
         type_ = _ITEMS[kind.name][in_buckets]
         items = [type_(*row.values()) for row in rows[:limit]]
-        following = _rfc3339(rows[limit - 1][0]) if len(rows) > limit else None
-        chosen = format or _accepted(request.headers.get("accept", ""))
-        if chosen == "json":
-            return Response(pages[in_buckets](items, following))
-        headers = {}
-        if following:
-            query = urlencode({**dict(request.query_params), "cursor": following})
-            headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
-        if chosen == "ndjson":
-            content = msgspec.json.Encoder().encode_lines(items)
-        else:
-            content = await asyncio.to_thread(_csv, type_, items)  # 40 ms of a page of 10,000
-        return Response(content, media_type=MEDIA_TYPES[chosen], headers=headers)
+        following = rfc3339(rows[limit - 1][0]) if len(rows) > limit else None
+        return await answer_page(request, pages[in_buckets](items, following), type_, format)
 
     read.__name__ = f"get_{kind.name}_history"
     read.__doc__ = f"""The readings of a {kind.name}, of the last 24 hours or the window given, a page at a time.
@@ -183,40 +158,14 @@ def _route(kind: Kind) -> HTTPRouteHandler:
     NDJSON and CSV name the next page in the header `Link`."""
     return get(
         f"/v1/history/{kind.name}/{{device_id:str}}",
-        operation_class=answers_also_as(
-            *(media_type for format_, media_type in MEDIA_TYPES.items() if format_ != "json")
-        ),
+        operation_class=page_operation(),
         responses={
-            200: ResponseSpec(
-                pages[0] | pages[1], generate_examples=False, description="a page; as NDJSON or CSV its items only"
-            ),
+            200: page_spec(pages[0] | pages[1]),
             **problems(400, 404, 422, 503),
         },
         tags=["history"],
         summary=f"Readings of a {kind.name}",
     )(read)
-
-
-def _accepted(accept: str) -> Format:
-    """Return the first known format of an Accept header; JSON if there is none."""
-    wanted = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
-    known = {media_type: format_ for format_, media_type in MEDIA_TYPES.items()}
-    return next((known[media_type] for media_type in wanted if media_type in known), "json")
-
-
-def _csv(type_: type[Any], items: Sequence[Any]) -> bytes:
-    """Render items as CSV (RFC 4180) with a header line; they have times and numbers, and no text of a sender."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(name.encode_name for name in msgspec.structs.fields(type_))
-    for item in items:
-        values = msgspec.structs.astuple(item)
-        writer.writerow(_rfc3339(value) if isinstance(value, datetime) else value for value in values)
-    return text.getvalue().encode()
-
-
-def _rfc3339(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 get_meter_history = _route(METER)

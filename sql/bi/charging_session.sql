@@ -1,0 +1,77 @@
+-- One row for each charge, exact at any time. A condition on vehicle_id or started_at reaches the index of the stored ones.
+-- api.list_sessions reads the same for a window and some vehicles.
+
+CREATE OR REPLACE VIEW bi.charging_session AS
+SELECT
+    s.session_id::text AS session_id,
+    s.vehicle_id,
+    s.meter_id,
+    s.started_at,
+    s.ended_at,
+    extract(EPOCH FROM s.ended_at - s.started_at)::double precision AS duration_s,
+    s.kwh_delivered_dc,
+    e.kwh_consumed_ac,
+    e.kwh_judged_ac - s.kwh_delivered_dc AS kwh_lost,
+    telemetry.efficiency_ratio(
+        e.kwh_judged_ac, s.kwh_delivered_dc, s.ended_at - s.started_at, greatest(i.of_meter, i.of_vehicle), f.standby_kw
+    ) AS efficiency_ratio,
+    telemetry.efficiency_status(
+        e.kwh_judged_ac, s.kwh_delivered_dc, s.ended_at - s.started_at, greatest(i.of_meter, i.of_vehicle), f.standby_kw
+    ) AS efficiency_status,
+    s.soc_start,
+    s.soc_end,
+    s.battery_temp_avg,
+    s.battery_temp_max,
+    s.kwh_delivered_dc * (3600 / extract(EPOCH FROM s.ended_at - s.started_at)::double precision) AS mean_kw,
+    s.peak_kw,
+    s.readings,
+    s.meter_readings,
+    telemetry.has_expected_readings(s.readings, s.ended_at - s.started_at, i.of_vehicle)
+    AND telemetry.has_expected_readings(s.meter_readings, s.ended_at - s.started_at, i.of_meter) AS is_complete,
+    s.ended_at > now() - f.session_gap AS is_open
+FROM telemetry.current_session AS s
+LEFT JOIN telemetry.device_profile AS mp ON mp.kind = 'meter' AND mp.device_id = s.meter_id
+LEFT JOIN telemetry.meter_current_status AS ms ON ms.meter_id = s.meter_id
+LEFT JOIN telemetry.device_profile AS vp ON vp.kind = 'vehicle' AND vp.device_id = s.vehicle_id
+LEFT JOIN telemetry.vehicle_current_status AS vs ON vs.vehicle_id = s.vehicle_id
+CROSS JOIN telemetry.fleet AS f
+CROSS JOIN LATERAL (
+    SELECT
+        telemetry.expected_interval(mp.expected_interval, ms.observed_interval) AS of_meter,
+        telemetry.expected_interval(vp.expected_interval, vs.observed_interval) AS of_vehicle
+) AS i
+CROSS JOIN LATERAL (
+    SELECT
+        t.kwh AS kwh_consumed_ac,
+        CASE WHEN telemetry.is_aligned(
+            s.started_at, s.ended_at, s.meter_first_at, s.meter_last_at, i.of_meter, i.of_vehicle
+        ) THEN t.kwh END AS kwh_judged_ac
+    FROM (SELECT CASE WHEN s.meter_readings > 0 THEN (
+        SELECT sum(d.kwh) FROM unnest(s.kwh_consumed_ac_by_day) AS d (kwh)
+    ) END AS kwh) AS t
+) AS e;
+
+GRANT SELECT ON bi.charging_session TO energy_bi;
+
+COMMENT ON VIEW bi.charging_session IS 'Charging sessions: delivered energy without a break of more than the fleet''s session gap (15 minutes, unless the DBA has set another). Exact at any time';
+COMMENT ON COLUMN bi.charging_session.session_id IS 'The session''s id; it stays while the session grows. Of joined sessions the older id survives, of a split one the first piece keeps it';
+COMMENT ON COLUMN bi.charging_session.vehicle_id IS 'The vehicle''s id';
+COMMENT ON COLUMN bi.charging_session.meter_id IS 'The meter of the first AC reading in the session; NULL without any';
+COMMENT ON COLUMN bi.charging_session.started_at IS 'Start of the first interval with delivered energy';
+COMMENT ON COLUMN bi.charging_session.ended_at IS 'End of the last interval with delivered energy';
+COMMENT ON COLUMN bi.charging_session.duration_s IS 'From started_at to ended_at, seconds';
+COMMENT ON COLUMN bi.charging_session.kwh_delivered_dc IS 'DC energy that reached the battery, kWh';
+COMMENT ON COLUMN bi.charging_session.kwh_consumed_ac IS 'AC energy that the vehicle''s meters drew after started_at, up to and including ended_at, kWh; NULL without a reading';
+COMMENT ON COLUMN bi.charging_session.kwh_lost IS 'kwh_consumed_ac - kwh_delivered_dc, kWh; NULL if either is unknown, or if intervals of a slower meter lie across the start or the end';
+COMMENT ON COLUMN bi.charging_session.efficiency_ratio IS 'DC delivered / AC consumed, 4 decimals; NULL if it is unknown, or no AC was consumed. Do not average it: divide sums';
+COMMENT ON COLUMN bi.charging_session.efficiency_status IS 'low (below 0.85: a fault or leakage), normal (to 1), impossible (above 1), unknown (no AC readings, a session shorter than the interval of either device, or intervals of a slower meter across its start or end)';
+COMMENT ON COLUMN bi.charging_session.soc_start IS 'State of charge at the start, else at the first reading that measured it, percent';
+COMMENT ON COLUMN bi.charging_session.soc_end IS 'State of charge at the last reading that measured it, percent';
+COMMENT ON COLUMN bi.charging_session.battery_temp_avg IS 'Mean battery temperature, degrees Celsius, over the readings that measured it. Do not average it: sessions have different lengths';
+COMMENT ON COLUMN bi.charging_session.battery_temp_max IS 'Highest battery temperature, degrees Celsius; NULL where none was measured';
+COMMENT ON COLUMN bi.charging_session.mean_kw IS 'Mean DC power from start to end, kW';
+COMMENT ON COLUMN bi.charging_session.peak_kw IS 'Highest mean DC power of an interval, kW';
+COMMENT ON COLUMN bi.charging_session.readings IS 'Readings of the vehicle in the session';
+COMMENT ON COLUMN bi.charging_session.meter_readings IS 'Readings of its meters in the session';
+COMMENT ON COLUMN bi.charging_session.is_complete IS 'True if each side has readings, and at most one of the expected ones is missing';
+COMMENT ON COLUMN bi.charging_session.is_open IS 'True if it may still grow: it ended less than a session gap ago';
