@@ -6,7 +6,8 @@
 # make faults break things under load, on a server of its own: PG_BIN=/path/to/postgresql/bin; ARGS="-k name" for a part
 # make screenshots  the pictures in docs/images, of the dashboard that `make demo` serves
 # make lint   formatting, lint and types
-# make docs   write docs/sql-api.md, and the columns in docs/bi.md, anew from the comments in the database
+# make docs   write what is generated anew: docs/sql-api.md, the columns in docs/bi.md and docs/bi/superset, the help in
+#             docs/cli.md, and the schema of a fresh installation in tests/support/schema.txt
 # make audit  look the locked dependencies up among known vulnerabilities (needs the network; not part of .ci/run)
 # make lock   write the lock files anew after a change in pyproject.toml
 
@@ -29,14 +30,17 @@ demo: $(VENV)/runtime
 screenshots: $(VENV)/dev
 	$(BIN)/python -m docs.screenshots $(ARGS)
 
-# two processes, each on a database of its own; one for a single file, and on a server, whose roles they would share
-WORKERS ?= $(if $(TEST_DATABASE_URL)$(findstring .py,$(ARGS)),0,2)
+# three processes, each on a database of its own: a third of the time they wait, and have two cores to share; one for a
+# single file, and on a server, whose roles they would share
+WORKERS ?= $(if $(TEST_DATABASE_URL)$(findstring .py,$(ARGS)),0,3)
+# the rewritten assertions are kept for the next run, whatever the environment says
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/dev
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 PROOF_EXAMPLES ?= 200
 proof: $(VENV)/dev
-	PROOF_EXAMPLES=$(PROOF_EXAMPLES) $(BIN)/pytest tests/property/test_energy.py tests/property/test_aggregates.py tests/fuzz $(ARGS)
+	PROOF_EXAMPLES=$(PROOF_EXAMPLES) $(BIN)/pytest tests/property/test_energy.py tests/property/test_aggregates.py tests/property/test_alerts.py tests/fuzz $(ARGS)
 
 # one at a time: each has the machine for itself
 faults: $(VENV)/dev
@@ -45,9 +49,9 @@ faults: $(VENV)/dev
 bench: $(VENV)/dev
 	@$(BIN)/python -m bench $(ARGS)
 
-# pgspot cannot read SQL-standard bodies (RETURN ...), which are bound when created and follow no search_path, nor
+# pgspot cannot read SQL-standard bodies (RETURN ..., BEGIN ATOMIC), which are bound when created and follow no search_path, nor
 # variables that are arrays of a type of ours
-FUNCTIONS = $(filter-out sql/api/get_fleet_summary.sql, $(shell grep -L '^RETURN ' sql/telemetry/*.sql sql/api/*.sql))
+FUNCTIONS = $(filter-out sql/api/get_fleet_summary.sql, $(shell grep -LE '^(RETURN |BEGIN ATOMIC)' sql/telemetry/*.sql sql/api/*.sql))
 
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
@@ -65,6 +69,8 @@ format: $(VENV)/dev
 docs: $(VENV)/dev
 	$(BIN)/python docs/generate_sql_api.py
 	$(BIN)/python docs/generate_bi.py
+	$(BIN)/python -m docs.generate_cli
+	$(BIN)/python -m tests.support.schema
 
 # needs pip-audit (pip install pip-audit), and npm for the embedded database and the charts
 audit:

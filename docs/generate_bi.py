@@ -1,4 +1,7 @@
-"""Generator of the columns in docs/bi.md, from the comments in the database: `make docs`. A test compares the two."""
+"""Generator of the columns in docs/bi.md and docs/bi/superset, from the comments in the database: `make docs`.
+
+A test compares them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 
 import psycopg
 
+from docs import generate_superset
 from service.database.migrate import migrate
 from service.embedded import run_embedded
 
@@ -57,6 +61,7 @@ def main() -> None:
         with psycopg.connect(embedded.url) as connection:
             rows = connection.execute(COLUMNS).fetchall()
     TARGET.write_text(replace(TARGET.read_text(), rows))
+    generate_superset.write(rows)
 
 
 if __name__ == "__main__":

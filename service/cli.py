@@ -11,6 +11,7 @@ import click
 from dotenv import load_dotenv
 
 from service import __version__
+from service.commands.command import Group
 from service.errors import StartupError
 
 
@@ -27,7 +28,7 @@ class Lazy(click.Command):
         return cast("click.Command", getattr(import_module(module), attribute))
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group that imports the command that is called, and no other."""
 
     def resolve_command(
@@ -39,6 +40,11 @@ class LazyGroup(click.Group):
 
 
 COMMANDS = (
+    Lazy(
+        "alerts",
+        "service.commands.alerts:alerts",
+        "Alerts of devices: list and acknowledge them, set their webhooks, and test their delivery",
+    ),
     Lazy(
         "archive",
         "service.commands.archive.command:archive",
@@ -65,6 +71,7 @@ COMMANDS = (
         "service.commands.migrate:migrate_command",
         "Bring the database to this version's schema; safe to repeat, and to run from several places at once",
     ),
+    Lazy("prices", "service.commands.prices:prices", "Prices and grid intensities of AC energy: import and list them"),
     Lazy(
         "rejected",
         "service.commands.rejected:rejected",
@@ -91,13 +98,18 @@ COMMANDS = (
 @click.group(cls=LazyGroup, commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="energy")
 def cli() -> None:
-    """Energy Ingestion Engine. Settings come from the environment and from .env; .env.example explains them."""
+    """Energy Ingestion Engine. Settings come from the environment and from .env; .env.example explains them.
+
+    `energy COMMAND --help` has examples and exit statuses. docs/cli.md tells how to complete commands with Tab.
+    """
 
 
 def main() -> None:
     """Run the command line; an error that the user can mend is one line, without a traceback."""
-    # it warns of each write to a lost connection, which fails with an error of its own
-    logging.getLogger("asyncio").setLevel(logging.ERROR)
+    # a lost connection is an error of the statement that waits for it, and needs no lines of asyncio beside
+    asyncio_log = logging.getLogger("asyncio")
+    asyncio_log.setLevel(logging.ERROR)
+    asyncio_log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], ConnectionError)))
     try:
         try:
             load_dotenv(".env")

@@ -29,6 +29,7 @@ PROBLEMS: dict[str, int] = {
     "http_invalid": 400,
     "unauthorized": 401,
     "forbidden": 403,
+    "alert_unknown": 404,
     "link_unknown": 404,
     "route_unknown": 404,
     "meter_unknown": 404,
@@ -59,6 +60,7 @@ SQLSTATES: dict[str, str] = {
     "IE005": "link_conflict",
     "IE006": "link_unknown",
     "IE007": "exchange_conflict",
+    "IE008": "alert_unknown",
     "22021": "parameter_invalid",  # a NUL, which PostgreSQL's text cannot hold
 }
 """SQLSTATE raised by the functions of schema api -> problem code. Class IE is this project's own."""

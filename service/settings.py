@@ -63,6 +63,12 @@ class Settings:
     """Destination of archives: a folder, or s3://bucket/prefix."""
     archive_endpoint: str | None = None
     """URL of an S3-compatible server; None for Amazon's."""
+    public_url: str | None = None
+    """URL of the dashboard as people reach it; alerts link to it."""
+    alertmanager_url: tuple[str, ...] = ()
+    """Alertmanagers, each of which gets all alerts; user and password may be part of a URL."""
+    webhook_private: str = "off"
+    """on: webhooks may lead to private, loopback and link-local addresses."""
     log_level: str = "warning"
     log_format: str = "auto"
     """json, pretty, or auto: pretty on a terminal, json elsewhere."""
@@ -75,7 +81,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         StartupError: a value is invalid; the message names the variable and its valid values.
     """
     given = {name: value.strip() for name, value in environ.items() if value.strip()}
-    for name in ("DATABASE_URL", "DATABASE_READ_URL"):
+    for name in ("DATABASE_URL", "DATABASE_READ_URL", "ENERGY_ALERTMANAGER_URL"):
         if secret := read_secret(name, given):
             given[name] = secret.strip()
     default = Settings()
@@ -103,6 +109,9 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         timezone=_zone(given, "ENERGY_TIMEZONE"),
         archive=check_archive("ENERGY_ARCHIVE", given.get("ENERGY_ARCHIVE")),
         archive_endpoint=_endpoint(given, "ENERGY_ARCHIVE_ENDPOINT"),
+        public_url=_public_url(given, "ENERGY_PUBLIC_URL"),
+        alertmanager_url=_alertmanagers(given, "ENERGY_ALERTMANAGER_URL"),
+        webhook_private=_one_of(given, "ENERGY_WEBHOOK_PRIVATE", default.webhook_private, ("off", "on")),
         log_level=_one_of(given, "ENERGY_LOG_LEVEL", default.log_level, ("debug", "info", "warning", "error")),
         log_format=_one_of(given, "ENERGY_LOG_FORMAT", default.log_format, ("auto", "json", "pretty")),
     )
@@ -210,6 +219,25 @@ def _endpoint(given: Mapping[str, str], name: str) -> str | None:
     if text is not None and not re.fullmatch(r"https?://[A-Za-z0-9._:\[\]-]+/?", text):
         raise StartupError(f"{name} must look like https://host:9000, not {text[:64]!r}")
     return text
+
+
+def _public_url(given: Mapping[str, str], name: str) -> str | None:
+    text = given.get(name)
+    if text is not None and not re.fullmatch(r"https?://[A-Za-z0-9._:\[\]-]+(/[^\s?#]*)?", text):
+        raise StartupError(f"{name} must look like https://energy.example, not {text[:64]!r}")
+    return text and text.rstrip("/")
+
+
+def _alertmanagers(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    urls = tuple(part.strip() for part in given.get(name, "").split(",") if part.strip())
+    for url in urls:
+        if not re.fullmatch(r"https?://([^\s/?#@:]*:[^\s/?#@]*@)?[A-Za-z0-9._:\[\]-]+(/[^\s?#]*)?", url):
+            # the value is not repeated: it may hold a password
+            raise StartupError(
+                f"{name} must look like http://alertmanager:9093, https://user:password@host/path, separated by "
+                "commas, with / ? # @ , in the password as %2F %3F %23 %40 %2C"
+            )
+    return urls
 
 
 def _url(given: Mapping[str, str], name: str) -> str | None:

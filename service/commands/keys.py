@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-import psycopg
 
-from service.commands.options import DURATION, KIND
-from service.commands.output import print_table
-from service.database.libpq import connect_libpq
-from service.database.replication import UnreplicatedCommitError, replicated_commands
-from service.errors import StartupError, first_line
-from service.settings import load_settings
-from service.startup import prepared_database
+from service.commands.command import Group
+from service.commands.database import ask_as_dba
+from service.commands.options import DURATION, KIND, json_option
+from service.commands.output import print_json, print_table
 
 CREATE = "SELECT key_id, token, expires_at FROM ops.create_api_key(%s, %s, %s, %s, %s, %s)"
 ROTATE = "SELECT key_id, token, expires_at FROM ops.rotate_api_key(%s, %s)"
@@ -26,12 +21,18 @@ LIST = """
 """
 
 
-@click.group("keys")
+@click.group("keys", cls=Group)
 def keys() -> None:
     """API keys of the HTTP service. Needs a login that is a member of energy_dba (the service's own is not)."""
 
 
-@keys.command("create")
+@keys.command(
+    "create",
+    examples=(
+        "energy keys create --scope gateway --prefix '' --expires 365d --note 'north gateway'",
+        "energy keys create --scope device --kind meter --device M001",
+    ),
+)
 @click.option("--scope", required=True, type=click.Choice(["device", "gateway", "read", "admin"]), help="Its rights.")
 @click.option("--kind", type=KIND, help="Kind of its devices.")
 @click.option("--device", "devices", metavar="ID", multiple=True, help="A device it may send for; may be repeated.")
@@ -51,19 +52,25 @@ def create_command(  # noqa: PLR0913, PLR0917
     _print_token(_ask(CREATE, scope, kind, list(devices), prefix, ends, note)[0])
 
 
-@keys.command("list")
+@keys.command("list", examples=("energy keys list --all", "energy keys list --json"))
 @click.option("--all", "everything", is_flag=True, help="Also revoked and expired keys.")
-def list_command(everything: bool) -> None:
+@json_option
+def list_command(everything: bool, as_json: bool) -> None:
     """Print the live keys, oldest first; never a secret."""
+    found = _ask(LIST, everything)
+    if as_json:
+        for row in found:
+            print_json(row._asdict())
+        return
     rows = []
-    for key, scope, kind, devices, prefix, note, created, expires, used, state in _ask(LIST, everything):
+    for key, scope, kind, devices, prefix, note, created, expires, used, state in found:
         ids = [*devices[:3], *(["…"] if len(devices) > 3 else []), *([f"{prefix}*"] if prefix is not None else [])]
         meant = " ".join(filter(None, [kind or "", ", ".join(ids)]))
         rows.append((key, scope, meant or "-", state, _shown(created), _shown(expires), _shown(used), note))
     print_table(("key", "scope", "for", "state", "created", "expires", "used", "note"), rows, "no keys")
 
 
-@keys.command("rotate")
+@keys.command("rotate", examples=("energy keys rotate ek_4f9a1c2b --keep 7d",))
 @click.argument("key_id", metavar="KEY")
 @click.option("--keep", type=DURATION, default="24h", show_default=True, help="How long the old key still holds.")
 def rotate_command(key_id: str, keep: timedelta) -> None:
@@ -71,7 +78,7 @@ def rotate_command(key_id: str, keep: timedelta) -> None:
     _print_token(_ask(ROTATE, key_id, keep)[0])
 
 
-@keys.command("revoke")
+@keys.command("revoke", examples=("energy keys revoke ek_4f9a1c2b",))
 @click.argument("key_id", metavar="KEY")
 def revoke_command(key_id: str) -> None:
     """End KEY for good; the service refuses it within 5 seconds."""
@@ -89,25 +96,5 @@ def _shown(time: datetime | None) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if time else "never"
 
 
-def _ask(query: str, *arguments: Any) -> list[tuple[Any, ...]]:
-    """Run one statement on the configured database, with the rights of its login, and return its rows.
-
-    Raises:
-        StartupError: the database is not ready, or refuses; the message says why.
-    """
-    if any("\x00" in value for value in arguments if isinstance(value, str)):
-        raise StartupError("an argument has a NUL character")
-    return _with_database(lambda connection: connection.execute(query, arguments).fetchall())
-
-
-def _with_database(work: Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
-    with prepared_database(load_settings()) as prepared:
-        try:
-            with connect_libpq(prepared.url) as connection, replicated_commands(connection):
-                return work(connection)
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise StartupError(
-                f"this login may not manage keys ({first_line(error)}): it has to be a member of energy_dba"
-            ) from error
-        except (psycopg.Error, UnreplicatedCommitError) as error:
-            raise StartupError(first_line(error)) from error
+def _ask(query: str, *arguments: Any) -> list[Any]:
+    return ask_as_dba("manage keys", query, *arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from service.commands.command import Command
 from service.database.migrate import make_login, migrate
 from service.errors import StartupError
 from service.observability.logs import configure_logging
@@ -11,7 +12,11 @@ from service.settings import load_settings, read_secret
 from service.startup import database_url
 
 
-@click.command("migrate")
+@click.command(
+    "migrate",
+    cls=Command,
+    examples=("energy migrate", "ENERGY_BI_PASSWORD=... energy migrate --bi-login grafana"),
+)
 @click.option(
     "--service-login",
     metavar="NAME",

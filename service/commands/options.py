@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from typing import Any
 from zoneinfo import available_timezones
 
 import click
+from click.shell_completion import CompletionItem
 
 from service.readings.model import KINDS
 from service.readings.times import read_time
@@ -49,9 +52,26 @@ class _Zone(click.ParamType[str]):
     name = "zone"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value not in available_timezones():
-            self.fail(f"{value!r} is not a zone of the IANA database, as Europe/Berlin")
+        zones = available_timezones()
+        if value not in zones:
+            similar = " or ".join(_similar_zones(value, zones))
+            hint = f"did you mean {similar}?" if similar else "its names are like Europe/Berlin"
+            self.fail(f"{value!r} is not a zone of the IANA database: {hint}")
         return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(zone) for zone in sorted(available_timezones()) if zone.startswith(incomplete)]
+
+
+def _similar_zones(text: str, zones: Collection[str]) -> list[str]:
+    """Return at most three zones whose name, or whose city alone, is spelled like `text`; the best first."""
+    names: dict[str, str] = {}
+    for zone in sorted(zones, key=lambda zone: zone.count("/") != 1):  # Area/City before the others
+        for name in (zone, zone.rpartition("/")[2]):
+            names.setdefault(name.lower(), zone)
+    name = text.lower().replace(" ", "_")
+    matches = [name] if name in names else get_close_matches(name, names, n=3, cutoff=0.7)
+    return list(dict.fromkeys(names[match] for match in matches))
 
 
 def _duration(text: str) -> timedelta | None:

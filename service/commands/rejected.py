@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import click
 
+from service.commands.command import Group
 from service.commands.options import TIME, json_option
 from service.commands.output import print_json, print_table
 from service.database.calls import LIST_REJECTED_READINGS, SETTLE_REJECTED_READINGS
@@ -40,12 +41,15 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group("rejected")
+@click.group("rejected", cls=Group)
 def rejected() -> None:
     """Rejected readings, kept for 30 days: list them, and send them again once their cause is mended."""
 
 
-@rejected.command("list")
+@rejected.command(
+    "list",
+    examples=("energy rejected list --since 24h", "energy rejected list --code timestamp_in_future --json"),
+)
 @_filters
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="Newest this many.")
 @click.option("--all", "with_settled", is_flag=True, help="Also those that a replay has stored.")
@@ -75,7 +79,10 @@ async def _list(database: Database, limit: int, settled: bool | None, as_json: b
         print(f"the newest {limit}; --limit shows more, --since, --code and --source choose")
 
 
-@rejected.command("replay")
+@rejected.command(
+    "replay",
+    examples=("energy rejected replay --dry-run", "energy rejected replay --kind meter --since 7d"),
+)
 @_filters
 @click.option("--dry-run", is_flag=True, help="Count the readings that would be sent again, and change nothing.")
 def replay_command(dry_run: bool, **filters: Any) -> None:

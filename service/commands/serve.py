@@ -9,11 +9,14 @@ import resource
 import signal
 import socket
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import click
 import uvloop
 
+from service.alerting.delivery import deliver_alerts
+from service.commands.command import Command
 from service.database.pool import CONNECTIONS, open_database
 from service.embedded import EmbeddedDatabase
 from service.embedded.jobs import run_jobs
@@ -36,11 +39,18 @@ class Company(NamedTuple):
     beside: Callable[[str], Coroutine[Any, Any, None]]
 
 
-@click.command("serve")
+@click.command(
+    "serve",
+    cls=Command,
+    examples=("energy serve --migrate", "DATABASE_URL=postgresql://energy_app@db/energy energy serve --port 8080"),
+    statuses={0: "stopped by SIGINT (Ctrl-C) or SIGTERM", 130: "interrupted before it served"},
+)
 @click.option("--migrate", "migrate_first", is_flag=True, help="Bring the schema up to date first.")
-def serve_command(migrate_first: bool) -> None:
+@click.option("--host", metavar="ADDRESS", help="Address to listen on, before HOST.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on, before PORT.")
+def serve_command(migrate_first: bool, **address: Any) -> None:
     """Serve HTTP until SIGINT or SIGTERM (the embedded database unless DATABASE_URL is set)."""
-    settings = load_settings()
+    settings = replace(load_settings(), **{name: value for name, value in address.items() if value})
     configure_logging(settings.log_level, settings.log_format)
     serve(settings, migrate_first=migrate_first)
 
@@ -104,7 +114,7 @@ async def _run(
     announcement: str,
     beside: Coroutine[Any, Any, None] | None,
 ) -> None:
-    """Serve in this process, with the jobs of the embedded database and the company beside."""
+    """Serve in this process, with the delivery of alerts, the jobs of the embedded database, and the company beside."""
     embedded = prepared.embedded
     connections = 1 if embedded else CONNECTIONS
     async with open_database(
@@ -113,7 +123,8 @@ async def _run(
         server = Server(database, settings, announcement)
         for signal_number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signal_number, server.stop)
-        works = [_watch(embedded, server), run_jobs(database)] if embedded else []
+        works = [deliver_alerts(database, settings)]
+        works += [_watch(embedded, server), run_jobs(database)] if embedded else []
         tasks = [asyncio.create_task(work) for work in (*works, *([beside] if beside else []))]
         await server.serve(sockets=[listener])
         for task in tasks:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from service.commands.command import Command
 from service.commands.options import ZONE
 from service.database.migrate import migrate, set_time_zone
 from service.settings import load_settings
 from service.startup import database_url
 
 
-@click.command("time-zone")
+@click.command("time-zone", cls=Command, examples=("energy time-zone Europe/Berlin",))
 @click.argument("zone", type=ZONE)
 def time_zone_command(zone: str) -> None:
     """Make the daily aggregates anew for the days of ZONE (an IANA name, as Europe/Berlin), and fill them.

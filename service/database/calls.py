@@ -95,6 +95,7 @@ ALREADY_SO = frozenset({"IE006"})
 GET_VEHICLE_PERFORMANCE = "SELECT * FROM api.get_vehicle_performance($1, $2, $3, $4)"
 LIST_VEHICLE_EFFICIENCY = "SELECT * FROM api.list_vehicle_efficiency($1, $2, $3, $4, $5, $6, $7)"
 LIST_EFFICIENCY_BUCKETS = "SELECT * FROM api.list_vehicle_efficiency_buckets($1, $2, $3, $4, $5)"
+LIST_ENERGY_COSTS = "SELECT * FROM api.list_energy_costs($1, $2, $3, $4, $5)"
 GET_FLEET_SUMMARY = "SELECT * FROM api.get_fleet_summary($1, $2, $3)"
 GET_FLEET_OVERVIEW = "SELECT * FROM api.get_fleet_overview()"
 GET_FLEET_PULSE = "SELECT * FROM api.get_fleet_pulse()"
@@ -116,10 +117,19 @@ SET_DEVICE_PROFILE = "SELECT api.set_device_profile($1, $2, $3, $4, $5, $6, $7)"
 EXCHANGE_REGISTER = "SELECT * FROM api.exchange_register($1, $2, $3, $4, $5, $6)"
 LIST_REGISTER_EXCHANGES = "SELECT * FROM api.list_register_exchanges($1, $2)"
 LIST_VEHICLE_METERS = "SELECT * FROM api.list_vehicle_meters($1)"
+LIST_METER_VEHICLES = "SELECT * FROM api.list_meter_vehicles($1)"
 LINK_VEHICLE = "SELECT api.link_vehicle($1, $2, $3, $4)"
 UNLINK_VEHICLE = "SELECT api.unlink_vehicle($1, $2)"
 LIST_REJECTED_READINGS = "SELECT * FROM api.list_rejected_readings($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 SETTLE_REJECTED_READINGS = "SELECT api.settle_rejected_readings($1, $2, $3)"
+LIST_ALERTS = "SELECT * FROM api.list_alerts($1, $2, $3, $4, $5, $6, $7)"
+GET_ALERT = "SELECT * FROM api.get_alert($1)"
+ACKNOWLEDGE_ALERT = "SELECT * FROM api.acknowledge_alert($1, $2, $3)"
+LIST_CURRENT_ALERTS = "SELECT * FROM api.list_current_alerts($1, $2, $3)"
+LEASE_WEBHOOK_MESSAGES = "SELECT * FROM api.lease_webhook_messages()"
+SETTLE_WEBHOOK_MESSAGE = "SELECT api.settle_webhook_message($1, $2, $3)"
+LEASE_ALERTMANAGER = "SELECT api.lease_alertmanager($1) AS closed_since"
+SETTLE_ALERTMANAGER = "SELECT api.settle_alertmanager($1, $2)"
 GET_API_KEY_REVISION = "SELECT api.get_api_key_revision() AS revision"
 RECORD_API_KEY_USE = "SELECT api.record_api_key_use($1)"
 GET_PRIMARY_STATE = """
@@ -134,7 +144,13 @@ GET_REPLICA_STATE = """
             OR coalesce(pg_catalog.pg_last_wal_replay_lsn() >= $1::text::pg_lsn, FALSE) AS caught_up,
         extract(EPOCH FROM clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp())::float8 AS lag_s
 """
-GET_DATABASE_METRICS = "SELECT name, labels, value FROM api.get_database_metrics()"
+GET_DATABASE_METRICS = """
+    SELECT name, labels, value FROM api.get_database_metrics()
+    UNION ALL
+    SELECT
+        'energy_alerts_open', pg_catalog.jsonb_build_object('rule_kind', rule_kind, 'severity', severity), alerts
+    FROM api.count_open_alerts()
+"""
 
 REFRESH_AGGREGATES = tuple(
     f'CALL ops.refresh_aggregates(NULL, \'{{"kind": "{kind}"}}\')' for kind in ("meter", "vehicle")

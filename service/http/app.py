@@ -15,7 +15,9 @@ from service.database.pool import Database
 from service.http.middleware import GuardedLitestar
 from service.http.openapi import get_docs_asset, openapi_config
 from service.http.problem_details import exception_handlers
+from service.http.routes.alerts import get_alert, list_alerts, post_acknowledgement
 from service.http.routes.analytics import get_vehicle_performance, list_efficiency_buckets, list_vehicle_efficiency
+from service.http.routes.costs import list_fleet_costs, list_vehicle_costs
 from service.http.routes.dashboard import get_dashboard, get_dashboard_asset
 from service.http.routes.devices import (
     get_meter_profile,
@@ -43,7 +45,7 @@ from service.http.routes.ingest import (
     ingest_vehicle,
     ingest_vehicle_batch,
 )
-from service.http.routes.links import delete_link, get_links, put_link
+from service.http.routes.links import delete_link, get_links, get_meter_vehicles, put_link
 from service.http.routes.metrics import DatabaseMetrics, get_metrics
 from service.http.routes.sessions import list_sessions, list_vehicle_sessions
 from service.http.routes.status import get_meter_status, get_vehicle_status
@@ -69,6 +71,8 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
             get_vehicle_performance,
             list_vehicle_efficiency,
             list_efficiency_buckets,
+            list_fleet_costs,
+            list_vehicle_costs,
             get_fleet_summary,
             get_fleet_overview,
             get_events,
@@ -81,6 +85,7 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
             get_links,
             put_link,
             delete_link,
+            get_meter_vehicles,
             list_devices,
             get_meter_profile,
             put_meter_profile,
@@ -90,6 +95,9 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
             post_meter_exchange,
             get_vehicle_exchanges,
             post_vehicle_exchange,
+            list_alerts,
+            get_alert,
+            post_acknowledgement,
             get_liveness,
             get_readiness,
             get_metrics,

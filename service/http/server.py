@@ -23,6 +23,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from service.alerting.delivery import deliver_alerts
 from service.database.pool import Database, open_database
 from service.errors import StartupError
 from service.http.app import create_app, spare_the_collector
@@ -169,10 +170,13 @@ def create_worker() -> Litestar:
             connect=False,
         ) as database:
             app.state.database = database
-            noting = asyncio.create_task(note_load_again_and_again(database))
+            works = (note_load_again_and_again(database), deliver_alerts(database, settings))
+            tasks = [asyncio.create_task(work) for work in works]
             spare_the_collector()
             yield
-            noting.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         watching.cancel()
         REPEATED.flush()
 

@@ -66,6 +66,12 @@ OVERLOADS = Counter(
     ["kind"],
     registry=REGISTRY,
 )
+DELIVERIES = Counter(
+    "energy_alert_deliveries",
+    "Attempts to deliver alerts, by way (alertmanager, webhook) and result (ok, failed).",
+    ["way", "result"],
+    registry=REGISTRY,
+)
 # gauges of several processes are summed, for the live ones
 QUEUE = Gauge(
     "energy_ingest_queue_readings",

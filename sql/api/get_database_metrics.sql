@@ -66,6 +66,29 @@ AS $$
     FROM device AS d
     CROSS JOIN LATERAL (VALUES ('reporting', d.devices - d.silent), ('silent', d.silent)) AS v (state, number)
     UNION ALL
+    SELECT 'energy_webhook_messages', jsonb_build_object('state', v.state), v.number
+    FROM (
+        SELECT
+            count(*) FILTER (WHERE m.given_up_at IS NULL) AS pending,
+            count(*) FILTER (WHERE m.given_up_at IS NOT NULL) AS given_up
+        FROM ops.webhook_message AS m
+        JOIN telemetry.webhook AS w ON w.name = m.webhook_name AND w.is_enabled
+    ) AS q
+    CROSS JOIN LATERAL (VALUES ('pending', q.pending), ('given_up', q.given_up)) AS v (state, number)
+    UNION ALL
+    SELECT
+        'energy_webhook_oldest_pending_seconds', '{}',
+        coalesce(extract(EPOCH FROM now() - min(m.created_at)), 0)
+    FROM ops.webhook_message AS m
+    JOIN telemetry.webhook AS w ON w.name = m.webhook_name AND w.is_enabled
+    WHERE m.given_up_at IS NULL
+    UNION ALL
+    SELECT
+        'energy_alertmanager_behind_seconds', jsonb_build_object('alertmanager', a.address),
+        extract(EPOCH FROM now() - a.sent_at)
+    FROM ops.alertmanager AS a
+    WHERE a.attempted_at > now() - INTERVAL '10 minutes' -- else it is no longer in the settings
+    UNION ALL
     SELECT
         'energy_storage_bytes', jsonb_build_object('object', p.object, 'state', s.state),
         coalesce(sum(c.bytes) FILTER (WHERE c.is_compressed = (s.state = 'compressed')), 0)

@@ -127,15 +127,19 @@ BEGIN
     ) AS s;
 
     SELECT coalesce(jsonb_agg(jsonb_build_object(
-        'code', r.code, 'isStored', r.is_stored, 'readings', r.readings, 'newest', telemetry.format_utc(r.newest)
-    ) ORDER BY r.readings DESC, r.code, r.is_stored), '[]')
+        'kind', r.kind, 'code', r.code, 'isStored', r.is_stored, 'readings', r.readings, 'newest', telemetry.format_utc(r.newest),
+        -- the payload may be anything; an invalid id is none
+        'deviceId', substring(e.payload FROM '"(?:meterId|vehicleId)"\s*:\s*"([A-Za-z0-9][A-Za-z0-9._:-]{0,63})"'),
+        'source', e.source, 'detail', e.detail, 'payload', left(e.payload, 200)
+    ) ORDER BY r.readings DESC, r.code, r.kind, r.is_stored), '[]')
     INTO rejected
     FROM (
-        SELECT j.code, j.is_stored, count(*) AS readings, max(j.received_at) AS newest
+        SELECT j.kind, j.code, j.is_stored, count(*) AS readings, max(j.received_at) AS newest, public.last(j.rejected_id, j.received_at) AS newest_id
         FROM telemetry.rejected_reading AS j
         WHERE j.received_at >= now() - INTERVAL '1 day'
-        GROUP BY j.code, j.is_stored
-    ) AS r;
+        GROUP BY j.kind, j.code, j.is_stored
+    ) AS r
+    JOIN telemetry.rejected_reading AS e ON e.received_at = r.newest AND e.rejected_id = r.newest_id;
 END;
 $$;
 
@@ -143,4 +147,4 @@ REVOKE EXECUTE ON FUNCTION api.get_fleet_overview () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.get_fleet_overview () TO energy_service;
 
 COMMENT ON FUNCTION api.get_fleet_overview () IS
-'The fleet at a glance: its time zone; energy (kWh) of all meters and of all vehicles since its midnight, up to energy_until; of the last 24 hours (the last one may be incomplete), up to period_end: vehicles by status, the distribution of efficiencies, energy by hour, and the 8 vehicles that lose the largest share, with their days of two weeks; the 20 devices that fell silent last; rejected readings of the last 24 hours, and stored ones with an ignored measure (isStored), by code. Beyond 1,000 meters or vehicles (telemetry.is_small_fleet), energies end where the aggregates end, and include readings received before received_until';
+'The fleet at a glance: its time zone; energy (kWh) of all meters and of all vehicles since its midnight, up to energy_until; of the last 24 hours (the last one may be incomplete), up to period_end: vehicles by status, the distribution of efficiencies, energy by hour, and the 8 vehicles that lose the largest share, with their days of two weeks; the 20 devices that fell silent last; rejected readings of the last 24 hours, and stored ones with an ignored measure (isStored), by kind and code, each with its newest one (device, sender, fault, the first 200 characters). Beyond 1,000 meters or vehicles (telemetry.is_small_fleet), energies end where the aggregates end, and include readings received before received_until';

@@ -1,5 +1,6 @@
 -- Links change rarely and in several rows at once, so changes are serialized; readers do not wait. The exclusion
--- constraints of the table prevent overlaps in any case.
+-- constraints of the table prevent overlaps in any case. A meter that is replaced now is retired: it ends by itself if the
+-- meter reports again, so one that was only moved is missing for an interval.
 
 CREATE OR REPLACE FUNCTION api.link_vehicle(
     p_vehicle_id text, p_meter_id text, p_from timestamptz DEFAULT NULL, p_until timestamptz DEFAULT NULL
@@ -13,6 +14,7 @@ DECLARE
     v_other telemetry.vehicle_meter_link;
     v_meters text [];
     v_times tstzrange [];
+    v_replaced text;
 BEGIN
     PERFORM api.await_standbys();
     PERFORM
@@ -22,6 +24,9 @@ BEGIN
         telemetry.require_value('until', p_until > v_from AND p_until <= '9999-01-01Z', 'after from, and up to 9999');
     v_during := tstzrange(v_from, p_until);
     LOCK TABLE telemetry.vehicle_meter_link IN SHARE ROW EXCLUSIVE MODE;
+    SELECT m.meter_id INTO v_replaced
+    FROM bi.vehicle_meter AS m
+    WHERE m.vehicle_id = p_vehicle_id AND m.meter_id <> p_meter_id AND tstzrange(m.valid_from, m.valid_until) @> now();
 
     SELECT * INTO v_other
     FROM telemetry.vehicle_meter_link AS l
@@ -54,6 +59,16 @@ BEGIN
         FROM unnest(v_meters, v_times) AS r (meter_id, during)
     ) AS p
     GROUP BY p.meter_id;
+
+    IF v_replaced IS NOT NULL AND NOT EXISTS (
+        SELECT FROM telemetry.meter_vehicles(v_replaced) AS m WHERE tstzrange(m.valid_from, m.valid_until) @> now()
+    ) THEN
+        INSERT INTO telemetry.device_profile (kind, device_id, energy_kind, retired_at)
+        SELECT 'meter', s.meter_id, 'interval', now()
+        FROM telemetry.meter_current_status AS s
+        WHERE s.meter_id = v_replaced
+        ON CONFLICT (kind, device_id) DO UPDATE SET retired_at = excluded.retired_at, set_at = excluded.set_at;
+    END IF;
 END;
 $$;
 
@@ -61,4 +76,4 @@ REVOKE EXECUTE ON FUNCTION api.link_vehicle (text, text, timestamptz, timestampt
 GRANT EXECUTE ON FUNCTION api.link_vehicle (text, text, timestamptz, timestamptz) TO energy_service, energy_dba;
 
 COMMENT ON FUNCTION api.link_vehicle (text, text, timestamptz, timestamptz) IS
-'From p_from (now) until p_until (further notice) the meter feeds the vehicle; earlier statements about that time are replaced, those about other times stay. Raises IE005 if the meter feeds another vehicle then, IE004 for an invalid id or time';
+'From p_from (now) until p_until (further notice) the meter feeds the vehicle; earlier statements about that time are replaced, those about other times stay. The meter that fed it is retired (until it reports again) if it feeds no vehicle now. Raises IE005 if the meter feeds another vehicle then, IE004 for an invalid id or time';

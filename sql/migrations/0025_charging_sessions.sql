@@ -79,15 +79,6 @@ BEGIN
 END;
 $$;
 
-CREATE FUNCTION telemetry.note_changed_link() RETURNS trigger
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN NULL;
-END;
-$$;
-
 CREATE FUNCTION telemetry.note_new_meter() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -98,11 +89,7 @@ END;
 $$;
 
 REVOKE EXECUTE ON FUNCTION telemetry.note_refreshed_quarter () FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION telemetry.note_changed_link () FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION telemetry.note_new_meter () FROM PUBLIC;
-
-CREATE TRIGGER note_changed_link AFTER INSERT OR UPDATE OR DELETE ON telemetry.vehicle_meter_link
-FOR EACH ROW EXECUTE FUNCTION telemetry.note_changed_link();
 
 CREATE TRIGGER note_new_meter AFTER INSERT OR DELETE ON telemetry.meter_current_status
 FOR EACH ROW EXECUTE FUNCTION telemetry.note_new_meter();

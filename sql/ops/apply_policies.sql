@@ -34,6 +34,12 @@ BEGIN
                 config => jsonb_build_object('object', 'bi'), initial_start => now() + INTERVAL '5 minutes'
             );
         END IF;
+        IF NOT EXISTS (SELECT FROM ops.policy_job AS j WHERE j.duty = 'evaluate') THEN
+            PERFORM public.add_job(
+                'ops.run_alert_evaluation', INTERVAL '1 minute',
+                config => jsonb_build_object('object', 'telemetry.alert'), initial_start => now() + INTERVAL '1 minute'
+            );
+        END IF;
     END IF;
 END;
 $$;

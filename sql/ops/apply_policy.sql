@@ -42,7 +42,8 @@ BEGIN
 
     IF p_changed && ARRAY['drop_after', 'archive'] AND p_policy.drop_after IS NOT NULL THEN
         PERFORM public.add_job(
-            'ops.drop_due_chunks', CASE WHEN p_policy.archive THEN INTERVAL '1 hour' ELSE INTERVAL '1 day' END,
+            CASE p_policy.object WHEN 'telemetry.alert' THEN 'ops.drop_closed_alerts' ELSE 'ops.drop_due_chunks' END::regproc,
+            CASE WHEN p_policy.archive THEN INTERVAL '1 hour' ELSE INTERVAL '1 day' END,
             config => jsonb_build_object(
                 'object', p_policy.object, 'drop_after', p_policy.drop_after, 'archive', p_policy.archive
             )

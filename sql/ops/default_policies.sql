@@ -12,6 +12,7 @@ AS $$
         ('telemetry.meter_telemetry_history', '1 day', '3 days', '2 years', '2 years', NULL, NULL),
         ('telemetry.vehicle_telemetry_history', '1 day', '3 days', '2 years', '2 years', NULL, NULL),
         ('telemetry.rejected_reading', '1 day', NULL, '30 days', NULL, NULL, NULL),
+        ('telemetry.alert', NULL, NULL, '2 years', NULL, NULL, NULL),
         ('bi.meter_15min', '7 days', '3 days', '5 years', NULL, '5 minutes', '3 minutes'),
         ('bi.vehicle_15min', '7 days', '3 days', '5 years', NULL, '5 minutes', '3 minutes'),
         ('bi.meter_hourly', '28 days', '3 days', '10 years', NULL, '5 minutes', NULL),

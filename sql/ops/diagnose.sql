@@ -156,8 +156,58 @@ AS $$
     WHERE c.range_end <= now() - p.drop_after - INTERVAL '2 days' AND c.archived_at IS NULL
     HAVING count(*) > 0
     UNION ALL
+    SELECT 'jobs', format('the job of duty %s is missing: SELECT ops.apply_policies()', d.duty), TRUE
+    FROM unnest(ARRAY['watch', 'evaluate']) AS d(duty)
+    WHERE NOT EXISTS (SELECT FROM ops.policy_job AS j WHERE j.duty = d.duty)
+    UNION ALL
+    SELECT 'schema', s.finding, s.is_fault
+    FROM ops.diagnose_schema() AS s
+    UNION ALL
     SELECT 'devices', count(*) || ' are silent: see ops.silent_device', FALSE
     FROM ops.silent_device
+    UNION ALL
+    SELECT
+        'alerts',
+        format(
+            '%s are open%s', count(*),
+            CASE
+                WHEN NOT EXISTS (SELECT FROM telemetry.webhook AS w WHERE w.is_enabled)
+                    AND NOT EXISTS (SELECT FROM ops.alertmanager AS m WHERE m.attempted_at > now() - INTERVAL '10 minutes')
+                    THEN ', and nobody is told: set ENERGY_ALERTMANAGER_URL, or a webhook'
+            END
+        ),
+        FALSE
+    FROM telemetry.alert AS a
+    WHERE a.closed_at IS NULL
+    UNION ALL
+    SELECT
+        'alerts',
+        format(
+            'Alertmanager %s has not accepted any since %s: %s', m.address,
+            to_char(m.sent_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), coalesce(m.last_error, 'no answer yet')
+        ),
+        TRUE
+    FROM ops.alertmanager AS m
+    WHERE m.attempted_at > now() - INTERVAL '10 minutes' AND m.sent_at < now() - INTERVAL '5 minutes'
+    UNION ALL
+    SELECT
+        'alerts',
+        format(
+            '%s messages to webhook %s wait, the oldest since %s: %s', w.pending, w.name,
+            to_char(w.oldest_pending_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'),
+            coalesce(w.last_error, 'no service has sent them')
+        ),
+        TRUE
+    FROM ops.webhook AS w
+    WHERE w.is_enabled AND w.oldest_pending_at < now() - INTERVAL '15 minutes'
+    UNION ALL
+    SELECT
+        'alerts',
+        format('%s messages to webhook %s were given up after 3 days: see ops.webhook_message', count(*), m.webhook_name),
+        TRUE
+    FROM ops.webhook_message AS m
+    WHERE m.given_up_at > now() - INTERVAL '7 days'
+    GROUP BY m.webhook_name
     UNION ALL
     SELECT 'standbys', s.finding, s.is_fault
     FROM ops.diagnose_standbys() AS s
@@ -183,4 +233,4 @@ REVOKE EXECUTE ON FUNCTION ops.diagnose () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.diagnose () TO energy_dba;
 
 COMMENT ON FUNCTION ops.diagnose () IS
-'The findings of the views of schema ops, a sentence a row, and is_fault for those that need a person: jobs that are late or failing, aggregates that are stale for too long, foreign jobs that drop or refresh, rights that every login has, sessions of BI that were ended, policies that are not applied or would lose data, less than 30 days of disk, standbys with which a failover could lose acknowledged readings, chunks that wait for the archive for over 2 days, devices with at least 300 times the median energy of their kind';
+'The findings of the views of schema ops, a sentence a row, and is_fault for those that need a person: jobs that are late or failing, aggregates that are stale for too long, foreign jobs that drop or refresh, rights that every login has, sessions of BI that were ended, policies that are not applied or would lose data, less than 30 days of disk, standbys with which a failover could lose acknowledged readings, chunks that wait for the archive for over 2 days, a schema or histories changed by hand, alerts that an Alertmanager or webhook does not accept, devices with at least 300 times the median energy of their kind';

@@ -12,7 +12,7 @@ COMMENT ON VIEW ops.job_health IS 'Every job of the engine, with its purpose and
 COMMENT ON COLUMN ops.job_health.job_id IS 'TimescaleDB''s number of the job, for run_job and alter_job';
 COMMENT ON COLUMN ops.job_health.purpose IS 'Its purpose';
 COMMENT ON COLUMN ops.job_health.object IS 'Its object of ops.policy; a refresh begins with it and continues with its hours and days; bi for the watch over BI sessions';
-COMMENT ON COLUMN ops.job_health.duty IS 'compress, drop, refresh or watch';
+COMMENT ON COLUMN ops.job_health.duty IS 'compress, drop, evaluate, refresh or watch';
 COMMENT ON COLUMN ops.job_health.schedule_interval IS 'Its interval';
 COMMENT ON COLUMN ops.job_health.last_started_at IS 'Start of the last run; NULL before the first';
 COMMENT ON COLUMN ops.job_health.last_duration IS 'Duration of the last run';

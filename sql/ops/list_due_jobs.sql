@@ -9,7 +9,7 @@ AS $$
     LEFT JOIN ops.job_run AS r ON r.job_id = j.job_id
     WHERE j.is_scheduled AND (r.job_id IS NULL OR r.started_at + j.schedule_interval <= now())
     ORDER BY
-        array_position(ARRAY['watch', 'refresh', 'compress', 'drop'], j.duty),
+        array_position(ARRAY['watch', 'refresh', 'evaluate', 'compress', 'drop'], j.duty),
         j.job_id;
 $$;
 

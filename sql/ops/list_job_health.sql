@@ -12,8 +12,12 @@ AS $$
         j.job_id,
         CASE j.duty
             WHEN 'compress' THEN 'moves chunks of ' || j.object || ' to the columnstore'
-            WHEN 'drop' THEN 'drops chunks of ' || j.object || ' that are due'
-                || CASE WHEN (j.config ->> 'archive')::boolean THEN ' and archived' ELSE '' END
+            WHEN 'evaluate' THEN 'opens and closes alerts by ops.alert_rule'
+            WHEN 'drop' THEN CASE j.object
+                WHEN 'telemetry.alert' THEN 'deletes closed alerts that are due'
+                ELSE 'drops chunks of ' || j.object || ' that are due'
+                    || CASE WHEN (j.config ->> 'archive')::boolean THEN ' and archived' ELSE '' END
+            END
             WHEN 'watch' THEN 'ends sessions of BI beyond their limits'
             ELSE 'refreshes ' || j.object || ' and what is made of it'
         END,

@@ -28,6 +28,11 @@ AS $$
                 format('set chunk_interval of %s to 1 day, or to a number of whole hours', p.object)
             ),
             (
+                'chunk_interval', (p.chunk_interval IS NULL) <> (p.object = 'telemetry.alert'),
+                'telemetry.alert has no chunks, and every other object has',
+                format('set chunk_interval of %s to %s', p.object, CASE p.object WHEN 'telemetry.alert' THEN 'NULL' ELSE '1 day' END)
+            ),
+            (
                 'compress_after', now() - p.compress_after > now() - p.refresh_after,
                 format(
                     '%s is less than refresh_after %s: every refresh would write into the columnstore',

@@ -7,8 +7,9 @@ SELECT
     j.object,
     CASE
         WHEN j.proc_name IN ('policy_compression', 'compress_due_chunks') THEN 'compress'
-        WHEN j.proc_name = 'drop_due_chunks' THEN 'drop'
+        WHEN j.proc_name IN ('drop_due_chunks', 'drop_closed_alerts') THEN 'drop'
         WHEN j.proc_name = 'end_bi_sessions' THEN 'watch'
+        WHEN j.proc_name = 'run_alert_evaluation' THEN 'evaluate'
         ELSE 'refresh'
     END AS duty,
     j.proc_name::text AS procedure,
@@ -24,7 +25,10 @@ FROM (
         AND (
             (
                 i.proc_schema = 'ops'
-                AND i.proc_name IN ('refresh_aggregates', 'compress_due_chunks', 'drop_due_chunks', 'end_bi_sessions')
+                AND i.proc_name IN (
+                    'refresh_aggregates', 'compress_due_chunks', 'drop_due_chunks', 'drop_closed_alerts', 'end_bi_sessions',
+                    'run_alert_evaluation'
+                )
             )
             OR (i.proc_schema = '_timescaledb_functions' AND i.proc_name = 'policy_compression')
         )
@@ -36,7 +40,7 @@ GRANT SELECT ON ops.policy_job TO energy_dba;
 COMMENT ON VIEW ops.policy_job IS 'The jobs of the engine: those of energy_owner, whatever others are called';
 COMMENT ON COLUMN ops.policy_job.job_id IS 'TimescaleDB''s number of the job, for run_job and alter_job';
 COMMENT ON COLUMN ops.policy_job.object IS 'Its object of ops.policy; a refresh begins with it and continues with its hours and days; bi for the watch over BI sessions';
-COMMENT ON COLUMN ops.policy_job.duty IS 'compress, drop, refresh or watch';
+COMMENT ON COLUMN ops.policy_job.duty IS 'compress, drop, evaluate, refresh or watch';
 COMMENT ON COLUMN ops.policy_job.procedure IS 'The procedure that it calls';
 COMMENT ON COLUMN ops.policy_job.schedule_interval IS 'Its interval';
 COMMENT ON COLUMN ops.policy_job.config IS 'Its configuration';

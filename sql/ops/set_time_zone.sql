@@ -9,6 +9,8 @@ AS $$
 BEGIN
     PERFORM api.await_standbys();
     PERFORM now() AT TIME ZONE p_time_zone; -- raises for an unknown zone
+    DROP VIEW IF EXISTS bi.fleet_cost_daily;
+    DROP VIEW IF EXISTS bi.vehicle_cost_daily;
     DROP VIEW IF EXISTS bi.fleet_efficiency_daily;
     DROP VIEW IF EXISTS bi.vehicle_efficiency_daily;
     DROP VIEW IF EXISTS bi.vehicle_standby_daily;

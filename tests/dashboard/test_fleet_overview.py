@@ -62,6 +62,27 @@ async def test_rejected_readings_are_counted_by_reason_and_silent_devices_listed
     assert pair.vehicle in [device["deviceId"] for device in after["silentDevices"]]
 
 
+async def test_rejected_readings_have_their_newest_as_an_example(api: Api) -> None:
+    async def newest(kind: str, code: str) -> dict[str, Any]:
+        rows = (await api.http.get("/v1/fleet")).json()["rejected"]
+        [row] = [row for row in rows if (row["kind"], row["code"], row["isStored"]) == (kind, code, False)]
+        return dict(row)
+
+    pairs = [new_pair() for _ in range(2)]
+    for pair in pairs:
+        assert (await api.post_meter(pair.meter, now(), kwhConsumedAc=-1)).status_code == 422
+        assert (await api.post_vehicle(pair.vehicle, now(), kwhDeliveredDc=-2)).status_code == 422
+    row = await newest("meter", "value_out_of_range")
+    assert (row["deviceId"], row["source"]) == (pairs[1].meter, "127.0.0.1")
+    assert row["detail"] == "kwhConsumedAc -1 is outside 0 to 10000000 kWh"
+    assert pairs[1].meter in row["payload"]
+    assert (await newest("vehicle", "value_out_of_range"))["deviceId"] == pairs[1].vehicle
+    nameless = await api.post("/v1/ingest/meter", {"kwhConsumedAc": 1, "voltage": "9" * 300})
+    assert nameless.status_code == 422
+    row = await newest("meter", nameless.json()["code"])
+    assert (row["deviceId"], len(row["payload"])) == (None, 200)
+
+
 async def test_an_idle_vehicle_is_counted_as_such_and_is_in_no_list_of_faults(api: Api) -> None:
     before = (await api.http.get("/v1/fleet")).json()
     # 0.02 kWh in a day is below standby; 0.02 kWh without any AC is impossible

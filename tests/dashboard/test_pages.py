@@ -60,7 +60,9 @@ async def test_the_fleet_page_shows_what_the_service_knows(
     page = await new_page(fast)
     await shown(page, "Fleet")
     overview = (await fast.http.get("/v1/fleet")).json()
-    await expect(page.get_by_text(re.compile(r"^Energy and efficiency are counted up to \d\d:\d\d\.$"))).to_be_visible()
+    await expect(
+        page.get_by_text(re.compile(r"^Energy and efficiency are counted up to \d\d:\d\d UTC\.$"))
+    ).to_be_visible()
     await expect(card(page, "Efficiency, 24 h")).to_contain_text(f"{overview['vehiclesLow']} low")
     row = card(page, "Lowest efficiency, 24 hours").get_by_role("row", name=re.compile(faulty.vehicle))
     await expect(row).to_contain_text("75.0 %")
@@ -80,12 +82,12 @@ async def test_the_vehicle_page_shows_both_sides_its_battery_and_its_meters(
 ) -> None:
     page = await new_page(fast, f"/#/vehicle/{faulty.vehicle}?range=7d")
     await shown(page, f"Vehicle {faulty.vehicle}")
-    await expect(card(page, "Efficiency, 7 days")).to_contain_text("75.0 %")
-    await expect(card(page, "Efficiency, 7 days")).to_contain_text("6.0 of 8.0 kWh")
+    await expect(card(page, "Efficiency in this time")).to_contain_text("75.0 %")
+    await expect(card(page, "Efficiency in this time")).to_contain_text("6.0 of 8.0 kWh")
     await expect(card(page, "State of charge").first).to_contain_text("50.0 %")
     await expect(card(page, "Its meter over time")).to_contain_text(faulty.meter)
     for title, cells in (
-        ("Energy", [[faulty.meter, "4.000", "3.000"]] * 2),
+        ("Energy", [[faulty.meter, "4.000", "3.000", "4.00", "3.00"]] * 2),
         ("Efficiency", [["75.0 %", "low"]] * 2),
         ("Battery temperature", [["20.0"] * 3, ["36.0"] * 3]),
     ):
@@ -96,7 +98,6 @@ async def test_the_vehicle_page_shows_both_sides_its_battery_and_its_meters(
         assert [await rows.nth(n).locator("td").all_inner_texts() for n in range(2)] == cells
     await page.get_by_role("link", name="30 days").click()
     await expect(page.get_by_role("link", name="30 days")).to_have_attribute("aria-current", "true")
-    await expect(page.locator(".tile", has_text="Efficiency, 30 days")).to_be_visible()
 
 
 async def test_an_idle_vehicle_is_no_fault_and_an_impossible_one_has_no_ratio(
@@ -105,7 +106,7 @@ async def test_an_idle_vehicle_is_no_fault_and_an_impossible_one_has_no_ratio(
     for ac, dc, status in ((0.01, 0.0, "idle"), (0.0, 0.01, "impossible")):
         pair = await send_pair(fast, ac=ac, dc=dc)
         page = await new_page(fast, f"/#/vehicle/{pair.vehicle}?range=7d")
-        tile = card(page, "Efficiency, 7 days")
+        tile = card(page, "Efficiency in this time")
         await expect(tile).to_contain_text(status)
         assert "%" not in await tile.inner_text()
         figure = card(page, "Efficiency")
@@ -124,8 +125,8 @@ async def test_the_status_and_the_total_of_a_window_are_those_of_the_service(
 ) -> None:
     limit = await send_pair(fast, ac=1000.0, dc=849.96)  # 0.84996, which is shown and judged as 0.85
     page = await new_page(fast, f"/#/vehicle/{limit.vehicle}?range=7d")
-    await expect(card(page, "Efficiency, 7 days")).to_contain_text("85.0 %")
-    await expect(card(page, "Efficiency, 7 days")).to_contain_text("normal")
+    await expect(card(page, "Efficiency in this time")).to_contain_text("85.0 %")
+    await expect(card(page, "Efficiency in this time")).to_contain_text("normal")
     # a bucket of the vehicle alone counts in the window: 3.5 of 4 kWh, though the buckets with both sides say 75 %
     pair = new_pair()
     first = current_hour() - 5 * HOUR + timedelta(minutes=20)
@@ -133,7 +134,7 @@ async def test_the_status_and_the_total_of_a_window_are_those_of_the_service(
     for at, energy in ((first, 3.0), (first + HOUR, 0.5)):
         assert (await fast.post_vehicle(pair.vehicle, at, kwhDeliveredDc=energy)).status_code == 201
     page = await new_page(fast, f"/#/vehicle/{pair.vehicle}?range=7d")
-    await expect(card(page, "Efficiency, 7 days")).to_contain_text("87.5 %")
+    await expect(card(page, "Efficiency in this time")).to_contain_text("87.5 %")
     assert (await fast.performance(pair.vehicle, hours=168))["efficiencyRatio"] == 0.875
 
 
@@ -195,14 +196,14 @@ async def test_the_fleet_page_of_a_large_fleet_says_up_to_when_it_counts(
     }
     nothing = {"distribution": NO_BANDS, "worst": [], **NO_VEHICLES, "vehiclesIdle": 1234, "vehiclesUnknown": 5}
     page = await fleet_page_with(new_page, fast, **times, **nothing, kwhConsumedAcToday=12.5, kwhDeliveredDcToday=None)
-    counted = "Energy and efficiency are counted up to 8 Feb 10:45, of readings received until 8 Feb 10:51."
+    counted = "Energy and efficiency are counted up to 8 Feb 10:45 UTC, of readings received until 8 Feb 10:51 UTC."
     await expect(page.get_by_text(counted)).to_be_visible()
-    await expect(card(page, "AC consumed today")).to_contain_text("up to 10:45")
-    await expect(card(page, "DC delivered today")).to_contain_text("no readings up to 10:45")
+    await expect(card(page, "AC consumed today")).to_contain_text("up to 8 Feb 10:45 UTC")
+    await expect(card(page, "DC delivered today")).to_contain_text("no readings up to 8 Feb 10:45 UTC")
     await expect(card(page, "Efficiency, 24 h")).to_contain_text("5 unknown, 1,234 idle")
     for title in ("Efficiency of the vehicles, 24 hours", "Lowest efficiency, 24 hours"):
         await expect(card(page, title)).to_contain_text(
-            "From 7 Feb 11:00 to 8 Feb 10:45 no vehicle has an efficiency: 5 unknown, 1,234 idle. "
+            "From 7 Feb 11:00 UTC to 8 Feb 10:45 UTC no vehicle has an efficiency: 5 unknown, 1,234 idle. "
             "Later readings are not counted yet."
         )
 
@@ -233,7 +234,7 @@ async def test_the_fleet_page_says_from_when_on_a_large_fleet_will_be_counted(
         "worst": [],
     }
     page = await fleet_page_with(new_page, fast, **times, **nothing, **NO_VEHICLES)
-    counted = re.compile(r"No energy is counted yet\. The first figures come after \d\d:(00|15|30|45), when")
+    counted = re.compile(r"No energy is counted yet\. The first figures come after \d\d:(00|15|30|45) UTC, when")
     await expect(page.get_by_text(counted)).to_have_count(4)  # above all, and in place of three figures
     for title in ("AC consumed today", "DC delivered today"):
         await expect(card(page, title)).to_contain_text(re.compile(r"counted after \d\d:(00|15|30|45)"))
@@ -246,8 +247,8 @@ async def test_the_meter_page_shows_energy_and_the_band_of_the_voltage(
     page = await new_page(fast, f"/#/meter/{faulty.meter}")
     await shown(page, f"Meter {faulty.meter}")
     await expect(card(page, "Voltage, lowest to highest")).to_contain_text("224.0\u2013225.0 V")
-    await expect(card(page, "Energy, 24 hours")).to_contain_text("8.00 kWh")
-    await expect(card(page, "Energy, 24 hours")).to_contain_text("2 readings")
+    await expect(card(page, "Energy in this time")).to_contain_text("8.00 kWh")
+    await expect(card(page, "Energy in this time")).to_contain_text("2 readings")
     await expect(page.locator(".chart canvas")).to_have_count(2)
 
 
@@ -316,9 +317,85 @@ async def test_what_was_not_measured_is_a_dash_and_a_gap_and_not_zero(fast: Api,
     await expect(page.get_by_text("No voltage was measured in this time.")).to_be_visible()
 
 
+async def test_what_is_wrong_comes_first_and_leads_to_its_devices(
+    fast: Api, faulty: Pair, new_page: Callable[..., Any]
+) -> None:
+    assert (await fast.post_meter(faulty.meter, now(), kwhConsumedAc=-1)).status_code == 422
+    assert (await fast.post_vehicle(faulty.vehicle, now(), batteryTemp=-127)).status_code == 201
+    page = await new_page(fast)
+    await shown(page, "Fleet")
+    overview = (await fast.http.get("/v1/fleet")).json()
+    tile = page.locator(".tile").first
+    await expect(tile).to_contain_text(f"{overview['vehiclesLow']} vehicle")
+    table = card(page, "Rejected readings, 24 hours")
+    row = table.get_by_role("row", name="value out of range meter")
+    await expect(row.get_by_role("link")).to_have_attribute("href", f"#/meter/{faulty.meter}")
+    await expect(row).to_contain_text("kwhConsumedAc -1 is outside 0 to 10000000 kWh")
+    await expect(row).to_contain_text(f'"meterId" : "{faulty.meter}"')
+    filters = "--kind meter --code value_out_of_range --since 24h"
+    commands = [f"energy rejected list {filters}", f"energy rejected replay {filters}"]
+    assert await row.locator("code.command").all_inner_texts() == commands
+    stored = table.get_by_role("row", name="stored without the measure")
+    assert len(await stored.locator("code.command").all()) == 1  # there is nothing to send again
+    await tile.get_by_role("link", name="Low efficiency").click()
+    await shown(page, "Vehicles")
+    await expect(page.get_by_role("link", name=faulty.vehicle)).to_be_visible()
+
+
+async def test_a_replaced_meter_is_shown_as_retired(fast: Api, new_page: Callable[..., Any]) -> None:
+    pair, other = new_pair(), new_pair().meter
+    for answer in (fast.post_meter(pair.meter, now() - HOUR), fast.post_vehicle(pair.vehicle, now() - HOUR)):
+        assert (await answer).status_code == 201
+    page = await new_page(fast, f"/#/meter/{pair.meter}")
+    await shown(page, f"Meter {pair.meter}")
+    assert await page.get_by_text("retired").count() == 0
+    assert (await fast.http.put(f"/v1/links/{pair.vehicle}", json={"meterId": other})).status_code == 200
+    await page.reload()
+    await expect(page.get_by_text("It is out of use until it reports again")).to_be_visible()
+    await expect(page.locator(".tile", has_text="Its vehicle")).to_contain_text("none")
+    page = await new_page(fast)
+    await shown(page, "Fleet")
+    assert pair.meter not in await card(page, "Silent devices").inner_text()
+
+
+async def test_two_sentences_of_an_error_are_two(fast: Api, new_page: Callable[..., Any]) -> None:
+    page = await new_page(fast, "about:blank", expected=("503",))
+    problem = {"code": "overloaded", "detail": "too many readings wait"}
+    await page.route("**/v1/fleet", lambda route: route.fulfill(status=503, json=problem))
+    await page.goto("/")
+    await shown(page, "This cannot be shown now")
+    await expect(page.get_by_role("alert")).to_have_text("Too many readings wait. It is tried again by itself.")
+
+
+async def test_the_zone_is_named_where_times_are(fast: Api, faulty: Pair, new_page: Callable[..., Any]) -> None:
+    page = await new_page(fast, "about:blank")
+    pulse = '{"timeZone":"Asia/Kathmandu","at":"2026-02-08T00:00:00Z"}'
+    events = {"content_type": "text/event-stream", "body": f"event: pulse\ndata: {pulse}\n\n"}
+    await page.route("**/v1/events", lambda route: route.fulfill(**events))
+    await page.goto(f"/#/vehicle/{faulty.vehicle}")
+    await shown(page, f"Vehicle {faulty.vehicle}")
+    await expect(page.locator(".shown")).to_contain_text(", Asia/Kathmandu")
+    await expect(page.locator(".tile").first).to_contain_text("GMT+5:45")
+    heads = page.locator("th[scope=col]", has_text=re.compile("^(From|Until)"))
+    assert {text.partition(", ")[2] for text in await heads.all_text_contents()} == {"Asia/Kathmandu"}
+    await expect(page.locator("footer")).to_have_text("Times are those of Asia/Kathmandu.")
+
+
+async def test_a_table_that_is_wider_than_a_phone_says_so(
+    fast: Api, faulty: Pair, new_page: Callable[..., Any]
+) -> None:
+    for options, hints in ((PHONE, True), ({}, False)):
+        page = await new_page(fast, **options)
+        await shown(page, "Fleet")
+        table = card(page, "Lowest efficiency, 24 hours")
+        await expect(table.locator("tbody tr").first).to_be_visible()
+        await expect(table.get_by_text("scroll for more columns")).to_be_visible(visible=hints)
+
+
 async def test_an_id_that_nobody_has_is_said_to_be_unknown(fast: Api, new_page: Callable[..., Any]) -> None:
     page = await new_page(fast, "/#/vehicle/nobody", expected=("404",))
     await shown(page, "Unknown device")
+    await expect(page).to_have_title("Unknown device nobody · Energy")
 
 
 async def test_the_search_finds_meters_and_vehicles_by_keyboard_alone(
@@ -378,10 +455,13 @@ async def test_the_focus_follows_to_a_page_that_a_link_opens(
 ) -> None:
     page = await new_page(fast, f"/#/vehicle/{faulty.vehicle}?range=7d")
     await shown(page, f"Vehicle {faulty.vehicle}")
-    for link in (page.get_by_role("link", name="30 days"), page.get_by_role("link", name="Fleet", exact=True)):
-        await link.focus()
-        await page.keyboard.press("Enter")
-        await expect(page.get_by_role("main")).to_be_focused()
+    another = page.get_by_role("link", name="30 days")
+    await another.focus()
+    await page.keyboard.press("Enter")
+    await expect(another).to_have_attribute("aria-current", "true")
+    await expect(another).to_be_focused()  # the page is the same, with another range
+    await page.get_by_role("link", name="Fleet", exact=True).focus()
+    await page.keyboard.press("Enter")
     await shown(page, "Fleet")
     await expect(page.get_by_role("main")).to_be_focused()
 

@@ -17,7 +17,7 @@ from service import __version__, errors, settings
 from service.database.calls import GET_DATABASE_METRICS, GET_METER_STATUS, GET_PRIMARY_STATE, GET_VEHICLE_STATUS
 from service.database.pool import Database
 from service.http.app import create_app
-from service.http.routes import analytics, devices, events, exchanges, fleet, history, links, sessions
+from service.http.routes import alerts, analytics, devices, events, exchanges, fleet, history, links, sessions
 from service.readings.model import METER, VEHICLE
 from service.settings import Settings, load_settings
 from tests.http.test_seed_example import SEED_TIME
@@ -80,6 +80,9 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_docum
     beside |= {"api.begin_import", "api.record_import", "api.finish_import"}
     # for the keys of requests
     beside |= {"api.get_api_keys", "api.get_api_key_revision", "api.record_api_key_use"}
+    # for the delivery of alerts
+    beside |= {"api.lease_alertmanager", "api.settle_alertmanager", "api.list_current_alerts"}
+    beside |= {"api.lease_webhook_messages", "api.settle_webhook_message"}
     beside |= {"api.await_standbys"}  # by the others, and for a link that is gone already
     assert documented | beside == {row[0] for row in in_database}
     called = {
@@ -95,6 +98,10 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_docum
         "GET /v1/events": events.GET_FLEET_PULSE,
         "GET /v1/sessions": sessions.LIST_SESSIONS,
         "GET /v1/sessions/{vehicleId}": sessions.LIST_VEHICLE_SESSIONS,
+        "GET /v1/devices": devices.LIST_DEVICES,
+        "GET /v1/alerts": alerts.LIST_ALERTS,
+        "GET /v1/alerts/{alertId}": alerts.GET_ALERT,
+        "POST /v1/alerts/{alertId}/acknowledge": alerts.ACKNOWLEDGE_ALERT,
         "GET /v1/links/{vehicleId}": links.LIST_VEHICLE_METERS,
         "PUT /v1/links/{vehicleId}": links.LINK_VEHICLE,
         "DELETE /v1/links/{vehicleId}": links.UNLINK_VEHICLE,

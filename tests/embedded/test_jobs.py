@@ -18,7 +18,7 @@ STORE = """
     SELECT 'M1', telemetry.counted_at(now() - %s::interval - n * INTERVAL '1 minute'), 0.1, 230
     FROM generate_series(1, 30) AS n
 """
-JOBS = 18
+JOBS = 20
 HEALTH = "SELECT count(*), count(*) FILTER (WHERE health = 'ok' AND last_started_at IS NOT NULL) FROM ops.job_health"
 
 

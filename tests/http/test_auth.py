@@ -136,6 +136,7 @@ GET_ROUTES = [
     "/v1/links/V1",
     "/v1/devices",
     "/v1/devices/meter/M1",
+    "/v1/devices/meter/M1/vehicles",
     "/v1/devices/vehicle/V1",
     "/v1/status/meter/M1",
     "/v1/status/vehicle/V1",

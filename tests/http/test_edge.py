@@ -15,6 +15,7 @@ GETS = [
     *("/v1/analytics/performance/{vehicle}", "/v1/analytics/efficiency", "/v1/analytics/efficiency/{vehicle}"),
     *("/v1/analytics/fleet", "/v1/fleet", "/v1/history/meter/{meter}", "/v1/history/vehicle/{vehicle}"),
     *("/v1/links/{vehicle}", "/v1/devices", "/v1/devices/meter/{meter}", "/v1/devices/vehicle/{vehicle}"),
+    "/v1/devices/meter/{meter}/vehicles",
     *("/v1/status/meter/{meter}", "/v1/status/vehicle/{vehicle}", "/health/live", "/health/ready", "/metrics"),
     *("/", "/dashboard/style.css", "/docs", "/docs/openapi.json", "/docs/assets/swagger-ui.css"),
 ]

@@ -1,4 +1,4 @@
-"""/v1/links/{vehicleId}: what is said of a vehicle and its meter, and what follows from it."""
+"""/v1/links/{vehicleId}: what is said of a vehicle and its meter, and what follows from it; and the meter's side."""
 
 import asyncio
 from datetime import timedelta
@@ -153,6 +153,92 @@ async def test_a_link_that_makes_no_sense_is_refused(api: Api, pair: Pair, body:
 
 async def test_an_unknown_vehicle_has_no_links(api: Api, pair: Pair) -> None:
     assert_problem(await api.http.get(f"/v1/links/{pair.vehicle}"), 404, "vehicle_unknown", pair.vehicle)
+
+
+async def vehicles_of(api: Api, meter: str) -> dict[str, Any]:
+    answer = await api.http.get(f"/v1/devices/meter/{meter}/vehicles")
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def test_a_meter_has_the_vehicles_that_it_feeds_with_their_times(api: Api, pair: Pair) -> None:
+    guest = new_pair().vehicle
+    assert (await api.post_meter(pair.meter, YESTERDAY)).status_code == 201
+    assert await vehicles_of(api, pair.meter) == {"meterId": pair.meter, "vehicleId": None, "items": []}
+    assert (await api.post_vehicle(pair.vehicle, YESTERDAY)).status_code == 201
+    own = {"vehicleId": pair.vehicle, "origin": "default"}
+    answer = {"meterId": pair.meter, "vehicleId": pair.vehicle, "items": [{**own, "from": None, "until": None}]}
+    assert await vehicles_of(api, pair.meter) == answer
+    await put(api, guest, meterId=pair.meter, **{"from": AT[3], "until": AT[5]})
+    items = [
+        {**own, "from": AT[5], "until": None},
+        {"vehicleId": guest, "origin": "link", "from": AT[3], "until": AT[5]},
+        {**own, "from": None, "until": AT[3]},
+    ]
+    assert await vehicles_of(api, pair.meter) == {**answer, "items": items}
+
+
+async def test_a_meter_of_a_fleets_own_rule_has_its_vehicles_too(api: Api, owner: Owner, pair: Pair) -> None:
+    rule = await owner.fetchval("SELECT pg_get_functiondef('telemetry.default_meter_id(text)'::regprocedure)")
+    station = "S-" + pair.meter
+    await api.post_meter(station, YESTERDAY)
+    await api.post_vehicle(pair.vehicle, YESTERDAY)
+    assert (await vehicles_of(api, station))["vehicleId"] is None
+    try:
+        await owner.execute(
+            "CREATE OR REPLACE FUNCTION telemetry.default_meter_id(p_vehicle_id text) RETURNS text LANGUAGE sql STABLE "
+            f"AS $$ SELECT '{station}' WHERE p_vehicle_id = '{pair.vehicle}' $$"
+        )
+        assert (await vehicles_of(api, station))["vehicleId"] == pair.vehicle
+    finally:
+        await owner.execute(rule)
+
+
+async def test_a_meter_without_a_reading_and_a_link_is_unknown(api: Api, pair: Pair) -> None:
+    url = f"/v1/devices/meter/{pair.meter}/vehicles"
+    assert_problem(await api.http.get(url), 404, "meter_unknown", pair.meter)
+    await put(api, pair.vehicle, meterId=pair.meter)
+    assert (await vehicles_of(api, pair.meter))["vehicleId"] == pair.vehicle
+
+
+async def is_retired(api: Api, meter: str) -> bool:
+    return bool((await api.http.get(f"/v1/devices/meter/{meter}")).json()["retired"])
+
+
+@pytest.mark.parametrize("linked", [True, False], ids=["linked", "by matching id"])
+async def test_a_meter_that_is_replaced_is_retired_until_it_reports_again(api: Api, pair: Pair, linked: bool) -> None:
+    assert (await api.post_meter(pair.meter, YESTERDAY)).status_code == 201
+    assert (await api.post_vehicle(pair.vehicle, YESTERDAY)).status_code == 201
+    if linked:
+        await put(api, pair.vehicle, meterId=pair.meter)
+    for link in ({"from": AT[1], "until": AT[2]}, {"from": "2100-01-01T00:00:00Z"}):  # a session, and a later link
+        await put(api, pair.vehicle, meterId="T-" + pair.meter, **link)
+        assert not await is_retired(api, pair.meter)
+    for _ in range(2):  # safe to retry
+        await put(api, pair.vehicle, meterId="U-" + pair.meter, **{"from": AT[4]})
+        assert await is_retired(api, pair.meter)
+    assert (await api.post_meter(pair.meter, YESTERDAY + MINUTE)).status_code == 201
+    assert not await is_retired(api, pair.meter)
+
+
+async def test_a_meter_that_goes_back_to_its_own_vehicle_is_in_use(api: Api, pair: Pair) -> None:
+    guest = new_pair().vehicle
+    assert (await api.post_meter(pair.meter, YESTERDAY)).status_code == 201
+    assert (await api.post_vehicle(pair.vehicle, YESTERDAY)).status_code == 201
+    for meter in (pair.meter, "T-" + pair.meter):
+        assert (await put(api, guest, meterId=meter)).status_code == 200
+    assert (await vehicles_of(api, pair.meter))["vehicleId"] == pair.vehicle
+    assert not await is_retired(api, pair.meter)
+
+
+async def test_a_replaced_meter_keeps_the_rest_of_its_profile(api: Api, pair: Pair) -> None:
+    profile = {"energyKind": "register", "registerMax": 1000.0, "maxKw": 22.0, "expectedIntervalS": 900.0}
+    await api.http.put(f"/v1/devices/meter/{pair.meter}", json=profile)
+    await api.post_meter(pair.meter, YESTERDAY)
+    await api.post_vehicle(pair.vehicle, YESTERDAY)
+    await put(api, pair.vehicle, meterId="T-" + pair.meter)
+    kept = (await api.http.get(f"/v1/devices/meter/{pair.meter}")).json()
+    assert {**kept, **profile, "retired": True} == kept
 
 
 @pytest.mark.concurrent

@@ -15,6 +15,7 @@ from service.http.routes.metrics import DATABASE_METRICS
 from service.settings import Settings
 from tests.http.test_auth import bearer, token
 from tests.support import YESTERDAY, Api, Owner, meter_reading, new_pair, now, served
+from tests.support.delivery import open_alert
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -169,8 +170,12 @@ async def test_the_queue_the_pool_and_their_limits_are_told(database: Database) 
     assert key("energy_database_pool_limit_connections", pool="read") not in samples  # it is the same one
 
 
-NOT_YET = {"energy_job_last_success_timestamp_seconds", "energy_standby_lag_bytes"}
-"""Metrics without a sample: a job that has never run has not succeeded yet, and there is no standby."""
+NOT_YET = {
+    "energy_job_last_success_timestamp_seconds",
+    "energy_standby_lag_bytes",
+    "energy_alertmanager_behind_seconds",
+}
+"""Metrics without a sample: a job that has never run has not succeeded yet; there is no standby and no Alertmanager."""
 
 
 async def test_the_database_tells_of_its_aggregates_jobs_devices_and_chunks(database: Database, owner: Owner) -> None:
@@ -249,3 +254,38 @@ async def test_without_its_database_metrics_are_there_within_two_seconds_and_say
     assert samples[key("energy_database_up")] == 0
     assert not {name for name, _ in samples} & DATABASE_METRICS.keys()
     assert key("energy_ingest_queue_readings", kind="meter") in samples
+
+
+async def test_alerts_and_their_delivery_are_counted_and_no_device_is_named(database: Database, owner: Owner) -> None:
+    async def counted() -> Samples:
+        async with served(database, Settings()) as api:
+            return await scrape(api)
+
+    hot = key("energy_alerts_open", rule_kind="battery_hot", severity="critical")
+    pending, given_up = (key("energy_webhook_messages", state=state) for state in ("pending", "given_up"))
+    address, device = "http://alertmanager:9093", new_pair().vehicle
+    behind = key("energy_alertmanager_behind_seconds", alertmanager=address)
+    before = await counted()
+    assert before[key("energy_alerts_open", rule_kind="standby_high", severity="info")] >= 0, "also without any"
+    await owner.execute("SELECT ops.set_webhook($1, 'https://alerts.example')", device)
+    for number in range(2):
+        await open_alert(owner, f"{device}-{number}", "battery_hot", "critical")
+    await owner.execute(
+        "UPDATE ops.webhook_message SET created_at = now() - INTERVAL '20 minutes', "
+        "given_up_at = CASE WHEN alert ->> 'device_id' = $2 THEN now() END WHERE webhook_name = $1",
+        device,
+        f"{device}-1",
+    )
+    await owner.execute(
+        "INSERT INTO ops.alertmanager (address, due_at, sent_at) VALUES ($1, now(), now() - INTERVAL '1 hour')", address
+    )
+    after = await counted()
+    assert after[hot] == before[hot] + 2
+    assert (after[pending], after[given_up]) == (before[pending] + 1, before[given_up] + 1)
+    assert after[key("energy_webhook_oldest_pending_seconds")] >= 1200
+    assert after[behind] == pytest.approx(3600, abs=60)
+    assert not [labels for _, labels in after if device in str(labels)]
+    await owner.execute("UPDATE ops.alertmanager SET attempted_at = now() - INTERVAL '11 minutes'")
+    assert behind not in await counted(), "it left the settings"
+    await owner.execute("DELETE FROM ops.alertmanager")
+    await owner.execute("SELECT ops.remove_webhook($1)", device)

@@ -19,6 +19,12 @@ PROFILE = f"SELECT api.set_device_profile('meter', '{PAIR.meter}')"
 EXCHANGE = f"SELECT api.exchange_register('meter', '{OTHER}', '{AT}', 2, 1)"
 POSITION = "SELECT pg_current_wal_insert_lsn()::text"
 HISTORY = "telemetry.meter_telemetry_history"
+ACKNOWLEDGED = """
+    INSERT INTO telemetry.alert (
+        rule_name, rule_kind, kind, device_id, severity, opened_at, last_seen_at, threshold, reason, acknowledged_at
+    )
+    VALUES ('await', 'battery_hot', 'vehicle', 'await', 'info', now(), now(), 1, '', now())
+"""
 
 REPEATED = {
     "ingest_meter_readings": (METER.format(230), METER.format(230)),
@@ -44,11 +50,33 @@ REPEATED = {
     "set_session_gap": ("", "SELECT ops.set_session_gap('15 minutes')"),
     "recompute_sessions": ("", "SELECT ops.recompute_sessions()"),
     "set_default_max_kw": ("", "SELECT ops.set_default_max_kw('meter', NULL)"),
+    "set_price": ("", "SELECT ops.set_price(0.3, 'EUR')"),
+    "set_grid_intensity": ("", "SELECT ops.set_grid_intensity(300)"),
+    "remove_price": ("", "SELECT ops.remove_price((ops.set_price(0.3, 'EUR')).price_id)"),
+    "remove_grid_intensity": (
+        "",
+        "SELECT ops.remove_grid_intensity((ops.set_grid_intensity(300)).grid_intensity_id)",
+    ),
+    "import_prices": ("", "SELECT ops.import_prices('[]')"),
+    "set_price_zone": ("", "SELECT ops.set_price_zone('default')"),
+    "set_meter_zone": ("", f"SELECT ops.set_meter_zone('{PAIR.meter}')"),
     "set_time_zone": ("", "SELECT ops.set_time_zone('UTC')"),
     "record_archive": ("", "SELECT ops.record_archive('meter', '2020-01-01Z', '2020-01-02Z', 0, 0, '', '')"),
     "keep_restored": ("", "SELECT ops.keep_restored('meter', '2020-01-01Z', now())"),
     "take_up_again": ("", f"SELECT ops.take_up_again('{HISTORY}', '2020-01-01Z', '2020-01-02Z')"),
+    "accept_drift": ("", "SELECT ops.accept_drift()"),
     "restore_readings": ("", "SELECT ops.restore_readings('meter', 'archived'::regclass)"),
+    "acknowledge_alert": (
+        "",
+        "SELECT api.acknowledge_alert(a.id, 'anna') FROM telemetry.alert AS a WHERE a.rule_name = 'await'",
+    ),
+    "set_alert_rule": ("", "SELECT ops.set_alert_rule('battery_hot')"),
+    "remove_alert_rule": ("", "SELECT ops.remove_alert_rule('battery_hot')"),
+    "set_webhook": ("", "SELECT ops.set_webhook('await', 'https://await.example')"),
+    "remove_webhook": (
+        "",
+        "SELECT ops.set_webhook('await', 'https://await.example'); SELECT ops.remove_webhook('await')",
+    ),
     "import_meter_readings": ("", "SELECT api.import_meter_readings(TRUE)"),
     "import_vehicle_readings": ("", "SELECT api.import_vehicle_readings(TRUE)"),
 }
@@ -58,14 +86,24 @@ TELLS_NOBODY = {
     "api.await_standbys",
     "api.make_import_table",  # the session's own temporary table
     "api.record_api_key_use",  # whose loss costs a time of use
+    # their loss costs a message that is sent twice
+    "api.lease_alertmanager",
+    "api.lease_webhook_messages",
+    "api.settle_alertmanager",
+    "api.settle_webhook_message",
     "ops.check_policies",  # a trigger
     "ops.prepare_restore",  # a step of the restore, before ops.restore_readings
     "ops.apply_policy",  # a step of ops.apply_policies
     "ops.guard_chunks",  # made anew by every run of the archive and of retention
     "ops.make_daily_aggregates",  # a step of ops.set_time_zone
     "ops.secure_database",  # of every migration
+    "ops.configure_bi_logins",  # likewise, and of the change of the zone
+    "ops.record_schema",  # of every migration; ops.accept_drift tells
     "ops.end_bi_sessions",  # whose sessions come back
     "ops.describe_lock_holders",  # reads
+    "ops.evaluate_alerts",  # whose next run finds the same
+    "ops.run_alert_evaluation",
+    "ops.drop_closed_alerts",  # as retention
     "ops.record_job_run",  # the embedded database's
 }
 
@@ -82,6 +120,8 @@ async def test_what_is_told_a_second_time_waits_as_the_first_time_did(owner: Own
             await connection.execute("SET LOCAL synchronous_commit = off")
             if name.endswith("api_key"):
                 await connection.execute("SELECT ops.create_api_key('read', p_note => 'await')")
+            elif name == "acknowledge_alert":
+                await connection.execute(ACKNOWLEDGED)
             elif name.startswith("import_"):
                 await connection.execute(f"SELECT api.make_import_table('{name.split('_')[1]}')")
             elif name == "restore_readings":

@@ -53,7 +53,9 @@ async def test_columns_of_measures_name_their_unit_in_the_comment(owner: Owner) 
         "WHERE atttypid = 'float8'::regtype AND relkind IN ('r', 'v', 'm', 'c')"
     )
     assert rows
-    unit = re.compile(r"\b(kWh?|V|percent|degrees Celsius|seconds|0 to 1)\b|DC delivered / AC consumed")
+    unit = re.compile(
+        r"\b(kWh?|V|percent|degrees Celsius|seconds|0 to 1|unit of the threshold)\b|DC delivered / AC consumed"
+    )
     assert [row["name"] for row in rows if not unit.search(row["comment"])] == []
 
 
@@ -203,6 +205,8 @@ async def test_policies_are_the_ones_that_were_meant(owner: Owner) -> None:
         "WHERE hypertable_schema = 'telemetry' OR config ->> 'object' LIKE 'telemetry.%' ORDER BY 1, 2"
     )
     assert [tuple(row) for row in jobs] == [
+        ("telemetry.alert", "drop_closed_alerts", "2 years"),
+        ("telemetry.alert", "run_alert_evaluation", None),
         ("telemetry.meter_telemetry_history", "drop_due_chunks", "2 years"),
         ("telemetry.meter_telemetry_history", "policy_compression", "3 days"),
         ("telemetry.rejected_reading", "drop_due_chunks", "30 days"),

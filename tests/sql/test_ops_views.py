@@ -12,6 +12,8 @@ from psycopg.rows import dict_row
 
 from tests.support import TestDatabase, run_migrated_database
 
+pytestmark = pytest.mark.long
+
 DAY = timedelta(days=1)
 KINDS = ("meter", "vehicle")
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -114,10 +116,10 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def test_a_new_databases_jobs_are_all_ok_and_each_says_what_it_is_for(ops: Ops) -> None:
     rows = ops.rows("SELECT * FROM ops.job_health")
-    assert len(rows) == 18
+    assert len(rows) == 20
     assert {row["health"] for row in rows} == {"ok"}
-    assert len({row["purpose"] for row in rows}) == 18
-    assert {row["duty"] for row in rows} == {"compress", "drop", "refresh", "watch"}
+    assert len({row["purpose"] for row in rows}) == 20
+    assert {row["duty"] for row in rows} == {"compress", "drop", "evaluate", "refresh", "watch"}
     assert "refreshes bi.meter_15min and what is made of it" in {row["purpose"] for row in rows}
 
 

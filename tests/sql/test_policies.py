@@ -21,6 +21,7 @@ DEFAULTS = """
     telemetry.meter_telemetry_history   | 1 day    | 3 days | 2 years  | 2 years |           |
     telemetry.vehicle_telemetry_history | 1 day    | 3 days | 2 years  | 2 years |           |
     telemetry.rejected_reading          | 1 day    |        | 30 days  |         |           |
+    telemetry.alert                     |          |        | 2 years  |         |           |
     bi.meter_15min                      | 7 days   | 3 days | 5 years  |         | 5 minutes | 3 minutes
     bi.vehicle_15min                    | 7 days   | 3 days | 5 years  |         | 5 minutes | 3 minutes
     bi.meter_hourly                     | 28 days  | 3 days | 10 years |         | 5 minutes |
@@ -431,7 +432,7 @@ def test_an_unknown_object_or_setting_is_refused_with_the_known_ones(dba: Connec
         ((METER, "drop_after); DROP TABLE ops.policy; --", "x"), "ops.policy has no setting drop_after); DROP"),
         ((METER, "compress_after", "soon"), 'invalid input syntax for type interval: "soon"'),
         ((METER, "archive", "maybe"), 'invalid input syntax for type boolean: "maybe"'),
-        ((METER, "chunk_interval", None), 'null value in column "chunk_interval"'),
+        ((METER, "chunk_interval", None), "telemetry.alert has no chunks, and every other object has"),
         ((METER, "accept_for", None), "a history accepts readings of at least the last hour"),
     ],
 )
@@ -536,8 +537,9 @@ def test_what_is_archived_first_is_dropped_by_nobody_else(dba: Connection) -> No
 
 FOR_DBAS = {
     "functions": {
-        "apply_policies", "bytes_left", "create_api_key", "current_policies", "default_policies", "diagnose",
-        "end_bi_sessions", "list_chunks", "list_excessive_devices", "list_job_health", "list_silent_devices",
+        "apply_policies", "bytes_left", "create_api_key", "current_policies", "default_alert_rules", "default_policies",
+        "diagnose", "end_bi_sessions", "evaluate_alerts", "preview_alert_rule", "remove_alert_rule", "set_alert_rule",
+        "list_chunks", "list_excessive_devices", "list_job_health", "list_silent_devices",
         "list_stale_ranges", "list_standbys", "measure_aggregate_lag", "pending_changes", "policy_faults",
         "reset_policy", "revoke_api_key", "rotate_api_key", "set_default_max_kw", "set_disk_bound", "set_policy",
         "set_standby_kw",
@@ -545,8 +547,8 @@ FOR_DBAS = {
         "recompute_sessions",
     },
     "relations": {
-        "aggregate_lag", "api_key", "applied_policy", "archived_chunk", "bi_session_limit", "chunk_list", "job_health",
-        "migration", "policy", "policy_job", "silent_device", "storage",
+        "aggregate_lag", "alert_rule", "api_key", "applied_policy", "archived_chunk", "bi_session_limit", "chunk_list",
+        "job_health", "migration", "policy", "policy_job", "silent_device", "storage",
     },
 }  # fmt: skip
 
@@ -589,6 +591,11 @@ def test_dbas_can_read_every_relation_that_is_for_them(dba: Connection, relation
         "policy_faults()",
         "diagnose()",
         "default_policies()",
+        "default_alert_rules()",
+        "set_alert_rule('battery_hot')",
+        "preview_alert_rule('battery_hot')",
+        "remove_alert_rule('battery_hot')",
+        "evaluate_alerts()",
         "list_excessive_devices()",
         "list_silent_devices()",
         "list_stale_ranges()",

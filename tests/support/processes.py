@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import re
 import signal
@@ -17,7 +18,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support import meter_reading
+from tests.support import TestDatabase, meter_reading
+from tests.support.forked import PRELOADED, run_command
 
 ENERGY = [sys.executable, "-m", "service.cli"]
 ELSEWHERE = tempfile.mkdtemp()  # not the repository: a developer's .env there is not for tests
@@ -84,17 +86,34 @@ def running(environment: dict[str, str], *arguments: str) -> Iterator[Service]:
         service.process.communicate()
 
 
-def run(*arguments: str, directory: str | Path = ELSEWHERE, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
-        [*ENERGY, *arguments],
-        cwd=directory,
-        env={**PLAIN, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(PRELOADED)
+
+
+def run(
+    *arguments: str, directory: str | Path = ELSEWHERE, on: TestDatabase | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, in a forked process that has its libraries imported already.
+
+    It uses the database `on`, else that of the environment. On a running embedded one, `keys` and `rejected` work.
+    """
+    if on is not None and not on.is_embedded:
+        environment["DATABASE_URL"] = on.url
+    embedded = on.url if on is not None and on.is_embedded else None
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = outputs = Path(folder) / "stdout", Path(folder) / "stderr"
+        process = _FORKS.Process(
+            target=run_command, args=(list(arguments), directory, {**PLAIN, **environment}, outputs, embedded)
+        )
+        process.start()
+        process.join(60)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(arguments, 60, errors.read_bytes())
+        status = process.exitcode
+        process.close()
+        return subprocess.CompletedProcess(arguments, status, output.read_text(), errors.read_text())
 
 
 def assert_one_plain_line(result: subprocess.CompletedProcess[str], *words: str) -> None:

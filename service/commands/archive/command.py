@@ -21,6 +21,7 @@ from service.commands.archive.restore import restore_chunk
 from service.commands.archive.run import ArchiveFault, archive_chunk
 from service.commands.archive.verify import Span, find_archives
 from service.commands.archive.verify import verify as verify_archive
+from service.commands.command import Group
 from service.commands.options import KIND, TIME, json_option
 from service.commands.output import print_error, print_json, print_table
 from service.database.replication import UnreplicatedCommitError
@@ -55,7 +56,7 @@ _archive_option = click.option(
 )
 
 
-@click.group("archive")
+@click.group("archive", cls=Group)
 def archive() -> None:
     """Old readings as Parquet, in a folder or in S3, before retention drops them; and their restoration.
 
@@ -65,7 +66,11 @@ def archive() -> None:
     """
 
 
-@archive.command("run")
+@archive.command(
+    "run",
+    examples=("energy archive run --archive s3://bucket/energy", "energy archive run --drop --every 24"),
+    statuses={0: "every due chunk is archived", 1: "it failed; or a chunk could not be archived, and stays"},
+)
 @_archive_option
 @click.option("--drop", is_flag=True, help="Then drop at once the chunks that retention would drop within the hour.")
 @click.option(
@@ -74,8 +79,8 @@ def archive() -> None:
 def run_command(archive_: str | None, drop: bool, every: int | None) -> None:
     """Archive every chunk that is due to be dropped: write it, read it back, compare, and only then release it.
 
-    Whole chunks, oldest first. After an interruption, the same command continues with the chunk it was at. Exit status
-    1: a chunk could not be archived; it stays, and the others are archived.
+    Whole chunks, oldest first. After an interruption, the same command continues with the chunk it was at. A chunk that
+    cannot be archived stays, and the others are archived.
     """
     settings, place = _destination(archive_)
     if every is None:
@@ -117,7 +122,7 @@ def _run(settings: Settings, place: Place, drop: bool) -> bool:
         return not faults
 
 
-@archive.command("list")
+@archive.command("list", examples=("energy archive list --kind meter --from 2026-01-01", "energy archive list --json"))
 @_span(required=False)
 @json_option
 def list_command(as_json: bool, **span: Any) -> None:
@@ -137,14 +142,15 @@ def list_command(as_json: bool, **span: Any) -> None:
     print_table(("chunk", "readings", "verified", "dropped", "kept until", "file"), rows, "nothing archived")
 
 
-@archive.command("verify")
+@archive.command(
+    "verify",
+    examples=("energy archive verify", "energy archive verify --from 2026-01-01 --to 2026-02-01"),
+    statuses={0: "every file is right", 1: "it failed; or a file is wrong or missing, and named"},
+)
 @_archive_option
 @_span(required=False)
 def verify_command(archive_: str | None, **span: Any) -> None:
-    """Read archives again, and compare them with their manifests and with the records of the database.
-
-    Exit status 1: a file is wrong or missing; each one is named.
-    """
+    """Read archives again, and compare them with their manifests and with the records of the database."""
     settings, place = _destination(archive_)
     faults: list[str] = []
     with _opened(settings, alone=False) as chunks:
@@ -166,7 +172,11 @@ def verify_command(archive_: str | None, **span: Any) -> None:
     sys.exit(1 if faults else 0)
 
 
-@archive.command("restore")
+@archive.command(
+    "restore",
+    examples=("energy archive restore --from 2024-02-08 --to 2024-02-09 --kind meter",),
+    statuses={0: "every chunk is restored", 1: "it failed; or a chunk could not be restored, and is named"},
+)
 @_archive_option
 @_span(required=True)
 @click.option(

@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import click
 
+from service.commands.command import Command
 from service.commands.demo.fleet import SILENT, DemoFleet
 from service.commands.demo.history import INTERVAL_S, fill, first_time
 from service.commands.serve import Company, serve
@@ -27,7 +28,12 @@ FAULTS = Faults(late=0.01, duplicates=0.01, out_of_order=0.01, broken=0.01)
 DATA_DIR = Path(".energy-demo")
 
 
-@click.command("demo")
+@click.command(
+    "demo",
+    cls=Command,
+    examples=("energy demo", "energy demo --data-dir /tmp/demo --days 60"),
+    statuses={0: "stopped by SIGINT (Ctrl-C) or SIGTERM", 130: "interrupted before it served"},
+)
 @click.option(
     "--data-dir", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Folder of its database."
 )

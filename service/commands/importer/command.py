@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from service.commands.command import Command
 from service.commands.importer.dialect import LOOKED_AT
 from service.commands.importer.explain import explain
 from service.commands.importer.files import FORMATS
@@ -37,7 +38,20 @@ EMBEDDED_CHUNK_ROWS = 1_000
 REJECTED_STATUS = 3
 
 
-@click.command("import")
+@click.command(
+    "import",
+    cls=Command,
+    examples=(
+        "energy import meters.csv",
+        "energy import export.csv --explain",
+        "energy import january.csv february.csv.gz --kind meter --column meterId=Zähler --timezone Europe/Berlin",
+    ),
+    statuses={
+        0: "all rows are stored, now or before",
+        130: "interrupted; the same command continues",
+        REJECTED_STATUS: "some rows were rejected, or conflict",
+    },
+)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option("--kind", type=KIND, help="Kind of the readings; needed if the columns do not tell it.")
 @click.option("--preset", type=click.Choice(sorted(PRESETS)), help="Source of the files, whose form is then known.")
@@ -127,9 +141,6 @@ def import_command(
     is a local time that the clocks of that zone show twice or never.
 
     After an interruption, the same command continues. A file may be imported again: its rows are duplicates.
-
-    Exit status: 0 all rows are stored, now or before; 3 some were rejected; 1 it failed; 2 wrong options; 130
-    interrupted.
     """
     for name in ("columns", "constants", "scales"):
         said[name] = dict(said[name])

@@ -21,6 +21,7 @@ import click
 import uvloop
 from rich.console import Console
 
+from service.commands.command import Command
 from service.commands.options import TIME, json_option
 from service.commands.output import make_console, print_json
 from service.commands.simulate.check import Verdict, ask, expect, judge
@@ -74,7 +75,20 @@ def _prefix(context: click.Context, option: click.Parameter, text: str) -> str:
     return text
 
 
-@click.command("simulate")
+@click.command(
+    "simulate",
+    cls=Command,
+    examples=(
+        "energy simulate",
+        "energy simulate --days 1 --batch 500",
+        "energy simulate --vehicles 50 --speed 600 --duration 60 --json",
+    ),
+    statuses={
+        0: "the service did everything right, until the end or Ctrl-C",
+        1: "no service answers; or a reading was lost, wrongly rejected or accepted; or a balance differs",
+        130: "interrupted before the first reading",
+    },
+)
 @click.option(
     "--url", default="http://127.0.0.1:3000", show_default=True, callback=_url, help="The service, scheme://host:port."
 )
@@ -121,9 +135,8 @@ def _prefix(context: click.Context, option: click.Parameter, text: str) -> str:
 def simulate(samples: IO[bytes] | None, as_json: bool, **options: Any) -> None:
     """Send the telemetry of a fleet to a running service, and check the service's answers.
 
-    Requests are sent when they are due, however long others take, and latency counts from then on. Exit status 1: a
-    reading was lost, or wrongly rejected or accepted, a measure was wrongly ignored, or an energy balance differs from
-    the readings sent.
+    Requests are sent when they are due, however long others take, and latency counts from then on. At
+    the end, or at Ctrl-C, it compares the energy balances of some vehicles with the readings sent.
     """
     plan = _plan(**options)
     tally, seconds, verdicts = uvloop.run(_run(plan, make_console(stderr=True), samples))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -48,9 +49,9 @@ class Pace:
 class Driver:
     """Sender of items over one session; it tallies their outcomes.
 
-    A request that was due in the future when the run began is sent on time. No slow answer delays the next one, and
-    latency counts from the due time. Requests due at the beginning (history) are sent as fast as `concurrency` requests
-    at a time are answered.
+    A request is sent when it is due. No slow answer delays the next one, and latency counts from the due time. At
+    infinite speed, history comes first: it is sent as fast as `concurrency` requests at a time are answered, until the
+    run has caught up with the clock. A request that became due meanwhile is history, too.
 
     Attributes:
         stopping: set it to end early.
@@ -71,14 +72,15 @@ class Driver:
 
     async def run(self, items: Iterable[Item]) -> None:
         """Send all `items`, or until `stopping`; return when every request has its outcome."""
+        is_history = math.isinf(self._pace.speed)
         for group in _groups(items, self._batch):
             due = self._pace.real(group[-1].due)
-            is_paced = due > self._pace.began
-            if is_paced:
-                await self._wait_until(due)
-            else:
+            is_history = is_history and due <= time.time()
+            if is_history:
                 await self._slots.acquire()
                 due = time.time()
+            else:
+                await self._wait_until(due)
             if self.stopping.is_set():
                 break
             self.last_due = group[-1].due
@@ -86,7 +88,7 @@ class Driver:
             task = asyncio.create_task(self._send(group, due))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            if not is_paced:
+            if is_history:
                 task.add_done_callback(lambda _: self._slots.release())
         await asyncio.gather(*self._tasks)
 

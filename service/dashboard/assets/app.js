@@ -15,6 +15,7 @@ const RETRY_MS = [2000, 5000, 10_000, 30_000];
 
 const main = byId("main");
 let page = null;
+let pageName = null;
 let loading = new AbortController();
 let failures = 0;
 let retrying;
@@ -38,6 +39,11 @@ function close() {
   loading = new AbortController();
   page?.leave();
   page = null;
+  pageName = null;
+}
+
+function entitle(title) {
+  document.title = `${title} · Energy`;
 }
 
 /** The page that the address names, and its name while it loads. */
@@ -50,8 +56,8 @@ function route() {
     kind = "";  // not an address of ours
   }
   const parameters = new URLSearchParams(query);
-  if (kind === "vehicle" && id) return { name: `vehicle ${id}`, id, section: "vehicles", open: (signal) => vehiclePage(signal, id, parameters) };
-  if (kind === "meter" && id) return { name: `meter ${id}`, id, section: "meters", open: (signal) => meterPage(signal, id, parameters) };
+  if (kind === "vehicle" && id) return { name: `vehicle ${id}`, id, section: "vehicles", parameters, open: (signal) => vehiclePage(signal, id, parameters) };
+  if (kind === "meter" && id) return { name: `meter ${id}`, id, section: "meters", parameters, open: (signal) => meterPage(signal, id, parameters) };
   if (isList(kind)) return { name: `the ${kind}`, section: kind, open: (signal) => listPage(signal, kind, parameters) };
   return { name: "the fleet", section: "", open: fleetPage };
 }
@@ -61,9 +67,22 @@ function fail(error, id) {
   if (error.status === 401) return lock(hasKey());
   if (error.status === 403) return refuse();
   close();
-  if (id && (error.status === 404 || error.status === 422)) return show(states.notFound(id));
+  if (id && (error.status === 404 || error.status === 422)) {
+    entitle(`Unknown device ${id}`);
+    return show(states.notFound(id));
+  }
   show(states.failed(error, navigate));
   retrying = setTimeout(navigate, RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]);
+}
+
+/** Another range of the same device: its page stays where it is. */
+async function showRange(parameters, id) {
+  const { signal } = loading;
+  try {
+    await page.show(parameters);
+  } catch (error) {
+    if (!signal.aborted) fail(error, id);
+  }
 }
 
 /** Mark the link of the navigation to which this page belongs. */
@@ -75,8 +94,9 @@ function markSection(section) {
 }
 
 async function navigate() {
+  const { name, id, section, open, parameters } = route();
+  if (page?.show && pageName === name) return showRange(parameters, id);
   close();
-  const { name, id, section, open } = route();
   const { signal } = loading;
   markSection(section);
   show(states.loading(name));
@@ -84,8 +104,9 @@ async function navigate() {
     const opened = await open(signal);
     if (signal.aborted) return opened.leave();
     page = opened;
+    pageName = name;
     failures = 0;
-    document.title = `${page.title} · Energy`;
+    entitle(page.title);
     show(page.element);
     if (newest) await page.pulse(newest);
   } catch (error) {
@@ -161,7 +182,8 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.focus();
 });
 window.addEventListener("hashchange", () => {
-  if (document.activeElement !== byId("device")) focusContent();
+  const isAnother = !page?.show || route().name !== pageName;
+  if (isAnother && document.activeElement !== byId("device")) focusContent();
   if (newest) navigate();
 });
 start();

@@ -1,7 +1,8 @@
-// Charts by uPlot, in the colours of the page, on the clocks of the fleet.
+// Charts by uPlot, in the colours of the page. The charts of time on a page share their crosshair; dragging chooses a time.
 
-import { h } from "./dom.js";
+import * as axis from "./axis.js";
 import * as format from "./format.js";
+import { colour, markers, seriesOf, splitOpen } from "./series.js";
 
 let library;
 
@@ -12,140 +13,149 @@ function load() {
 }
 
 const HEIGHT = 230;
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const CHARACTER = 7;
+const SHARED = { key: "time", filters: { pub: (type) => type === "mousemove" } };
 
-function timeTicks(uplot, splits, _axis, _space, step) {
-  return splits.map((split) => {
-    const date = new Date(split * 1000);
-    if (step >= 28 * 86400) return format.month(date);
-    const clock = format.time(date);
-    return step >= 86400 || clock === "00:00" ? format.day(date) : clock;
-  });
-}
+/** Room for the longest label, in pixels. */
+const room = (_u, labels) => Math.max(48, 14 + CHARACTER * Math.max(0, ...(labels ?? []).map((label) => label.length)));
 
 function axes(spec) {
   const common = { stroke: colour("muted"), grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+  const values = (labels) => (_u, ticks, _axis, _space, step) => labels(ticks, step);
+  const y = { ...common, size: room, space: 34 };
   return [
-    { ...common, size: 34, grid: { show: false }, values: spec.labels ?? timeTicks, splits: spec.splits, space: 56 },
-    { ...common, size: 56, space: 34, values: (_u, splits) => splits.map((split) => spec.unit(split)) },
+    { ...common, size: 34, grid: { show: false }, values: spec().labels ? (_u, ticks) => spec().labels(ticks) : axis.times, space: 56 },
+    { ...y, values: values((ticks, step) => spec().axis(ticks, step)) },
+    ...(spec().right ? [{ ...y, scale: "right", side: 1, grid: { show: false }, values: values(spec().right.axis) }] : []),
   ];
 }
 
-/** A fill of diagonal lines in this colour, for bars of a bucket that is not over. */
-function hatching(name) {
-  const size = Math.round(6 * devicePixelRatio);
-  const tile = h("canvas", { width: size, height: size });
-  const context = tile.getContext("2d");
-  context.strokeStyle = colour(name);
-  context.lineWidth = size / 4;
-  for (const shift of [-size, 0, size]) {
-    context.moveTo(shift, size);
-    context.lineTo(shift + size, 0);
-  }
-  context.stroke();
-  return context.createPattern(tile, "repeat");
-}
-
-/**
- * Split the series where a bucket is not over: "so far" is a series of its own. Its bars are hatched; its line is dashed, and
- * begins at the bucket before. A series that isWhole stays as it is.
- */
-function splitOpen(spec) {
-  if (!spec.open?.includes(true)) return spec;
-  const parts = spec.series.flatMap((one, index) => {
-    const values = spec.data[index];
-    if (one.isWhole) return [[one, values]];
-    const isShared = (i) => one.bars === undefined && spec.open[i + 1];
-    return [
-      [one, values.map((value, i) => (spec.open[i] ? null : value))],
-      [{ ...one, label: `${one.label} so far`, open: spec.open }, values.map((value, i) => (spec.open[i] || isShared(i) ? value : null))],
-    ];
-  });
-  return { ...spec, series: parts.map(([one]) => one), data: parts.map(([, values]) => values) };
-}
-
-function series(UPlot, spec) {
-  return spec.series.map((one) => {
-    const stroke = colour(one.colour);
-    const value = (_u, v, _series, index) => (v === null || v === undefined || (one.open && !one.open[index]) ? "–" : spec.value(v));
-    const drawn = { label: one.label, stroke, width: one.width ?? 2, value, points: { show: one.points ?? false, size: 5 } };
-    if (one.bars !== undefined) {
-      drawn.fill = one.open ? hatching(one.colour) : stroke;
-      drawn.width = one.open ? 1 : 0;
-      drawn.paths = UPlot.paths.bars({ size: [one.share ?? 0.4, 60], align: one.bars });
-    } else if (one.isPoints) {
-      drawn.paths = () => null;
-      drawn.points = { show: true, size: 8, width: 0, stroke, fill: stroke };
-    } else if (one.open) {
-      drawn.dash = [5, 4];
-      // the point of the bucket before is not open
-      drawn.points = { show: true, size: 12, width: 2, fill: colour("card"), filter: () => one.open.flatMap((isOpen, i) => (isOpen ? [i] : [])) };
-    }
-    return drawn;
-  });
-}
-
-/** The marker of a series in the legend, drawn as the series is. */
-function marker(spec) {
-  const of = (index) => spec.series[index - 1];
-  const stripes = (name) => `repeating-linear-gradient(135deg, ${colour(name)} 0 2px, transparent 2px 4px)`;
+function scales(spec) {
   return {
-    dash: (_u, index) => (of(index).open && of(index).bars === undefined ? "dashed" : "solid"),
-    stroke: (_u, index) => colour(of(index).colour),
-    fill: (_u, index) => {
-      const { bars, open, isPoints, colour: name } = of(index);
-      if (bars !== undefined && open) return stripes(name);
-      return bars !== undefined || isPoints ? colour(name) : "transparent";
-    },
+    x: { time: !spec().labels, range: () => spec().span },
+    y: { range: (uplot, low, high) => spec().range?.(uplot, low, high) ?? [Math.min(0, low), high > 0 ? high * 1.08 : 1] },
+    ...(spec().right ? { right: { from: "y", range: (_u, low, high) => [low / spec().right.divisor, high / spec().right.divisor] } } : {}),
   };
 }
 
+/** The cursor: charts of time share it, and a stretch that is dragged on one of them goes to `select(from, to)`, in seconds. */
+function cursor(spec) {
+  const isTime = !spec().labels;
+  const fill = (uplot, index) => {
+    const one = spec().series[index - 1];
+    return colour(one.colours?.[uplot.cursor.idxs[index]] ?? one.colour);
+  };
+  return {
+    drag: { x: isTime && Boolean(spec().select), y: false, setScale: false, dist: 8 },
+    y: false,
+    points: { size: 8, fill, stroke: fill },
+    ...(isTime ? { sync: SHARED } : {}),
+  };
+}
+
+function onSelect(spec) {
+  return (uplot) => {
+    const { left, width } = uplot.select;
+    uplot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+    if (width > 0) spec().select(uplot.posToVal(left, "x"), uplot.posToVal(left + width, "x"));
+  };
+}
+
+/** Note which series are hidden, and let those of one name follow each other. */
+function onToggle(spec, hidden) {
+  return (uplot, index, { show }) => {
+    if (show === undefined || index === null) return;
+    const name = (i) => spec().series[i - 1].with ?? spec().series[i - 1].label;
+    if (show) hidden.delete(name(index));
+    else hidden.add(name(index));
+    uplot.series.forEach((one, i) => {
+      if (i && i !== index && name(i) === name(index) && one.show !== show) uplot.setSeries(i, { show });
+    });
+  };
+}
+
+/** The width of the longest value in the legend, in characters: with it, nothing moves when the values change. */
+function longestValue(spec) {
+  const texts = spec.series.flatMap(({ values }) => values.map((value, i) => (typeof value === "number" ? spec.value(value, i) : "–")));
+  return { value: Math.max(1, ...texts.map((text) => text.length)), name: Math.max(1, ...spec.names.map((text) => text.length)) };
+}
+
+/** The form of a chart: with another one it is made anew. */
+const shapeOf = (spec) => JSON.stringify([spec.series.map(({ label, colour: name }) => [label, name]), Boolean(spec.right)]);
+
 /**
- * @param {HTMLElement} target
- * @param {object} whole x (times in seconds, or numbers with `labels`), data (an array per series), series, open (for each x,
- *   whether its bucket is not over), bands, unit (of the axis), value (of the legend), range (of y), pad (beside the first
- *   and last x).
- * @returns {Promise<{destroy: Function}|null>} null without a library.
+ * A chart in `target`. `update` takes, or returns null without a library:
+ * x (seconds, or numbers with `labels`, their texts), names (of each x, in the legend, under xLabel), span (first and last x),
+ * data (an array per series), series, open (for each x, whether its bucket is not over), bands, axis (labels of ticks), right
+ * (a second axis: axis, and the divisor of its values), value (of the legend), range (of y), select (a dragged time).
+ * @param {Set<string>} hidden names of series that are hidden; it follows the legend.
  */
-export async function drawChart(target, whole) {
-  const UPlot = await load();
-  if (UPlot === null) return null;
-  const spec = splitOpen(whole);
-  const isTime = spec.labels === undefined;
-  const make = () => {
+export function createChart(target, hidden) {
+  let plot = null;
+  let spec = null;
+  let ended = false;
+  const current = () => spec;
+
+  function make(UPlot) {
+    const first = { label: spec.xLabel, value: (_u, _v, _s, index) => (index === null || index === undefined ? "–" : spec.names[index]) };
     const options = {
-      width: Math.max(200, target.clientWidth),
-      height: HEIGHT,
+      width: Math.max(200, target.clientWidth), height: HEIGHT,
       tzDate: (seconds) => UPlot.tzDate(new Date(seconds * 1000), format.getZone()),
-      scales: {
-        x: { time: isTime, range: (_u, low, high) => [low - spec.pad, high + spec.pad] },
-        y: { range: spec.range ?? ((_u, low, high) => [Math.min(0, low), high > 0 ? high * 1.08 : 1]) },
-      },
-      axes: axes(spec),
-      series: [{ value: spec.labels ? (_u, v) => (v === null ? "–" : spec.labels(_u, [v])[0]) : (_u, v) => (v === null ? "–" : format.dateTime(new Date(v * 1000))), label: spec.xLabel ?? "Time" }, ...series(UPlot, spec)],
+      scales: scales(current), axes: axes(current), cursor: cursor(current),
+      series: [first, ...seriesOf(UPlot, current).map((one, i) => ({ ...one, show: !hidden.has(spec.series[i].with ?? spec.series[i].label) }))],
       bands: (spec.bands ?? []).map((band) => ({ series: band.series, fill: colour(band.colour) })),
-      legend: { markers: marker(spec) },
-      cursor: { drag: { x: false, y: false }, points: { size: 6 } },
+      legend: { markers: markers(current) },
+      hooks: { setSelect: [onSelect(current)], setSeries: [onToggle(current, hidden)] },
     };
     target.replaceChildren();
-    return new UPlot(options, [spec.x, ...spec.data], target);
-  };
-  let plot = make();
+    plot = new UPlot(options, [spec.x, ...spec.data], target);
+  }
+
+  function sizeLegend() {
+    const { value, name } = longestValue(spec);
+    plot.root.style.setProperty("--value", `${value}ch`);
+    plot.root.style.setProperty("--name", `${name}ch`);
+  }
+
   const resized = new ResizeObserver(() => {
-    if (target.clientWidth > 0) plot.setSize({ width: Math.max(200, target.clientWidth), height: HEIGHT });
+    if (plot && target.clientWidth > 0) plot.setSize({ width: Math.max(200, target.clientWidth), height: HEIGHT });
   });
-  resized.observe(target);
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const repaint = () => {
-    plot.destroy();
-    plot = make();
+  const repaint = async () => {
+    plot?.destroy();
+    plot = null;
+    if (spec) await draw();
   };
+
+  async function draw() {
+    const UPlot = await load();
+    if (UPlot === null || ended || !spec) return UPlot;
+    if (plot) plot.setData([spec.x, ...spec.data]);
+    else make(UPlot);
+    sizeLegend();
+    return UPlot;
+  }
+
+  function clear() {
+    plot?.destroy();
+    plot = null;
+  }
+
+  resized.observe(target);
   dark.addEventListener("change", repaint);
   return {
+    /** Draw this; null clears the chart. Returns null where there is no library. */
+    update(whole) {
+      const next = whole && splitOpen(whole);
+      if (!next || (spec && shapeOf(spec) !== shapeOf(next))) clear();
+      spec = next;
+      return draw();
+    },
     destroy() {
+      ended = true;
       resized.disconnect();
       dark.removeEventListener("change", repaint);
-      plot.destroy();
+      clear();
     },
   };
 }

@@ -8,21 +8,21 @@ const QUARTER_HOUR_MS = 900_000;
 const isBehind = (overview) => overview.receivedUntil !== overview.periodEnd;
 
 /** A quarter hour is counted after its end: the earliest time at which figures can come. */
-const nextCount = (now = Date.now()) => format.time(new Date(Math.ceil(now / QUARTER_HOUR_MS) * QUARTER_HOUR_MS));
+const nextCount = (now = Date.now()) => format.when(new Date(Math.ceil(now / QUARTER_HOUR_MS) * QUARTER_HOUR_MS));
 
 const hasFigures = (overview) => overview.hours.length > 0;
 
 /** The line above all figures. */
 export function countedLine(overview) {
-  const until = format.moment(new Date(overview.periodEnd));
+  const until = format.when(new Date(overview.periodEnd));
   if (!isBehind(overview)) return `Energy and efficiency are counted up to ${until}.`;
   if (!hasFigures(overview)) return `No energy is counted yet. The first figures come after ${nextCount()}, when that quarter hour is over.`;
-  return `Energy and efficiency are counted up to ${until}, of readings received until ${format.moment(new Date(overview.receivedUntil))}.`;
+  return `Energy and efficiency are counted up to ${until}, of readings received until ${format.when(new Date(overview.receivedUntil))}.`;
 }
 
 /** The note of an energy of today (kWh; null without a counted reading). */
 export function countedToday(overview, kwh) {
-  const until = format.time(new Date(overview.energyUntil));
+  const until = format.when(new Date(overview.energyUntil));
   if (kwh !== null) return `up to ${until}`;
   if (isBehind(overview) && overview.energyUntil === overview.todayStart) return `counted after ${nextCount()}`;
   return `no readings up to ${until}`;
@@ -43,7 +43,7 @@ export const withoutEnergy = (overview) => (isBehind(overview) ? countedLine(ove
 /** The text in place of efficiencies where no vehicle has one: it speaks of the counted time only. */
 export function withoutEfficiency(overview) {
   if (isBehind(overview) && !hasFigures(overview)) return countedLine(overview);
-  const [from, until] = [overview.periodStart, overview.periodEnd].map((time) => format.dateTime(new Date(time)));
+  const [from, until] = [overview.periodStart, overview.periodEnd].map((time) => format.when(new Date(time)));
   const vehicles = statusCounts(overview);
   const later = isBehind(overview) ? " Later readings are not counted yet." : "";
   return `From ${from} to ${until} no vehicle has an efficiency: ${vehicles || "no readings"}.${later}`;

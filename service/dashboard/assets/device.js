@@ -1,93 +1,91 @@
-// Shared parts of the vehicle and the meter page: table columns, buckets on an axis, and the page itself.
+// The page of a device: its range, its tiles, its figures, and what is declared about it.
 
 import { get, pathOf } from "./api.js";
+import { column, devicePath, textColumn, timeColumn } from "./columns.js";
 import { h } from "./dom.js";
-import * as format from "./format.js";
-import { RANGES, rangeLinks, rangeOf } from "./ranges.js";
+import { rangeOf, zoomed } from "./range.js";
+import { createRangeBar } from "./range_bar.js";
 import { createTable } from "./table.js";
 
 const BUCKETS_EVERY_MS = 30_000;
+const NAMES = { vehicle: "Vehicle", meter: "Meter" };
 
-/** The columns that name a bucket: its start, and whether it is not over. */
-export const whenColumns = (name) => [
-  {
-    name, csv: "bucket", kind: "text", value: (r) => r.bucket,
-    show: (r) => [format.dateTime(new Date(r.bucket)), r.isOpen ? h("span", { class: "badge open" }, "so far") : ""],
-  },
-  { csv: "isOpen", value: (r) => r.isOpen },
-];
-export const column = (name, csv, decimals) => ({ name, csv, value: (r) => r[csv], show: (r) => format.number(r[csv], decimals) });
-
-export const pick = (rows, name) => rows.map((row) => row[name]);
-export const has = (rows, ...names) => rows.some((row) => names.some((name) => row[name] !== null));
-
-/** Drawing of the buckets of a range: each at its middle, marked where it is not over. `length` is theirs in words. */
-export function bucketsOf({ bucketS }) {
-  return {
-    place: (rows) => ({ x: rows.map((row) => Date.parse(row.bucket) / 1000 + bucketS / 2), open: pick(rows, "isOpen"), pad: bucketS / 2 }),
-    length: bucketS === 900 ? "15 minutes" : bucketS === 3600 ? "an hour" : "a day",
-  };
+/** A card with a table of these rows, or with a text where there are none. */
+export function tableCard(title, columns, rows, nothing) {
+  const table = createTable(title, columns);
+  table.update(rows);
+  return h("section", { class: "card" }, h("h2", null, title), rows.length ? table.element : h("p", { class: "blank" }, nothing));
 }
 
-export const energyScale = { unit: (v) => format.number(v, v > 0 && v < 5 ? 1 : 0), value: (v) => `${format.number(v, 2)} kWh` };
+const exchangesCard = (exchanges) => exchanges.length ? tableCard("Exchanges of its register", [
+  timeColumn("Exchanged", "at"),
+  column("Old register ended, kWh", "lastRegister", 3),
+  column("New register began, kWh", "firstRegister", 3),
+  timeColumn("Declared", "declaredAt"),
+  { ...textColumn("By", "declaredBy"), show: (r) => r.declaredBy ?? "SQL" },
+], exchanges) : null;
 
-/** A chart of a mean within the band from lowest to highest, with one decimal. */
-export const bandOf = (unit, colour) => ({
-  series: [{ label: "Highest", colour: "edge", width: 1, isWhole: true }, { label: "Lowest", colour: "edge", width: 1, isWhole: true }, { label: "Mean", colour }],
-  bands: [{ series: [1, 2], colour: "band" }], unit: (v) => `${format.number(v)} ${unit}`, value: (v) => `${format.number(v, 1)} ${unit}`,
-  range: (_u, low, high) => [Math.floor(low - 2), Math.ceil(high + 2)],
-});
+const retiredNote = () => h("p", { class: "note retired" }, h("span", { class: "badge" }, "retired"),
+  " It is out of use until it reports again, and counts as neither silent nor reporting.");
 
-/** The exchanges of its register, or null for a device without any. */
-function exchangesCard(exchanges) {
-  const table = createTable("The exchanges of its register", [
-    { name: "Exchanged", kind: "text", value: (r) => r.at, show: (r) => format.dateTime(new Date(r.at)) },
-    column("Old register ended, kWh", "lastRegister", 3),
-    column("New register began, kWh", "firstRegister", 3),
-    { name: "Declared", kind: "text", value: (r) => r.declaredAt, show: (r) => format.dateTime(new Date(r.declaredAt)) },
-    { name: "By", kind: "text", value: (r) => r.declaredBy ?? "SQL" },
-  ]);
-  table.update(exchanges);
-  return exchanges.length ? h("section", { class: "card" }, h("h2", null, "Exchanges of its register"), table.element) : null;
+/** Let the links to other devices keep the range. */
+function keepRange(element, { query }) {
+  for (const link of element.querySelectorAll("a.device")) link.setAttribute("href", `${link.getAttribute("href").split("?")[0]}?${query}`);
 }
 
 /**
  * A page of a device of this kind ("vehicle" or "meter"): its status follows the pulse, its buckets now and then.
- * `ask(range)` gives the buckets, and the total of the range, if the kind has one. `make(range)` gives tiles, figures, and
- * functions that show a status and the answer of `ask`; `below` gives the last element.
+ * `ask(range)` gives the buckets, and the total of the range, if the kind has one; showStatus and showBuckets fill the tiles;
+ * `more()` gives the last element.
  */
-export async function devicePage({ kind, signal, id, query, ask, make, below = async () => null }) {
-  const chosen = rangeOf(query);
-  const range = RANGES[chosen];
+export async function devicePage({ kind, signal, id, query, tiles, figures, showStatus, showBuckets, ask, more }) {
+  const base = devicePath(kind, id);
   const askStatus = () => get(pathOf(`/v1/status/${kind}`, id), {}, signal);
-  const status = await askStatus();
-  const answer = await ask(range);
-  const last = await below();
-  const { items: exchanges } = await get(`${pathOf(`/v1/devices/${kind}`, id)}/exchange`, {}, signal);
-  let askedAt = Date.now();
+  let asked = query;
+  let askedAt = 0;
   let receivedAt = null;
-  const { tiles, figures, showStatus, showBuckets } = make(range);
+  const bar = createRangeBar(base, (address) => { location.hash = address; });
 
-  function show({ buckets, total }) {
+  /** Ask for the buckets of the range and show them, unless another one was asked for meanwhile. */
+  async function load() {
+    const parameters = asked;
+    askedAt = Date.now();
+    const range = rangeOf(parameters);
+    const { buckets, total } = await ask(range);
+    if (parameters !== asked) return;
+    range.zoom = (from, to) => {
+      const chosen = zoomed(range, from * 1000, to * 1000);
+      if (chosen) location.hash = `${base}?${chosen.query}`;
+    };
+    bar.update(range);
     showBuckets(buckets, total);
-    figures.forEach((figure) => figure.update(buckets));
+    await Promise.all(figures.map((figure) => figure.update(buckets, range)));
+    keepRange(element, range);
   }
 
+  const status = await askStatus();
+  const [profile, { items: exchanges }, last] = await Promise.all([
+    get(pathOf(`/v1/devices/${kind}`, id), {}, signal), get(`${pathOf(`/v1/devices/${kind}`, id)}/exchange`, {}, signal), more(),
+  ]);
+  const element = h("div", { class: "page" }, h("h1", null, `${NAMES[kind]} `, h("span", { class: "id" }, id)),
+    profile.retired ? retiredNote() : null, bar.element,
+    h("div", { class: "tiles" }, Object.values(tiles).map((tile) => tile.element)),
+    h("div", { class: "two" }, figures.map((figure) => figure.element)), last, exchangesCard(exchanges));
   showStatus(status);
-  show(answer);
-  const name = kind === "vehicle" ? "Vehicle" : "Meter";
+  await load();
   return {
-    title: `${name} ${id}`,
-    element: h("div", { class: "page" }, h("h1", null, `${name} `, h("span", { class: "id" }, id)), rangeLinks(`#/${kind}/${encodeURIComponent(id)}`, chosen),
-      h("div", { class: "tiles" }, Object.values(tiles).map((tile) => tile.element)),
-      h("div", { class: "two" }, figures.map((figure) => figure.element)), last, exchangesCard(exchanges)),
+    title: `${NAMES[kind]} ${id}`,
+    element,
+    /** Show the range of these parameters of the address. */
+    async show(parameters) {
+      asked = parameters;
+      await load();
+    },
     async pulse(pulse) {
       if (pulse.lastReceivedAt === receivedAt) return;
       receivedAt = pulse.lastReceivedAt;
       showStatus(await askStatus());
-      if (Date.now() - askedAt < BUCKETS_EVERY_MS) return;
-      askedAt = Date.now();
-      show(await ask(range));
+      if (Date.now() - askedAt >= BUCKETS_EVERY_MS) await load();
     },
     leave: () => figures.forEach((figure) => figure.destroy()),
   };

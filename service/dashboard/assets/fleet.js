@@ -1,52 +1,84 @@
 // The fleet page: tiles that follow the pulse, and an overview that is asked again every now and then.
 
 import { get } from "./api.js";
+import * as axis from "./axis.js";
+import { energyChart, overTime, pick, powerColumn, withHours } from "./buckets.js";
+import { column, whenColumns } from "./columns.js";
 import { countedLine, countedToday, statusCounts, withoutEfficiency, withoutEnergy } from "./counted.js";
-import { column, energyScale, pick, whenColumns } from "./device.js";
 import { h } from "./dom.js";
 import { createFigure } from "./figure.js";
 import * as format from "./format.js";
 import { rejectedTable, silentTable, worstTable } from "./fleet_tables.js";
+import { listAddress } from "./list.js";
+import { HOURLY, rangeBetween } from "./range.js";
 import { badge } from "./status.js";
 import { createTile } from "./tile.js";
 
 /** An overview costs the database more than a pulse. */
 const OVERVIEW_EVERY_MS = 20_000;
-const HOUR_MS = 3_600_000;
-
-const hourColumns = [...whenColumns("Hour"), column("AC, kWh", "kwhConsumedAc", 2), column("DC, kWh", "kwhDeliveredDc", 2)];
 
 function bandName(band) {
   return band.ratioTo === null ? "100 % and above" : `${format.number(band.ratioFrom * 100)} to ${format.number(band.ratioTo * 100)} %`;
 }
 
-const bandColumns = [
-  { name: "Efficiency", csv: "ratioFrom", kind: "text", value: (row) => row.ratioFrom, show: bandName },
-  { name: "Vehicles", csv: "vehicles", value: (row) => row.vehicles, show: (row) => format.number(row.vehicles) },
-];
+const SIDES = { kwhConsumedAc: { label: "AC consumed", colour: "ac", bars: -1 }, kwhDeliveredDc: { label: "DC delivered", colour: "dc", bars: 1 } };
 
-function energyChart(rows) {
-  if (!rows.length) return null;
-  return {
-    x: rows.map((row) => Date.parse(row.bucket) / 1000 + 1800), open: pick(rows, "isOpen"),
-    data: [pick(rows, "kwhConsumedAc"), pick(rows, "kwhDeliveredDc")],
-    series: [{ label: "AC consumed", colour: "ac", bars: -1 }, { label: "DC delivered", colour: "dc", bars: 1 }],
-    ...energyScale, pad: 1800,
-  };
-}
+const energyFigure = () => createFigure({
+  title: "Energy of the fleet, 24 hours", note: "kWh in an hour, and the mean power, of all vehicles and the meters that feed them", file: "fleet-energy",
+  columns: [
+    ...whenColumns("Hour"), column("AC, kWh", "kwhConsumedAc", 2), column("DC, kWh", "kwhDeliveredDc", 2),
+    powerColumn("AC, kW", "kwAc", "kwhConsumedAc"), powerColumn("DC, kW", "kwDc", "kwhDeliveredDc"),
+  ],
+  chart: overTime((rows, range) => energyChart(rows, range, SIDES), "kwhConsumedAc", "kwhDeliveredDc"),
+});
 
 function distributionChart(rows) {
   if (!rows.some((row) => row.vehicles)) return null;
   const first = Math.min(10, rows.findIndex((row) => row.vehicles));
   const shown = rows.slice(first);
+  const x = shown.map((row) => row.ratioFrom * 100 + 2.5);
   return {
-    x: shown.map((row) => row.ratioFrom * 100 + 2.5),
-    data: [pick(shown, "vehicles")],
-    series: [{ label: "Vehicles", colour: "ac", bars: 0, share: 0.8 }],
-    labels: (_u, splits) => splits.map((v) => `${format.number(v)} %`),
-    xLabel: "Efficiency",
-    unit: (v) => (Number.isInteger(v) ? format.number(v) : ""), value: (v) => `${format.number(v)} vehicles`, pad: 2.5,
+    x, names: shown.map(bandName), xLabel: "Efficiency", span: [x[0] - 2.5, x.at(-1) + 2.5],
+    data: [pick(shown, "vehicles")], series: [{ label: "Vehicles", colour: "ac", bars: 0, share: 0.8 }],
+    labels: (ticks) => ticks.map((tick) => `${format.number(tick)} %`), axis: axis.counts, value: (v) => format.number(v),
   };
+}
+
+const distributionFigure = () => createFigure({
+  title: "Efficiency of the vehicles, 24 hours", note: "Vehicles in each twentieth; DC delivered / AC consumed", file: "fleet-efficiency",
+  columns: [
+    { name: "Efficiency", csv: "ratioFrom", kind: "text", value: (row) => row.ratioFrom, show: bandName },
+    { name: "Vehicles", csv: "vehicles", value: (row) => row.vehicles, show: (row) => format.number(row.vehicles) },
+  ],
+  chart: distributionChart,
+});
+
+/** The hours of an overview as buckets of its 24 hours. */
+function hoursOf(overview) {
+  const [start, end] = [overview.periodStart, overview.periodEnd].map((text) => Date.parse(text));
+  const range = { ...rangeBetween(start, end), buckets: HOURLY };
+  const isOpen = (row) => range.buckets.end(Date.parse(row.bucket)) > end;
+  return { range, rows: withHours(overview.hours.map((row) => ({ ...row, isOpen: isOpen(row) })), range) };
+}
+
+const reporting = (all, silent) => (silent ? `${format.number(silent)} silent` : all ? "none silent" : "none yet");
+
+function showPulse(tiles, pulse) {
+  tiles.readings.update(format.number(pulse.readingsPerMinute), "", pulse.lastReceivedAt ? `newest ${format.secondsWhen(new Date(pulse.lastReceivedAt))}` : "none yet");
+  tiles.vehicles.update(format.number(pulse.vehicles - pulse.vehiclesSilent), `of ${format.number(pulse.vehicles)}`,
+    `${reporting(pulse.vehicles, pulse.vehiclesSilent)}, ${format.number(pulse.vehiclesCharging)} charging`, pulse.vehiclesSilent > 0);
+  tiles.meters.update(format.number(pulse.meters - pulse.metersSilent), `of ${format.number(pulse.meters)}`,
+    reporting(pulse.meters, pulse.metersSilent), pulse.metersSilent > 0);
+}
+
+function showTotals(tiles, overview) {
+  for (const [tile, kwh] of [[tiles.ac, overview.kwhConsumedAcToday], [tiles.dc, overview.kwhDeliveredDcToday]]) {
+    const { value, unit } = format.energy(kwh);
+    tile.update(value, unit, countedToday(overview, kwh));
+  }
+  const low = overview.vehiclesLow;
+  tiles.low.update(format.number(low), `${low === 1 ? "vehicle" : "vehicles"}, 24 h`, low ? "a hardware fault or leakage" : "none", low > 0);
+  tiles.efficiency.update(format.percent(overview.efficiencyRatio), badge(overview.efficiencyStatus), statusCounts(overview) || "no vehicle counted");
 }
 
 export async function fleetPage(signal) {
@@ -54,55 +86,38 @@ export async function fleetPage(signal) {
   let askedAt = Date.now();
   let receivedAt = null;
   const tiles = {
-    readings: createTile("Readings a minute"),
-    vehicles: createTile("Vehicles reporting"),
-    meters: createTile("Meters reporting"),
+    low: createTile("Low efficiency", listAddress("vehicles", { status: "low" })),
+    vehicles: createTile("Vehicles reporting", listAddress("vehicles")),
+    meters: createTile("Meters reporting", listAddress("meters")),
+    efficiency: createTile("Efficiency, 24 h"),
     ac: createTile("AC consumed today"),
     dc: createTile("DC delivered today"),
-    efficiency: createTile("Efficiency, 24 h"),
+    readings: createTile("Readings a minute"),
   };
-  const figures = [
-    createFigure({ title: "Energy of the fleet, 24 hours", note: "kWh in an hour, of all vehicles and the meters that feed them", file: "fleet-energy", columns: hourColumns, chart: energyChart }),
-    createFigure({
-      title: "Efficiency of the vehicles, 24 hours", note: "Vehicles in each twentieth; DC delivered / AC consumed", file: "fleet-efficiency",
-      columns: bandColumns, chart: distributionChart,
-    }),
-  ];
-  const worst = worstTable();
-  const silent = silentTable();
-  const rejected = rejectedTable();
+  const [energy, distribution] = [energyFigure(), distributionFigure()];
+  const [worst, silent, rejected] = [worstTable(), silentTable(), rejectedTable()];
   const counted = h("p", { class: "note" });
 
   function show() {
     counted.textContent = countedLine(overview);
-    for (const [tile, kwh] of [[tiles.ac, overview.kwhConsumedAcToday], [tiles.dc, overview.kwhDeliveredDcToday]]) {
-      const { value, unit } = format.energy(kwh);
-      tile.update(value, unit, countedToday(overview, kwh));
-    }
-    tiles.efficiency.update(format.percent(overview.efficiencyRatio), badge(overview.efficiencyStatus), statusCounts(overview) || "no vehicle counted");
-    const end = Date.parse(overview.periodEnd);
-    const hours = overview.hours.map((row) => ({ ...row, isOpen: Date.parse(row.bucket) + HOUR_MS > end }));
-    figures[0].update(hours, withoutEnergy(overview));
-    figures[1].update(overview.distribution, withoutEfficiency(overview));
+    showTotals(tiles, overview);
+    const { range, rows } = hoursOf(overview);
+    energy.update(rows, range, withoutEnergy(overview));
+    distribution.update(overview.distribution, null, withoutEfficiency(overview));
     worst.update(overview.worst.map((row) => ({ ...row, todayStart: overview.todayStart })), withoutEfficiency(overview));
     silent.update(overview.silentDevices);
     rejected.update(overview.rejected);
   }
 
-  const devices = (all, out, more) => (out ? `${format.number(out)} silent` : all ? "none silent" : "none yet") + more;
   show();
   return {
     title: "Fleet",
     element: h("div", { class: "page" }, h("h1", null, "Fleet"), counted,
       h("div", { class: "tiles" }, Object.values(tiles).map((tile) => tile.element)),
-      h("div", { class: "two" }, figures.map((figure) => figure.element)),
-      worst.element, h("div", { class: "two" }, silent.element, rejected.element)),
+      worst.element, h("div", { class: "two" }, energy.element, distribution.element),
+      rejected.element, silent.element),
     async pulse(pulse) {
-      tiles.readings.update(format.number(pulse.readingsPerMinute), "", pulse.lastReceivedAt ? `newest ${format.seconds(new Date(pulse.lastReceivedAt))}` : "none yet");
-      tiles.vehicles.update(format.number(pulse.vehicles - pulse.vehiclesSilent), `of ${format.number(pulse.vehicles)}`,
-        devices(pulse.vehicles, pulse.vehiclesSilent, `, ${format.number(pulse.vehiclesCharging)} charging`), pulse.vehiclesSilent > 0);
-      tiles.meters.update(format.number(pulse.meters - pulse.metersSilent), `of ${format.number(pulse.meters)}`,
-        devices(pulse.meters, pulse.metersSilent, ""), pulse.metersSilent > 0);
+      showPulse(tiles, pulse);
       if (pulse.lastReceivedAt !== receivedAt && Date.now() - askedAt >= OVERVIEW_EVERY_MS) {
         receivedAt = pulse.lastReceivedAt;
         askedAt = Date.now();
@@ -110,6 +125,6 @@ export async function fleetPage(signal) {
         show();
       }
     },
-    leave: () => figures.forEach((figure) => figure.destroy()),
+    leave: () => [energy, distribution].forEach((figure) => figure.destroy()),
   };
 }

@@ -1,9 +1,9 @@
 // The tables of the fleet page: the worst vehicles with their trend, silent devices, rejected readings.
 
+import { column, deviceColumn, deviceLink, ratioColumn, statusColumn, timeColumn } from "./columns.js";
 import { h, svg } from "./dom.js";
 import * as format from "./format.js";
 import { listAddress } from "./list.js";
-import { badge } from "./status.js";
 import { createTable, csvLink } from "./table.js";
 
 /** Efficiency day by day as a line, dashed to a day that is not over; the words say its first and its last value. */
@@ -43,16 +43,14 @@ function card(title, file, columns, note, nothing = "") {
   };
 }
 
-const deviceLink = (kind, id) => h("a", { href: `#/${kind}/${encodeURIComponent(id)}` }, id);
-
 export function worstTable() {
   return card("Lowest efficiency, 24 hours", "worst-vehicles", [
-    { name: "Vehicle", csv: "vehicleId", kind: "text", value: (r) => r.vehicleId, show: (r) => deviceLink("vehicle", r.vehicleId) },
-    { name: "Efficiency", csv: "efficiencyRatio", value: (r) => r.efficiencyRatio, show: (r) => format.percent(r.efficiencyRatio) },
-    { name: "Status", csv: "efficiencyStatus", kind: "text", value: (r) => r.efficiencyStatus, show: (r) => badge(r.efficiencyStatus) },
+    deviceColumn("Vehicle", "vehicle", "vehicleId"),
+    ratioColumn,
+    statusColumn,
     { name: "14 days", csv: "trend", kind: "text", value: (r) => r.trend.map((d) => d.efficiencyRatio ?? "").join(" "), show: (r) => sparkline(r.trend, r.efficiencyStatus, r.todayStart) },
-    { name: "AC, kWh", csv: "kwhConsumedAc", value: (r) => r.kwhConsumedAc, show: (r) => format.number(r.kwhConsumedAc, 1) },
-    { name: "DC, kWh", csv: "kwhDeliveredDc", value: (r) => r.kwhDeliveredDc, show: (r) => format.number(r.kwhDeliveredDc, 1) },
+    column("AC, kWh", "kwhConsumedAc", 1),
+    column("DC, kWh", "kwhDeliveredDc", 1),
     { name: "Lost, kWh", csv: "kwhLost", value: (r) => r.kwhConsumedAc - r.kwhDeliveredDc, show: (r) => format.number(r.kwhConsumedAc - r.kwhDeliveredDc, 1) },
   ], ["Vehicles that lose the largest share of what they draw; idle and unknown ones have no efficiency. ",
     h("a", { href: listAddress("vehicles", { status: "low" }) }, "All with a low efficiency")]);
@@ -62,16 +60,36 @@ export function silentTable() {
   return card("Silent devices", "silent-devices", [
     { name: "Device", csv: "deviceId", kind: "text", value: (r) => r.deviceId, show: (r) => deviceLink(r.kind, r.deviceId) },
     { name: "Kind", csv: "kind", kind: "text", value: (r) => r.kind },
-    { name: "Newest reading", csv: "recordedAt", kind: "text", value: (r) => r.recordedAt, show: (r) => `${format.dateTime(new Date(r.recordedAt))}, ${format.ago(new Date(r.recordedAt))}` },
+    { ...timeColumn("Newest reading", "recordedAt"), show: (r) => `${format.dateTime(new Date(r.recordedAt))}, ${format.ago(new Date(r.recordedAt))}` },
     { name: "Expected every", csv: "expectedIntervalS", value: (r) => r.expectedIntervalS, show: (r) => format.duration(r.expectedIntervalS) },
   ], ["No reading for several of their expected intervals; the last to fall silent come first. ",
     h("a", { href: listAddress("devices", { status: "silent", sort: "-timestamp" }) }, "All silent devices")], "Every device reports.");
 }
 
+/** The command that lists these readings, and the one that sends them again unless they are stored. */
+function commands({ kind, code, isStored }) {
+  const filters = `--kind ${kind} --code ${code} --since 24h`;
+  const texts = [`energy rejected list ${filters}`, ...(isStored ? [] : [`energy rejected replay ${filters}`])];
+  return texts.map((text) => h("code", { class: "command" }, text));
+}
+
+const example = (r) => h("div", { class: "example" }, h("p", null, r.detail, " ", h("code", { class: "muted" }, r.payload)), commands(r));
+
+const reason = (r) => [r.code.replaceAll("_", " "), r.isStored ? h("p", { class: "note" }, "stored without the measure") : ""];
+
+/** The device of the newest one, and its sender where the reading names none. */
+const device = (r) => (r.deviceId && r.kind !== "unknown" ? deviceLink(r.kind, r.deviceId) : r.deviceId ?? (r.source ? `sent by ${r.source}` : "–"));
+
 export function rejectedTable() {
   return card("Rejected readings, 24 hours", "rejected-readings", [
-    { name: "Reason", csv: "code", kind: "text", value: (r) => r.code, show: (r) => r.code.replaceAll("_", " ") + (r.isStored ? ", a measure (stored without it)" : "") },
-    { name: "Readings", csv: "readings", value: (r) => r.readings, show: (r) => format.number(r.readings) },
-    { name: "Newest", csv: "newest", kind: "text", value: (r) => r.newest, show: (r) => format.dateTime(new Date(r.newest)) },
-  ], "energy rejected list shows them; energy rejected replay sends again what was not stored", "No reading was rejected.");
+    { name: "Reason", csv: "code", kind: "text", wraps: true, value: (r) => r.code, show: reason },
+    { name: "Kind", csv: "kind", kind: "text", value: (r) => r.kind },
+    column("Readings", "readings", 0),
+    timeColumn("Newest", "newest"),
+    { name: "Its device", csv: "deviceId", kind: "text", value: (r) => r.deviceId, show: device },
+    { csv: "source", value: (r) => r.source },
+    { name: "Its fault, and the commands", csv: "detail", kind: "text", wraps: true, value: (r) => r.detail, show: example },
+    { csv: "payload", value: (r) => r.payload },
+    { csv: "isStored", value: (r) => r.isStored },
+  ], "The newest of each reason is the example. Mend the cause, then send the readings again: what was not stored is stored then", "No reading was rejected.");
 }

@@ -16,6 +16,9 @@ export function getZone() {
   return zone;
 }
 
+/** The zone in words, for the heads of tables and the names of fields. */
+export const zoneName = () => zone.replaceAll("_", " ");
+
 function clock(key, options) {
   formats[key] ??= new Intl.DateTimeFormat(LOCALE, { timeZone: zone, hourCycle: "h23", ...options });
   return formats[key];
@@ -31,8 +34,12 @@ export const seconds = (date) => clock("seconds", { ...TIME, second: "2-digit" }
 export const dateTime = (date) => `${day(date)} ${time(date)}`;
 export const date = (date) => clock("date", { ...DAY, year: "numeric" }).format(date);
 
-/** The time of day, with the day where that is not today. */
-export const moment = (at, now = new Date()) => (date(at) === date(now) ? time(at) : dateTime(at));
+/** The zone at that time, as a clock would name it: UTC, CET, GMT+5:30. */
+const zoneAt = (at) => clock("zone", { timeZoneName: "short" }).formatToParts(at).find(({ type }) => type === "timeZoneName").value;
+
+/** The time of day with its zone, and with the day where that is not today. */
+export const when = (at, now = new Date()) => `${date(at) === date(now) ? time(at) : dateTime(at)} ${zoneAt(at)}`;
+export const secondsWhen = (at) => `${seconds(at)} ${zoneAt(at)}`;
 
 /** A number with so many decimals; a dash for none. */
 export function number(value, decimals = 0) {

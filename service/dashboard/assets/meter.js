@@ -1,40 +1,44 @@
-// A meter's page: the energy drawn, and the band of its voltage.
+// A meter's page: the energy drawn, the band of its voltage, and the vehicles that it feeds.
 
 import { get, pathOf } from "./api.js";
-import { bandOf, bucketsOf, column, devicePage, energyScale, has, pick, whenColumns } from "./device.js";
+import { bandChart, energyChart, overTime, pick, powerColumn, withHours } from "./buckets.js";
+import { column, deviceColumn, deviceLink, timeColumn, whenColumns } from "./columns.js";
+import { devicePage, tableCard } from "./device.js";
 import { createFigure } from "./figure.js";
 import * as format from "./format.js";
 import { createTile } from "./tile.js";
 
-function figuresOf(id, range) {
-  const { place, length } = bucketsOf(range);
-  return [
-    createFigure({
-      title: "Energy", note: `AC consumed, kWh in ${length}`, file: `${id}-energy`,
-      columns: [...whenColumns("From"), column("AC, kWh", "kwhConsumedAc", 3), column("Readings", "readings", 0)],
-      chart: (rows) => rows.length ? {
-        ...place(rows), data: [pick(rows, "kwhConsumedAc")], series: [{ label: "AC consumed", colour: "ac", bars: 0, share: 0.8 }], ...energyScale,
-      } : null,
-    }),
-    createFigure({
-      title: "Voltage", note: "Lowest, mean and highest, V", file: `${id}-voltage`,
-      columns: [...whenColumns("From"), column("Lowest, V", "voltageMin", 1), column("Mean, V", "voltageAvg", 1), column("Highest, V", "voltageMax", 1)],
-      blank: "No voltage was measured in this time.",
-      chart: (rows) => has(rows, "voltageAvg") ? {
-        ...place(rows), data: [pick(rows, "voltageMax"), pick(rows, "voltageMin"), pick(rows, "voltageAvg")], ...bandOf("V", "ac"),
-      } : null,
-    }),
-  ];
-}
+const SIDE = { kwhConsumedAc: { label: "AC consumed", colour: "ac", bars: 0, share: 0.8 } };
+const OF_A_PAGE = 10_000;
 
-function make(id, range) {
-  const tiles = { voltage: createTile("Voltage"), energy: createTile("Last interval"), sum: createTile(`Energy, ${range.name.toLowerCase()}`), band: createTile("Voltage, lowest to highest") };
+const energyFigure = (id) => createFigure({
+  title: "Energy", file: `${id}-energy`, note: (_rows, { buckets }) => [`AC consumed, kWh in ${buckets.length}, and the mean power`],
+  columns: [...whenColumns("From"), column("AC, kWh", "kwhConsumedAc", 3), powerColumn("AC, kW", "kwAc", "kwhConsumedAc"), column("Readings", "readings", 0)],
+  chart: overTime((rows, range) => energyChart(rows, range, SIDE), "kwhConsumedAc"),
+});
+
+const voltageFigure = (id) => createFigure({
+  title: "Voltage", note: "Lowest, mean and highest, V", file: `${id}-voltage`,
+  columns: [...whenColumns("From"), column("Lowest, V", "voltageMin", 1), column("Mean, V", "voltageAvg", 1), column("Highest, V", "voltageMax", 1)],
+  blank: "No voltage was measured in this time.",
+  chart: overTime((rows, range) => bandChart(rows, range, ["voltageMin", "voltageAvg", "voltageMax"], "V", "ac"), "voltageAvg"),
+});
+
+const vehiclesCard = (links) => tableCard("The vehicles that it feeds", [
+  deviceColumn("Vehicle", "vehicle", "vehicleId"),
+  timeColumn("From", "from", "the beginning"),
+  timeColumn("Until", "until", "now"),
+  { name: "Assigned", kind: "text", value: (r) => (r.origin === "link" ? "by a link" : "by matching id") },
+], links, "The meter feeds no vehicle.");
+
+function parts(id) {
+  const tiles = { voltage: createTile("Voltage"), energy: createTile("Last interval"), vehicle: createTile("Its vehicle"), sum: createTile("Energy in this time"), band: createTile("Voltage, lowest to highest") };
   return {
     tiles,
-    figures: figuresOf(id, range),
+    figures: [energyFigure(id), voltageFigure(id)],
     showStatus(s) {
       const at = new Date(s.timestamp);
-      tiles.voltage.update(format.number(s.voltage, 1), "V", `at ${format.dateTime(at)}, ${format.ago(at)}`);
+      tiles.voltage.update(format.number(s.voltage, 1), "V", `${format.when(at)}, ${format.ago(at)}`);
       tiles.energy.update(format.number(s.kwhConsumedAc, 3), "kWh", "");
     },
     showBuckets(buckets) {
@@ -48,10 +52,18 @@ function make(id, range) {
   };
 }
 
-export const meterPage = (signal, id, query) => devicePage({
-  kind: "meter", signal, id, query, make: (range) => make(id, range),
-  async ask(range) {
-    const { items } = await get(pathOf("/v1/history/meter", id), { resolution: range.resolution, hours: range.hours }, signal);
-    return { buckets: items };
-  },
-});
+export function meterPage(signal, id, query) {
+  const shown = parts(id);
+  return devicePage({
+    kind: "meter", signal, id, query, ...shown,
+    async ask(range) {
+      const { items } = await get(pathOf("/v1/history/meter", id), { resolution: range.buckets.resolution, ...range.window, limit: OF_A_PAGE }, signal);
+      return { buckets: withHours(items, range) };
+    },
+    async more() {
+      const { vehicleId, items } = await get(`${pathOf("/v1/devices/meter", id)}/vehicles`, {}, signal);
+      shown.tiles.vehicle.update(vehicleId ? deviceLink("vehicle", vehicleId) : "none", "", "");
+      return vehiclesCard(items);
+    },
+  });
+}

@@ -1,6 +1,7 @@
 // What was typed into the search box of all pages, as an address: of a device, or of the list of those that are like it.
 
 import { get, pathOf } from "./api.js";
+import { devicePath } from "./columns.js";
 import { listAddress } from "./list.js";
 
 const MOST_LIKE_IT = 1000;
@@ -32,7 +33,7 @@ export async function addressOf(text) {
   try {
     const { items, next } = await get("/v1/devices", { search: text, limit: MOST_LIKE_IT });
     const device = sameAs(text, items) ?? (next ? await ask(text) : null);
-    if (device) return `#/${device.kind}/${encodeURIComponent(device.deviceId)}`;
+    if (device) return devicePath(device.kind, device.deviceId);
   } catch {
     // the list asks again
   }

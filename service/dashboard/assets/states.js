@@ -16,11 +16,14 @@ export function empty(title, text, ...more) {
   return state("empty", title, h("p", null, text), ...more);
 }
 
+/** A text as a sentence of its own. */
+const sentence = (text) => `${text[0]?.toUpperCase() ?? ""}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+
 /** An error, and a way to try again. */
 export function failed(error, retry) {
   const button = h("button", { type: "button", onclick: retry }, "Try again");
   return state("error", "This cannot be shown now",
-    h("p", { role: "alert" }, error.message, " It is tried again by itself."), button);
+    h("p", { role: "alert" }, `${sentence(error.message)} It is tried again by itself.`), button);
 }
 
 export function notFound(id) {

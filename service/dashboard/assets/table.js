@@ -16,29 +16,36 @@ export function toCsv(columns, rows) {
   return `${lines.map((line) => line.map(quote).join(",")).join("\r\n")}\r\n`;
 }
 
+/** The heading of a column: a text or an element. One that depends on the zone is made when the table is. */
+export const headingOf = ({ name }) => (typeof name === "function" ? name() : name);
+
 /**
  * A table that can be given other rows.
  * @param {string} caption for those who do not see where it stands.
- * @param {{name: string, csv: string, value: Function, show: Function, kind: string, order: string}[]} columns value is what the CSV
- *   has, show what the table has; kind "text" is aligned to the left. A column without a name is in the CSV only; order is its
- *   aria-sort.
+ * @param {{name: string|Function, csv: string, value: Function, show: Function, kind: string, wraps: boolean, order: string}[]} columns
+ *   value is what the CSV has, show what the table has; kind "text" is aligned to the left, and one that wraps may have several
+ *   lines. A column without a name is in the CSV only; order is its aria-sort.
  */
 export function createTable(caption, allColumns) {
   const columns = allColumns.filter((column) => column.name !== undefined);
   const body = h("tbody");
-  const alignment = (column) => (column.kind === "text" ? null : { class: "figure" });
-  const element = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+  const alignment = (column) => (column.kind === "text" ? { class: column.wraps && "wraps" } : { class: "figure" });
+  const scroll = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
     h("table", null,
       h("caption", { class: "visually-hidden" }, caption),
-      h("thead", null, h("tr", null, columns.map((column) => h("th", { scope: "col", "aria-sort": column.order, ...alignment(column) }, column.name)))),
+      h("thead", null, h("tr", null, columns.map((column) => h("th", { scope: "col", "aria-sort": column.order, ...alignment(column) }, headingOf(column))))),
       body));
+  const hint = h("p", { class: "hint", "aria-hidden": "true", hidden: true }, "scroll for more columns →");
+  const watch = () => { hint.hidden = scroll.scrollWidth <= scroll.clientWidth; };
+  new ResizeObserver(watch).observe(scroll);
   return {
-    element,
+    element: h("div", { class: "table" }, hint, scroll),
     update(rows) {
       body.replaceChildren(...rows.map((row) => h("tr", null, columns.map((column, index) => {
         const shown = (column.show ?? column.value)(row);
         return index ? h("td", alignment(column), shown) : h("th", { scope: "row", ...alignment(column) }, shown);
       }))));
+      watch();
     },
   };
 }

@@ -88,15 +88,21 @@ class WorstVehicle(Struct, rename="camel", frozen=True):
 
 
 class RejectedReadings(Struct, rename="camel", frozen=True):
-    """Rejected readings that are kept, by reason: their number, and the arrival of the newest.
+    """Rejected readings that are kept, by kind (meter, vehicle, unknown) and reason: their number, and the newest.
 
-    `isStored` is true for readings that were stored, without a measure outside its range.
+    `isStored` is true for readings that were stored, without a measure outside its range. Of the newest there are the
+    arrival, the device (null: it names no valid one), the sender's address, the fault, and the first 200 characters.
     """
 
+    kind: str
     code: str
     is_stored: bool
     readings: int
     newest: datetime
+    device_id: str | None
+    source: str | None
+    detail: str
+    payload: str
 
 
 class FleetOverview(Struct, rename="camel", frozen=True):

@@ -1,4 +1,4 @@
-"""/v1/links/{vehicleId}: the meters that feed a vehicle, with their times."""
+"""/v1/links/{vehicleId}: the meters that feed a vehicle, with their times; and the vehicles that a meter feeds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from litestar import Request, delete, get, put
 from litestar.di import NamedDependency
 from msgspec import Meta, Struct, field
 
-from service.database.calls import LINK_VEHICLE, LIST_VEHICLE_METERS, UNLINK_VEHICLE
+from service.database.calls import LINK_VEHICLE, LIST_METER_VEHICLES, LIST_VEHICLE_METERS, UNLINK_VEHICLE
 from service.database.pool import Database
 from service.http.openapi import problems, reads
 from service.http.parameters import PathId, Time, parse_body_time, parse_time
@@ -48,6 +48,23 @@ class Links(Struct, rename="camel", frozen=True):
     items: list[Link]
 
 
+class MeterLink(Struct, rename="camel", frozen=True):
+    """The meter feeds this vehicle in [from, until); null means without end on that side. `origin` is as in a link."""
+
+    vehicle_id: str
+    begin: datetime | None = field(name="from")
+    until: datetime | None
+    origin: str
+
+
+class MeterLinks(Struct, rename="camel", frozen=True):
+    """The vehicle that a meter feeds now, or null, and all its vehicles, newest first."""
+
+    meter_id: str
+    vehicle_id: str | None
+    items: list[MeterLink]
+
+
 async def _links(database: Database, vehicle_id: str) -> Links:
     # from the primary: a change is visible to its author at once
     rows = await database.write_rows(LIST_VEHICLE_METERS, vehicle_id)
@@ -69,6 +86,23 @@ async def get_links(vehicle_id: PathId, database: NamedDependency[Database]) -> 
     return await _links(database, vehicle_id)
 
 
+@get(
+    "/v1/devices/meter/{meter_id:str}/vehicles",
+    responses=problems(400, 404, 422, 503),
+    tags=["links"],
+    summary="Vehicles that a meter feeds",
+)
+async def get_meter_vehicles(meter_id: PathId, database: NamedDependency[Database]) -> MeterLinks:
+    """List the vehicles that a meter feeds, with their times."""
+    # from the primary: a change is visible to its author at once
+    rows = await database.write_rows(LIST_METER_VEHICLES, meter_id)
+    return MeterLinks(
+        meter_id,
+        next((row["vehicle_id"] for row in rows if row["is_current"]), None),
+        [MeterLink(row["vehicle_id"], row["valid_from"], row["valid_until"], row["origin"]) for row in rows],
+    )
+
+
 @put(
     "/v1/links/{vehicle_id:str}",
     operation_class=reads(NewLink),
@@ -80,7 +114,8 @@ async def put_link(vehicle_id: PathId, request: Request[Any, Any, Any], database
     """Link a vehicle to a meter from a time on, or for a past session.
 
     Earlier statements about that time are replaced; those about the time before and after stay. A meter feeds one
-    vehicle at a time: while it feeds another, 409. Safe to retry.
+    vehicle at a time: while it feeds another, 409. A meter that is replaced now, and feeds no other vehicle, is retired
+    until it reports again. Safe to retry.
     """
     link = await read_json(request, NewLink, request.app.state.settings.max_body_bytes)
     times = [parse_body_time("from", link.begin), parse_body_time("until", link.until)]

@@ -1,7 +1,6 @@
 """`energy import` as a process: what it says before it touches a database, and how it ends."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,19 +12,11 @@ from service.commands.importer.source import check_source
 from service.errors import StartupError
 from tests.commands.importer.test_presets import DATA
 from tests.commands.importer.test_resume import write_rows
-from tests.support import TestDatabase
+from tests.support import TestDatabase, processes
 
 
 def run(*arguments: str | Path, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "service.cli", "import", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return processes.run("import", *map(str, arguments), directory=folder, **environment)
 
 
 NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere"}

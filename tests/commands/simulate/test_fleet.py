@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.commands.simulate.feed import LATE_BY, Faults, Item, break_reading, feed
+from service.commands.simulate.feed import LATE_BY, Faults, Item, break_reading, break_sensor, feed
 from service.commands.simulate.fleet import DAY_S, KNEE_SOC, WARMING_K, Fleet, Measured
 
 MIDNIGHT = 1_764_028_800
@@ -159,3 +159,41 @@ def test_no_way_to_break_a_reading_leaves_it_as_it_was() -> None:
     for item in items(minutes=1):
         for way in range(8):
             assert break_reading(item.body, way) != item.body
+
+
+LIMITS = {"voltage": (0, 1500), "soc": (0, 100), "batteryTemp": (-60, 120)}
+
+
+def is_rejected(body: bytes) -> bool:
+    """Whether the service rejects a reading of the fleet's form, judged without it."""
+    try:
+        pairs = json.loads(body, object_pairs_hook=list)
+        fields = dict(pairs)
+        energies = [value for name, value in pairs if name.startswith("kwh")]
+        time = datetime.fromisoformat(fields["timestamp"])
+    except (ValueError, TypeError, KeyError):
+        return True
+    known = {"meterId", "vehicleId", "kwhConsumedAc", "kwhDeliveredDc", "timestamp", *LIMITS}
+    is_valid = len(pairs) == len(fields) and fields.keys() <= known and time.tzinfo and time.year > 2000
+    return not (is_valid and len(energies) == 1 and isinstance(energies[0], float) and energies[0] >= 0)
+
+
+@pytest.mark.parametrize("measure", [-9.9, 0.0, 9.9, 99.9, 230.0])
+def test_a_broken_reading_is_one_to_reject_and_a_broken_sensor_one_to_ignore_whatever_was_measured(
+    measure: float,
+) -> None:
+    """Whatever was measured: a digit put before it may leave a value that is possible."""
+    bodies = [
+        b'{"meterId":"MZ","kwhConsumedAc":0.000000,"voltage":%.1f,"timestamp":"2026-02-08T18:00:00Z"}' % measure,
+        b'{"vehicleId":"VZ","soc":%.2f,"kwhDeliveredDc":0.000000,"batteryTemp":%.1f,"timestamp":"2026-02-08T18:00:00Z"}'
+        % (abs(measure), measure),
+    ]
+    for body in bodies:
+        assert not is_rejected(body)
+        assert [way for way in range(8) if not is_rejected(break_reading(body, way))] == []
+        for way in range(4):
+            broken, is_ignored = break_sensor(body, way)
+            assert not is_rejected(broken)
+            changed = {n: v for n, v in json.loads(broken).items() if n in LIMITS and v != json.loads(body)[n]}
+            impossible = [n for n, v in changed.items() if v is not None and not LIMITS[n][0] <= v <= LIMITS[n][1]]
+            assert bool(impossible) == is_ignored

@@ -22,6 +22,8 @@ from service.commands.simulate.tally import Tally
 from tests.support import NOW, Api, new_pair
 from tests.support.processes import ELSEWHERE, ENERGY, PLAIN, run, running
 
+pytestmark = pytest.mark.long
+
 START = int(NOW.timestamp()) - 7200
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -190,6 +192,28 @@ async def test_no_slow_answer_delays_the_schedule_and_latency_counts_from_it() -
         latency = queued.latencies.percentile(99)
         assert latency is not None
         assert latency > 2400
+
+
+async def test_what_became_due_while_history_was_sent_is_history_and_what_comes_later_is_on_time() -> None:
+    arrived: list[float] = []
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        arrived.append(time.time())
+        await asyncio.sleep(0.1)
+        return web.json_response({"outcome": "stored"}, status=201)
+
+    [item, *_] = fleet_items(1, 1, Faults(0, 0, 0, 0, 0), "")
+    began = time.time()
+    # ten of history take a second, within which two more become due; the last one is due later
+    due = [START] * 10 + [began + 0.1, began + 0.2, began + 1.8]
+    async with server(answer) as url:
+        tally = await drive_all(
+            url, [item._replace(due=time_) for time_ in due], Pace(began, START, float("inf")), concurrency=1
+        )
+    assert arrived[-1] - began == pytest.approx(1.8, abs=0.1)
+    longest = tally.latencies.percentile(100)
+    assert longest is not None
+    assert longest < 500, "a latency counted from the start of the run"
 
 
 def test_as_a_command_it_runs_checks_and_prints(environment: dict[str, str]) -> None:

@@ -1,0 +1,1 @@
+"""Delivery of alerts to people: Prometheus Alertmanager, and signed webhooks."""

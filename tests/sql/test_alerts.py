@@ -1,0 +1,433 @@
+"""Alerts: each kind of rule opens one alert, closes it, and leaves the neighbours alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.support import TestDatabase, run_migrated_database
+from tests.support.alerts import HOUR, MINUTE, QUARTER, SETTLED, START, AlertFleet, Phase, alert_fleet
+
+HOURLY = {"window_length": HOUR, "open_after": QUARTER, "close_after": QUARTER, "least": 1}
+QUARTERLY = {**HOURLY, "window_length": QUARTER}
+GOOD = Phase(3)
+IDLE = {"ac": 0.0005, "dc": 0.0}
+
+KINDS: dict[str, tuple[dict[str, Any], tuple[Phase, ...], list[tuple[str, float, float, float]]]] = {
+    # a window of an hour is 0.84 with a quarter hour of 0.5 in it
+    "efficiency_low": (HOURLY, (GOOD, Phase(2, dc=0.05), GOOD), [("VX", 3.5, 5.75, 6.25)]),
+    # 1.0125 with a quarter hour of 1.2, 1.075 with two
+    "efficiency_impossible": (HOURLY, (GOOD, Phase(2, dc=0.12), GOOD), [("VX", 3.75, 5.5, 6.0)]),
+    # the first hour without any DC ends at 4
+    "standby_high": (HOURLY, (GOOD, Phase(2, ac=0.05, dc=0), Phase(3, ac=0.001, dc=0)), [("VX", 4.25, 5.75, 6.25)]),
+    "battery_hot": (QUARTERLY, (GOOD, Phase(2, degrees=60), GOOD), [("VX", 3.5, 5.0, 5.5)]),
+    "voltage_outside": (QUARTERLY, (GOOD, Phase(2, volts=200), GOOD), [("MX", 3.5, 5.0, 5.5)]),
+    # 52 of 60 with a quarter hour of every other reading in it
+    "data_incomplete": (
+        HOURLY,
+        (GOOD, Phase(2, every=2 * MINUTE), GOOD),
+        [("MX", 3.5, 5.75, 6.25), ("VX", 3.5, 5.75, 6.25)],
+    ),
+}
+HOURS = 8
+
+
+@pytest.fixture(scope="module")
+def database(test_database: TestDatabase) -> Iterator[TestDatabase]:
+    with run_migrated_database(test_database) as another:
+        yield another
+
+
+@pytest.fixture
+def fleet(database: TestDatabase) -> Iterator[AlertFleet]:
+    with alert_fleet(database) as fleet:
+        yield fleet
+
+
+def drive_with_neighbours(fleet: AlertFleet, kind: str) -> None:
+    """X has the fault. The others have none, or one that cannot be judged."""
+    good, fault, after = KINDS[kind][1]
+    for name in ("X", "GOOD", "IDLE", "SLOW", "GAPS", "RETIRED"):
+        for device in ("meter", "vehicle"):
+            fleet.declare(device, f"{device[0].upper()}{name}", 7200 if name == "SLOW" else 60)
+    fleet.drive("X", good, fault, after)
+    fleet.drive("GOOD", Phase(HOURS))
+    fleet.drive("IDLE", Phase(HOURS, **IDLE))
+    fleet.drive("RETIRED", good, fault, after)
+    for device in ("meter", "vehicle"):
+        fleet.declare(device, f"{device[0].upper()}RETIRED", retired=True)
+    if kind != "data_incomplete":
+        fault_of_few = Phase(**{**vars(fault), "every": 5 * MINUTE})
+        fleet.drive("GAPS", good, fault_of_few, after)
+        fleet.drive("SLOW", Phase(4), Phase(**{**vars(fault), "hours": 4, "every": 2 * HOUR}))
+
+
+@pytest.mark.parametrize("way", [AlertFleet.evaluate_live, AlertFleet.evaluate_late], ids=["live", "late"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fault_opens_one_alert_that_closes_and_no_neighbour_has_one(
+    fleet: AlertFleet, kind: str, way: Callable[[AlertFleet, float], None]
+) -> None:
+    settings, _, expected = KINDS[kind]
+    fleet.only(kind, **settings)
+    drive_with_neighbours(fleet, kind)
+    way(fleet, HOURS)
+    assert fleet.times() == expected
+    assert {a["close_reason"] for a in fleet.alerts()} == {"recovered"}
+    assert fleet.alerts() == fleet.alerts(disproved=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_alert_stays_open_while_the_fault_lasts_and_tells_it_in_words(fleet: AlertFleet, kind: str) -> None:
+    settings, (good, fault, _), [(device, opened, _, _), *_] = KINDS[kind]
+    fleet.only(kind, **settings)
+    for side in ("meter", "vehicle"):
+        fleet.declare(side, f"{side[0].upper()}X")
+    fleet.drive("X", good, fault)
+    fleet.evaluate_live(5)
+    fleet.evaluate(START + 5 * HOUR + SETTLED)
+    alert = fleet.alerts()[0]
+    assert (alert["device_id"], alert["opened_at"], alert["last_seen_at"], alert["closed_at"]) == (
+        device,
+        opened,
+        5,
+        None,
+    )
+    words = {
+        "efficiency_low": "efficiency 0.5 is below 0.85: of 6 kWh AC, 3 kWh DC were delivered in 1 h",
+        "efficiency_impossible": "efficiency is above 1.02: of 6 kWh AC, 7.2 kWh DC were delivered in 1 h",
+        "standby_high": "3 kW AC on average, above 0.5 kW, without any DC in 1 h",
+        "battery_hot": "battery temperature 60.0 degrees Celsius, the mean of 15 min, is above 50",
+        "voltage_outside": "voltage 200.0 V, the mean of 15 min, is outside 207 to 253 V",
+        "data_incomplete": "30 of 60 expected readings arrived in 1 h, less than 90 %",
+    }
+    assert alert["reason"] == words[kind]
+
+
+def test_the_energy_lost_is_what_is_missing_for_the_ratio_of_the_threshold(fleet: AlertFleet) -> None:
+    fleet.only("efficiency_low", **HOURLY)
+    fleet.drive("X", *KINDS["efficiency_low"][1])
+    fleet.evaluate_live(HOURS)
+    # from 2.5 h, where the window that opened it begins, to 5.75 h: 2 h of the fault, 1.25 h without
+    ac, dc = 3.25 * 60 * 0.1, 60 * (2 * 0.05 + 1.25 * 0.095)
+    assert fleet.alerts()[0]["energy_lost_kwh"] == pytest.approx(0.85 * ac - dc)
+
+
+def test_a_meter_exchange_of_links_is_followed(fleet: AlertFleet) -> None:
+    """From 2 h on, the vehicle charges at another meter; its old one goes on for another vehicle."""
+    fleet.only("efficiency_low", **HOURLY)
+    fleet.drive("X", Phase(6))
+    fleet.drive("Y", Phase(6, ac=0.19), kinds="meter")
+    fleet.run("SELECT api.link_vehicle('VX', 'MY', %s)", START + 2 * HOUR)
+    fleet.evaluate_late(6)
+    # 45 min at 0.95 and 15 at 0.5: 0.776
+    assert fleet.times() == [("VX", 2.5, 6, None)]
+    fleet.run("SELECT api.unlink_vehicle('VX', %s)", START + 2 * HOUR)
+    fleet.evaluate(START + 6 * HOUR + SETTLED)
+    assert fleet.times() == []
+    assert [a["close_reason"] for a in fleet.alerts(disproved=True)] == ["disproved by later data"]
+
+
+def test_late_readings_close_what_they_disprove(fleet: AlertFleet) -> None:
+    fleet.only("battery_hot", **QUARTERLY)
+    fleet.declare("vehicle", "VX")
+    fleet.drive("X", GOOD, Phase(2, degrees=60, every=2 * MINUTE), kinds="vehicle")
+    # of each quarter hour 7 or 8 of 15 readings: half of them every half hour
+    fleet.send("vehicle", "VX", START + 3 * HOUR + MINUTE, START + 5 * HOUR, 15 * MINUTE, 0.09, 60.0)
+    fleet.evaluate_late(5)
+    assert fleet.times() == [("VX", 3.5, 5, None)]
+    fleet.send("vehicle", "VX", START + 3 * HOUR + MINUTE, START + 5 * HOUR, 2 * MINUTE, 0.09, 20.0)
+    fleet.evaluate(START + 5 * HOUR + SETTLED)
+    assert fleet.times() == []
+    [alert] = fleet.alerts(disproved=True)
+    assert (alert["closed_at"], alert["close_reason"]) == (5, "disproved by later data")
+
+
+def test_late_readings_of_a_fault_that_is_over_make_a_closed_alert(fleet: AlertFleet) -> None:
+    fleet.only("battery_hot", **QUARTERLY)
+    fleet.drive("X", GOOD, kinds="vehicle")
+    fleet.send("vehicle", "VX", START + 5 * HOUR + MINUTE, START + 8 * HOUR, MINUTE, 0.09, 30.0)
+    fleet.evaluate_late(HOURS)
+    assert fleet.times() == []
+    fleet.send("vehicle", "VX", START + 3 * HOUR + MINUTE, START + 5 * HOUR, MINUTE, 0.09, 60.0)
+    fleet.evaluate(START + HOURS * HOUR + SETTLED)
+    assert fleet.times() == [("VX", 3.5, 5, 5.5)]
+
+
+def test_late_readings_move_an_alert_that_keeps_its_number_and_acknowledgement(fleet: AlertFleet) -> None:
+    fleet.only("battery_hot", **QUARTERLY)
+    fleet.drive("X", GOOD, kinds="vehicle")
+    fleet.send("vehicle", "VX", START + 4 * HOUR + MINUTE, START + 5 * HOUR, MINUTE, 0.09, 60.0)
+    fleet.evaluate_late(5)
+    [before] = fleet.alerts()
+    assert (before["opened_at"], before["closed_at"]) == (4.5, None)
+    fleet.run("SELECT api.acknowledge_alert(%s, 'anna', 'on my way')", before["id"])
+    fleet.send("vehicle", "VX", START + 3 * HOUR + MINUTE, START + 4 * HOUR, MINUTE, 0.09, 60.0)
+    fleet.evaluate(START + 5 * HOUR + SETTLED)
+    [after] = fleet.alerts()
+    assert (after["id"], after["opened_at"], after["acknowledged_by"]) == (before["id"], 3.5, "anna")
+
+
+def test_a_silent_device_has_one_alert_until_it_reports_again(fleet: AlertFleet) -> None:
+    fleet.only("device_silent")
+    fleet.declare("meter", "MX")
+    fleet.drive("X", Phase(1), kinds="meter")
+    fleet.evaluate(START + HOUR + 15 * MINUTE)
+    assert fleet.times() == []  # 5 intervals and open_after, and not a moment longer
+    fleet.evaluate(START + HOUR + 16 * MINUTE)
+    fleet.evaluate(START + HOUR + 17 * MINUTE)
+    [alert] = fleet.alerts()
+    assert (alert["kind"], alert["device_id"], alert["opened_at"], alert["closed_at"]) == ("meter", "MX", 1.25, None)
+    since = (START + HOUR).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert alert["reason"] == f"no reading since {since}: more than 5 expected intervals of 60 s"
+    fleet.send("meter", "MX", START + 2 * HOUR, START + 3 * HOUR, MINUTE, 0.1, 230.0)
+    fleet.evaluate(START + 3 * HOUR)
+    assert fleet.times() == [("MX", 1.25, 2, 2)]
+
+
+def test_late_readings_that_fill_a_silence_disprove_it_and_those_within_move_it(fleet: AlertFleet) -> None:
+    fleet.only("device_silent")
+    fleet.declare("meter", "MX")
+    fleet.drive("X", Phase(1), kinds="meter")
+    fleet.evaluate(START + 3 * HOUR)
+    assert fleet.times() == [("MX", 1.25, 3, None)]
+    fleet.send("meter", "MX", START + 2 * HOUR, START + 2 * HOUR, MINUTE, 0.1, 230.0)
+    fleet.evaluate(START + 3 * HOUR)
+    assert fleet.times() == [("MX", 1.25, 2, 2), ("MX", 2.25, 3, None)]
+    fleet.send("meter", "MX", START + HOUR + MINUTE, START + 3 * HOUR, MINUTE, 0.1, 230.0)
+    fleet.evaluate(START + 3 * HOUR)
+    assert fleet.times() == []
+
+
+def test_a_slow_device_and_a_retired_one_are_not_silent(fleet: AlertFleet) -> None:
+    fleet.only("device_silent")
+    fleet.declare("meter", "MX", 3600)
+    fleet.drive("X", Phase(2, every=HOUR))
+    fleet.declare("vehicle", "VX", retired=True)
+    fleet.evaluate(START + 6 * HOUR)
+    assert fleet.times() == []
+
+
+def test_an_alert_of_a_device_that_is_retired_closes(fleet: AlertFleet) -> None:
+    fleet.only("device_silent")
+    fleet.declare("meter", "MX")
+    fleet.drive("X", Phase(1), kinds="meter")
+    fleet.evaluate(START + 3 * HOUR)
+    fleet.declare("meter", "MX", retired=True)
+    fleet.evaluate(START + 3 * HOUR)
+    fleet.evaluate(START + 4 * HOUR)
+    [alert] = fleet.alerts()
+    assert alert["close_reason"] == "the device is retired"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("SELECT ops.remove_alert_rule('battery_hot')", "the rule was removed"),
+        ("SELECT ops.set_alert_rule('battery_hot', p_enabled => FALSE)", "the rule is disabled"),
+        ("SELECT ops.set_alert_rule('battery_hot', p_device_ids => '{VY}')", "the rule is not for this device"),
+    ],
+)
+def test_a_rule_that_goes_takes_its_open_alerts_with_it(fleet: AlertFleet, change: str, reason: str) -> None:
+    fleet.only("battery_hot", **QUARTERLY)
+    fleet.drive("X", Phase(2, degrees=60), kinds="vehicle")
+    fleet.evaluate_late(2)
+    fleet.run(change)
+    fleet.evaluate(START + 2 * HOUR + SETTLED)
+    fleet.evaluate(START + 3 * HOUR + SETTLED)
+    [alert] = fleet.alerts()
+    assert (alert["closed_at"], alert["close_reason"]) == (pytest.approx(2 + SETTLED / HOUR), reason)
+
+
+def test_two_rules_of_a_kind_watch_two_groups(fleet: AlertFleet) -> None:
+    fleet.only("battery_hot", **QUARTERLY, device_ids=["VX"])
+    fleet.rule("battery_hot_vans", kind="battery_hot", **QUARTERLY, threshold=70, severity="info", device_ids=["VY"])
+    for name in "XYZ":
+        fleet.drive(name, Phase(2, degrees=60 if name == "X" else 75), kinds="vehicle")
+    fleet.evaluate_late(2)
+    found = [(a["rule_name"], a["rule_kind"], a["device_id"], a["severity"]) for a in fleet.alerts()]
+    assert found == [
+        ("battery_hot", "battery_hot", "VX", "critical"),
+        ("battery_hot_vans", "battery_hot", "VY", "info"),
+    ]
+
+
+def test_rejected_readings_are_counted_for_the_device_in_their_payload(fleet: AlertFleet) -> None:
+    fleet.only("readings_rejected")
+    rejected = {"MX": 10, "MY": 9}
+    for device, count in rejected.items():
+        fleet.run(
+            "INSERT INTO telemetry.rejected_reading (received_at, kind, code, detail, payload)"
+            " SELECT %s::timestamptz + n * INTERVAL '1 s', 'meter', 'x', 'x', %s FROM generate_series(1, %s) AS n",
+            START + 2 * HOUR,
+            json.dumps({"meterId": device, "kwhConsumedAc": -1}),
+            count,
+        )
+    fleet.evaluate_live(5)
+    [alert] = fleet.alerts()
+    # the quarter hour from 2 to 2.25 leaves the window at 3.25; then it takes an hour to close
+    assert (alert["device_id"], alert["opened_at"], alert["last_seen_at"], alert["closed_at"]) == ("MX", 2.25, 3, 4.25)
+    assert alert["reason"] == "10 readings were rejected in 1 h, at least 10"
+
+
+@pytest.mark.parametrize(
+    ("lost", "expected"), [(0.02, []), (0.06, [("VX", "efficiency fell from 0.92 to 0.86, by more")])]
+)
+def test_a_charger_that_fades_is_told_at_midnight(
+    fleet: AlertFleet, lost: float, expected: list[tuple[str, str]]
+) -> None:
+    fleet.only("charger_fading", window_length=timedelta(days=2), least=1)
+    midnight = START.replace(hour=0)
+    for side in ("meter", "vehicle"):
+        fleet.declare(side, f"{side[0].upper()}X", 3600)
+    for days, dc in ((11, 0.92), (2, 0.92 - lost)):
+        first = midnight - timedelta(days=days) + HOUR
+        last = midnight - timedelta(days=2) if days == 11 else midnight
+        fleet.send("meter", "MX", first, last, HOUR, 1, 230.0)
+        fleet.send("vehicle", "VX", first, last, HOUR, dc, 30.0)
+    fleet.run("DELETE FROM telemetry.alert_recheck")
+    fleet.run("UPDATE telemetry.fleet SET alerts_judged_until = %s", midnight - QUARTER)
+    fleet.evaluate(midnight + SETTLED)
+    found = fleet.alerts()
+    assert [
+        (a["device_id"], a["reason"][: len(words)]) for a, (_, words) in zip(found, expected, strict=True)
+    ] == expected
+
+
+def test_a_preview_lists_the_alerts_that_a_rule_would_have_opened(fleet: AlertFleet) -> None:
+    fleet.only("battery_hot", **QUARTERLY)
+    fleet.drive("X", GOOD, Phase(2, degrees=48), GOOD, kinds="vehicle")
+    assert fleet.run("SELECT * FROM ops.preview_alert_rule('battery_hot')") == []
+    [alert] = fleet.run("SELECT * FROM ops.preview_alert_rule('battery_hot', p_threshold => 45)")
+    assert (alert["device_id"], alert["opened_at"], alert["closed_at"]) == (
+        "VX",
+        START + 3.5 * HOUR,
+        START + 5.5 * HOUR,
+    )
+    assert alert["reason"] == "battery temperature 48.0 degrees Celsius, the mean of 15 min, is above 45"
+    silent = fleet.run("SELECT * FROM ops.preview_alert_rule('device_silent')")
+    assert [(a["device_id"], a["closed_at"]) for a in silent] == [("VX", None)]
+    assert fleet.alerts(disproved=True) == []
+
+
+def test_the_faults_of_a_rule_are_named_all_at_once(fleet: AlertFleet) -> None:
+    with pytest.raises(psycopg.errors.InvalidParameterValue) as refused:
+        fleet.rule("battery_hot", window_length=timedelta(minutes=20), least=-1, severity="loud", upper_threshold=3)
+    diagnosis = refused.value.diag
+    assert diagnosis.message_primary == "least of rule battery_hot: -1 is a number from 0 to 1e6"
+    assert diagnosis.message_detail is not None
+    assert diagnosis.message_detail.splitlines() == [
+        "severity of rule battery_hot: loud is info, warning or critical",
+        "upper_threshold of rule battery_hot: is the upper end of the band of voltage_outside, above threshold; "
+        "other kinds have none",
+        "window_length of rule battery_hot: 00:20:00 is a multiple of 15 minutes, up to 7 days",
+    ]
+
+
+@pytest.mark.parametrize(
+    "call", ["set_alert_rule('unknown')", "set_alert_rule('battery_hot', 'device_silent')", "remove_alert_rule('x')"]
+)
+def test_an_unknown_rule_or_kind_is_refused(fleet: AlertFleet, call: str) -> None:
+    with pytest.raises(psycopg.errors.InvalidParameterValue):
+        fleet.run(f"SELECT ops.{call}")
+
+
+def test_the_shipped_rules_are_the_defaults_one_of_each_kind(fleet: AlertFleet) -> None:
+    shipped = fleet.run("SELECT r.kind, r::text AS rule FROM ops.alert_rule AS r ORDER BY r.name")
+    assert shipped == fleet.run("SELECT r.kind, r::text AS rule FROM ops.default_alert_rules() AS r ORDER BY r.name")
+    [kinds] = fleet.run("SELECT telemetry.alert_kinds() AS kinds")
+    assert sorted(kinds["kinds"]) == [rule["kind"] for rule in shipped]
+
+
+def test_lists_and_counts_and_acknowledgements(fleet: AlertFleet) -> None:
+    fleet.only("battery_hot", **QUARTERLY)
+    for name in "XYZ":
+        fleet.drive(name, Phase(2, degrees=60), kinds="vehicle")
+    fleet.evaluate_late(2)
+    fleet.drive("Z", Phase(2, degrees=60), Phase(1), kinds="vehicle")
+    fleet.evaluate_late(3)
+    first = fleet.run("SELECT * FROM api.list_alerts('all', p_limit => 2)")
+    rest = fleet.run("SELECT * FROM api.list_alerts('all', p_after => %s)", first[-1]["id"])
+    assert [a["device_id"] for a in first + rest] == ["VZ", "VY", "VX"]
+    assert [a["device_id"] for a in fleet.run("SELECT * FROM api.list_alerts()")] == ["VY", "VX"]
+    assert [a["device_id"] for a in fleet.run("SELECT * FROM api.list_alerts('closed')")] == ["VZ"]
+    assert fleet.run("SELECT * FROM api.list_alerts('all', 'meter')") == []
+    assert len(fleet.run("SELECT * FROM api.list_alerts('all', 'vehicle', 'VX', 'battery_hot', 'critical')")) == 1
+    assert fleet.run("SELECT * FROM api.count_open_alerts() WHERE alerts > 0") == [
+        {"rule_kind": "battery_hot", "severity": "critical", "alerts": 2}
+    ]
+    number = first[0]["id"]
+    [told] = fleet.run("SELECT * FROM api.acknowledge_alert(%s, 'anna', 'seen')", number)
+    [again] = fleet.run("SELECT * FROM api.acknowledge_alert(%s, 'bert')", number)
+    assert told == again
+    assert (told["acknowledged_by"], told["note"]) == ("anna", "seen")
+    [seen] = fleet.run("SELECT * FROM bi.alert WHERE alert_id = %s", number)
+    assert (seen["acknowledged_by"], seen["open_for"]) == ("anna", timedelta(hours=2))
+
+
+@pytest.mark.parametrize(
+    ("call", "state"),
+    [
+        ("get_alert(0)", "IE008"),
+        ("acknowledge_alert(0, 'anna')", "IE008"),
+        ("acknowledge_alert(1, '')", "IE004"),
+        ("list_alerts('new')", "IE004"),
+        ("list_alerts(p_rule_kind => 'x')", "IE004"),
+        ("list_alerts(p_limit => 0)", "IE004"),
+    ],
+)
+def test_what_is_not_there_or_not_valid_is_an_error(fleet: AlertFleet, call: str, state: str) -> None:
+    with pytest.raises(psycopg.Error) as refused:
+        fleet.run(f"SELECT api.{call}")
+    assert refused.value.sqlstate == state
+
+
+def test_closed_alerts_are_kept_for_drop_after_and_open_ones_for_good(fleet: AlertFleet) -> None:
+    for name, closed in (("OLD", "3 years"), ("NEW", "1 year"), ("OPEN", None)):
+        fleet.run(
+            "INSERT INTO telemetry.alert (rule_name, rule_kind, kind, device_id, severity, opened_at, last_seen_at,"
+            " closed_at, close_reason, threshold, reason)"
+            " SELECT 'r', 'battery_hot', 'vehicle', %s, 'info', '2020-01-01', '2020-01-01', now() - %s::interval,"
+            " CASE WHEN %s::text IS NOT NULL THEN 'recovered' END, 1, 'x'",
+            name,
+            closed,
+            closed,
+        )
+    [job] = fleet.run("SELECT config FROM ops.policy_job WHERE object = 'telemetry.alert' AND duty = 'drop'")
+    fleet.run("SELECT ops.drop_closed_alerts(0, %s)", json.dumps(job["config"]))
+    assert {a["device_id"] for a in fleet.alerts()} == {"NEW", "OPEN"}
+
+
+@pytest.mark.concurrent
+def test_evaluations_at_once_open_one_alert_and_lose_no_late_reading(database: TestDatabase) -> None:
+    """Half of the readings come while others evaluate: what is not seen by one evaluation is seen by the next."""
+    pairs = [f"AT-ONCE-{number}" for number in range(8)]
+
+    def evaluate(_: int) -> None:
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            connection.execute("SELECT ops.evaluate_alerts(%s)", [START + 5 * HOUR + SETTLED])
+
+    def send(name: str) -> None:
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            AlertFleet(connection).drive(name, Phase(5, degrees=60), kinds="vehicle")
+
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        AlertFleet(connection).only("battery_hot", **QUARTERLY)
+    with ThreadPoolExecutor(8) as pool:
+        work = [pool.submit(send, name) for name in pairs] + [pool.submit(evaluate, n) for n in range(16)]
+        for done in work:
+            done.result()
+    evaluate(0)
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT device_id, closed_at FROM telemetry.alert"
+            " WHERE close_reason IS DISTINCT FROM 'disproved by later data' ORDER BY 1"
+        ).fetchall()
+        left = connection.execute("SELECT count(*) FROM telemetry.alert_recheck").fetchone()
+        connection.execute("DELETE FROM telemetry.alert")
+    assert (found, left) == ([(f"V{name}", None) for name in pairs], (0,))
