@@ -543,6 +543,8 @@ FOR_DBAS = {
         "list_stale_ranges", "list_standbys", "measure_aggregate_lag", "pending_changes", "policy_faults",
         "reset_policy", "revoke_api_key", "rotate_api_key", "set_default_max_kw", "set_disk_bound", "set_policy",
         "set_standby_kw",
+        "set_session_gap",
+        "recompute_sessions",
     },
     "relations": {
         "aggregate_lag", "alert_rule", "api_key", "applied_policy", "archived_chunk", "bi_session_limit", "chunk_list",
