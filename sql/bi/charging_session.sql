@@ -85,7 +85,7 @@ COMMENT ON COLUMN bi.charging_session.efficiency_ratio IS 'DC delivered / AC con
 COMMENT ON COLUMN bi.charging_session.efficiency_status IS 'low (below 0.85: a fault or leakage), normal (to 1), impossible (above 1), unknown (no AC readings, a session shorter than the interval of either device, or intervals of a slower meter across its start or end)';
 COMMENT ON COLUMN bi.charging_session.soc_start IS 'State of charge at the start, else at the first reading that measured it, percent';
 COMMENT ON COLUMN bi.charging_session.soc_end IS 'State of charge at the last reading that measured it, percent';
-COMMENT ON COLUMN bi.charging_session.battery_temp_avg IS 'Mean battery temperature, degrees Celsius, over the readings that measured it';
+COMMENT ON COLUMN bi.charging_session.battery_temp_avg IS 'Mean battery temperature, degrees Celsius, over the readings that measured it. Do not average it: sessions differ in length';
 COMMENT ON COLUMN bi.charging_session.battery_temp_max IS 'Highest battery temperature, degrees Celsius; NULL where none was measured';
 COMMENT ON COLUMN bi.charging_session.mean_kw IS 'Mean DC power from start to end, kW';
 COMMENT ON COLUMN bi.charging_session.peak_kw IS 'Highest mean DC power of an interval, kW';
