@@ -45,7 +45,10 @@ def _this_user() -> str:
 
 @click.group("alerts", cls=Group)
 def alerts() -> None:
-    """Alerts of devices, and their delivery. Needs a login that is a member of energy_dba."""
+    """Alerts of devices: list and acknowledge them, set their webhooks, and test their delivery.
+
+    Needs a login that is a member of energy_dba.
+    """
 
 
 @alerts.command(

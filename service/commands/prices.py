@@ -74,7 +74,7 @@ COLUMNS: dict[str, Callable[[str], str]] = {
 
 @click.group("prices", cls=Group)
 def prices() -> None:
-    """Prices and grid intensities of AC energy. Needs a login that is a member of energy_dba."""
+    """Prices and grid intensities of AC energy: import and list them. Needs a login that is a member of energy_dba."""
 
 
 @prices.command("import", examples=("energy prices import day-ahead.csv",))
