@@ -34,7 +34,8 @@ def ask(url: str, query: str) -> list[tuple]:
 def test_navigators_list_the_relations_of_bi_and_no_other(bi_database: BiDatabase) -> None:
     listed = ask(bi_database.url, LISTED)
     assert {schema for schema, _ in listed} == {"bi"}
-    assert len(listed) == 21
+    [(relations,)] = ask(bi_database.url, "SELECT count(*) FROM pg_class WHERE relnamespace = 'bi'::regnamespace")
+    assert len(listed) == relations > 17
     assert ask(bi_database.url, READABLE) == []
 
 

@@ -96,6 +96,7 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_docum
         "GET /v1/analytics/fleet": fleet.GET_FLEET_SUMMARY,
         "GET /v1/fleet": fleet.GET_FLEET_OVERVIEW,
         "GET /v1/events": events.GET_FLEET_PULSE,
+        "GET /v1/devices": devices.LIST_DEVICES,
         "GET /v1/alerts": alerts.LIST_ALERTS,
         "GET /v1/alerts/{alertId}": alerts.GET_ALERT,
         "POST /v1/alerts/{alertId}/acknowledge": alerts.ACKNOWLEDGE_ALERT,

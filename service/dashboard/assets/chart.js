@@ -47,6 +47,7 @@ function cursor(spec) {
   };
   return {
     drag: { x: isTime && Boolean(spec().select), y: false, setScale: false, dist: 8 },
+    y: false,
     points: { size: 8, fill, stroke: fill },
     ...(isTime ? { sync: SHARED } : {}),
   };
