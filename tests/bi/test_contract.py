@@ -58,7 +58,7 @@ async def test_bi_people_read_everything_in_bi(owner: Owner) -> None:
     relations = await owner.fetch(
         "SELECT relname FROM pg_class WHERE relnamespace = 'bi'::regnamespace AND relkind = 'v'"
     )
-    assert len(relations) == 24
+    assert len(relations) == 25
     async with owner.connection() as connection, connection.transaction():
         await connection.execute("SET LOCAL ROLE energy_bi")
         for (relation,) in relations:
