@@ -22,16 +22,17 @@ from service.readings.times import read_time
 IMPORT = "SELECT prices, grid_intensities FROM ops.import_prices(%s::jsonb)"
 LIST = """
     SELECT
-        p.price_id, NULL AS grid_intensity_id, p.zone, p.meter_id AS meter, lower(p.during) AS valid_from,
-        upper(p.during) AS valid_to, p.days, p.local_from::text, p.local_until::text,
-        p.price_per_kwh::text, p.currency, NULL AS co2_g_per_kwh
+        p.price_id, NULL AS grid_intensity_id, p.zone, p.meter_id AS meter,
+        lower(p.during) AS valid_from, upper(p.during) AS valid_to,
+        p.days, p.local_from::text AS local_from, p.local_until::text AS local_until,
+        p.price_per_kwh::text AS price_per_kwh, p.currency, NULL AS co2_g_per_kwh
     FROM ops.price AS p
     UNION ALL
     SELECT
         NULL, g.grid_intensity_id, g.zone, g.meter_id, lower(g.during), upper(g.during), g.days, g.local_from::text,
         g.local_until::text, NULL, NULL, g.co2_g_per_kwh::text
     FROM ops.grid_intensity AS g
-    ORDER BY 3, 4 NULLS FIRST, 1 NULLS LAST, 5 NULLS FIRST, 2
+    ORDER BY zone, meter NULLS FIRST, price_id NULLS LAST, grid_intensity_id
 """
 PURPOSE = "manage prices"
 
@@ -76,7 +77,7 @@ def prices() -> None:
     """Prices and grid intensities of AC energy. Needs a login that is a member of energy_dba."""
 
 
-@prices.command("import", examples=("energy prices import prices.csv",))
+@prices.command("import", examples=("energy prices import day-ahead.csv",))
 @click.argument("file", type=click.Path(path_type=Path))
 def import_command(file: Path) -> None:
     """Set the prices and grid intensities in a CSV FILE, all of them or none.

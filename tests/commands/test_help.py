@@ -96,7 +96,7 @@ def test_every_option_that_may_be_meant_is_one_of_some_command() -> None:
         (["time-zone", "Europe/Berl"], {"Europe/Berlin"}),
         (["doctor", "--j"], {"--json"}),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",  # a set has another order in each process
 )
 def test_the_shells_complete_commands_options_and_values(words: list[str], completed: set[str]) -> None:
     line = shlex.join(["energy", *filter(None, words)])

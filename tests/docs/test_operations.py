@@ -55,7 +55,7 @@ def psql(connection: Connection) -> Iterator[Connection]:
 
 def test_the_runbook_has_statements() -> None:
     assert len(BLOCKS) > 30
-    assert len(CONSOLES) == 4
+    assert len(CONSOLES) == 5
 
 
 def test_every_runbook_is_symptom_check_do_and_verify() -> None:
@@ -78,7 +78,7 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.split("|")]
 
 
-@pytest.mark.parametrize("session", CONSOLES, ids=["read", "change", "refused", "drift"])
+@pytest.mark.parametrize("session", CONSOLES, ids=["read", "change", "refused", "alerts", "drift"])
 def test_what_the_runbook_prints_is_what_psql_would(psql: Connection, session: str) -> None:
     psql.execute("SET ROLE energy_dba")
     exchanges = re.findall(r"energy=> ([^\n]*);\n(.*?)(?=energy=> |\Z)", session, re.DOTALL)
