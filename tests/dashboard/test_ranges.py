@@ -281,7 +281,11 @@ async def test_a_vehicle_and_its_meter_lead_to_each_other_in_the_same_range(
     api: Api, faulty: Pair, new_page: Callable[..., Any]
 ) -> None:
     page = await new_page(api, f"/#/vehicle/{faulty.vehicle}?range=7d")
-    await card(page, "Energy").get_by_role("link", name=faulty.meter).click()
+    await expect(page.locator("#live")).to_have_text("Live")
+    for part in (card(page, "Energy"), card(page, "Its meter over time"), page.locator(".tile", has_text="Its meter")):
+        link = part.get_by_role("link", name=faulty.meter)
+        await expect(link).to_have_attribute("href", f"#/meter/{faulty.meter}?range=7d")
+    await link.click()
     await shown(page, f"Meter {faulty.meter}")
     assert await address(page) == {"range": "7d"}
     await page.get_by_role("link", name="30 days").click()
