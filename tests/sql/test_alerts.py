@@ -159,6 +159,27 @@ def test_late_readings_of_a_fault_that_is_over_make_a_closed_alert(fleet: AlertF
     assert fleet.times() == [("VX", 3.5, 5, 5.5)]
 
 
+def test_late_readings_of_a_meter_judge_its_vehicle_again(fleet: AlertFleet) -> None:
+    fleet.only("efficiency_low", **HOURLY)
+    fleet.drive("X", Phase(3, dc=0.05), GOOD, kinds="vehicle")
+    fleet.evaluate_late(6)
+    assert fleet.times() == []
+    fleet.drive("X", Phase(6), kinds="meter")
+    fleet.evaluate(START + 6 * HOUR + SETTLED)
+    assert fleet.times() == [("VX", 1.25, 3.75, 4.25)]
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(900, [("VX", 0.25, 4, None)]), (7200, [])])
+def test_a_window_shorter_than_the_interval_of_the_device_is_not_judged(
+    fleet: AlertFleet, seconds: float, expected: list[tuple[str, float, float, float | None]]
+) -> None:
+    fleet.only("battery_hot", **{**QUARTERLY, "open_after": timedelta(0)})
+    fleet.declare("vehicle", "VX", seconds)
+    fleet.drive("X", Phase(4, degrees=60, every=timedelta(seconds=seconds)), kinds="vehicle")
+    fleet.evaluate_late(4)
+    assert fleet.times() == expected
+
+
 def test_late_readings_move_an_alert_that_keeps_its_number_and_acknowledgement(fleet: AlertFleet) -> None:
     fleet.only("battery_hot", **QUARTERLY)
     fleet.drive("X", GOOD, kinds="vehicle")
@@ -431,3 +452,19 @@ def test_evaluations_at_once_open_one_alert_and_lose_no_late_reading(database: T
         left = connection.execute("SELECT count(*) FROM telemetry.alert_recheck").fetchone()
         connection.execute("DELETE FROM telemetry.alert")
     assert (found, left) == ([(f"V{name}", None) for name in pairs], (0,))
+
+
+@pytest.mark.concurrent
+def test_an_evaluation_waits_for_the_one_under_way(database: TestDatabase) -> None:
+    with (
+        psycopg.connect(database.url, autocommit=True) as first,
+        psycopg.connect(database.url, autocommit=True) as second,
+    ):
+        second.execute("SET lock_timeout = '100ms'")
+        at_once = "SELECT ops.evaluate_alerts(now() - INTERVAL '1 hour')"
+        first.execute(at_once)  # so that the next ones have nothing to store
+        with first.transaction():
+            first.execute(at_once)
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                second.execute(at_once)
+        second.execute(at_once)
