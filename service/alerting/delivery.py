@@ -90,8 +90,9 @@ class Outbox:
         if not self._under_way:
             return False
         done, self._under_way = await asyncio.wait(self._under_way, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        errors = [error for task in done if (error := task.exception())]
+        if errors:
+            raise errors[0]
         return True
 
     async def _send(self, row: Any) -> None:

@@ -46,7 +46,9 @@ async def post(session: aiohttp.ClientSession, url: str, body: bytes, headers: d
             text = (await response.content.read(MOST_ANSWER_BYTES)).decode(errors="replace")
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise DeliveryError(_describe(error)) from None
-    answer = f"{response.status} {' '.join(text.split())}".strip()[:200]
+    # it goes into the database, which takes no NUL, and to terminals
+    plain = "".join(character if character.isprintable() else " " for character in text)
+    answer = f"{response.status} {' '.join(plain.split())}".strip()[:200]
     if not 200 <= response.status < 300:
         raise DeliveryError(f"answered {answer}")
     return answer

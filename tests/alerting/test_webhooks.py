@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
+from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from service.alerting.delivery import Outbox
@@ -165,6 +166,16 @@ async def test_a_webhook_that_leads_into_the_own_network_gets_nothing(
     assert hook.receiver.received == []
     error = await owner.fetchval("SELECT last_error FROM ops.webhook WHERE name = $1", hook.name)
     assert "is not a public address: ENERGY_WEBHOOK_PRIVATE=on" in error
+
+
+async def test_an_answer_of_any_bytes_is_noted_in_plain_text(owner: Owner, hook: Hook, outbox: Outbox) -> None:
+    hook.receiver.answer = lambda _: web.Response(status=500, body=b"\x00no\x1b[31m\xff\r\nroom")
+    await open_alert(owner, hook.name)
+    await drain(outbox)
+    [row] = await owner.fetch(
+        "SELECT last_error, leased_until FROM ops.webhook_message WHERE webhook_name = $1", hook.name
+    )
+    assert tuple(row) == ("answered 500 no [31m\ufffd room", None)
 
 
 async def test_a_message_that_cannot_be_sent_at_all_is_settled_and_blocks_no_other(
