@@ -1,5 +1,5 @@
 -- Links change rarely and in several rows at once, so changes are serialized; readers do not wait. The exclusion
--- constraints of the table prevent overlaps in any case. A meter that is replaced now is retired: it ends by itself if the
+-- constraints of the table prevent overlaps in any case. A meter that is replaced now is retired. That ends by itself if the
 -- meter reports again, so one that was only moved is missing for an interval.
 
 CREATE OR REPLACE FUNCTION api.link_vehicle(

@@ -1,6 +1,6 @@
 -- The usable capacity of batteries, from what charging sessions delivered for the points of charge they added. A short
--- session tells little, as soc comes in whole points: so only sessions of at least 40 points count, and at least five of
--- them, of which the median is taken.
+-- session tells little, as soc comes in whole points. So only sessions of at least 40 points count. The median is taken, of
+-- at least five of them.
 
 CREATE OR REPLACE VIEW bi.battery_health AS
 SELECT

@@ -20,7 +20,7 @@ FROM (
         j.received_at,
         f.time_zone,
         (j.received_at AT TIME ZONE f.time_zone)::date AS date,
-        substring(j.payload FROM '"(?:meterId|vehicleId)"\s*:\s*"([A-Za-z0-9][A-Za-z0-9._:-]{0,63})"') AS device_id
+        telemetry.payload_device_id(j.payload) AS device_id
     FROM telemetry.rejected_reading AS j
     CROSS JOIN telemetry.fleet AS f
 ) AS r

@@ -1,5 +1,5 @@
--- The AC energy outside of charging sessions, day by day. A day of one meter throughout comes from the aggregate; one in
--- which the vehicle's meter changes is added up from the readings, as sessions are. So the energy of all sessions and of
+-- The AC energy outside of charging sessions, day by day. A day of one meter throughout comes from the aggregate. A day
+-- in which the vehicle's meter changes is added up from the readings, as sessions are. So the energy of all sessions and of
 -- all standby is what the meters drew, wherever the days are not stale (bi.stale_range).
 
 CREATE OR REPLACE VIEW bi.vehicle_standby_daily AS

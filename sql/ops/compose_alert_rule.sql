@@ -49,7 +49,7 @@ BEGIN
     FROM ops.alert_rule_faults(v_rule) AS f;
     IF v_faults IS NOT NULL THEN
         RAISE EXCEPTION '%', v_faults[1]
-            USING ERRCODE = 'invalid_parameter_value', DETAIL = array_to_string(v_faults[2:], E'\n');
+            USING ERRCODE = 'invalid_parameter_value', DETAIL = array_to_string(v_faults[2:], chr(10));
     END IF;
     RETURN v_rule;
 END;

@@ -73,7 +73,7 @@ AS $$
     FROM relation AS r
     JOIN pg_trigger AS t ON t.tgrelid = r.oid
     JOIN pg_proc AS p ON p.oid = t.tgfoid
-    WHERE NOT t.tgisinternal AND p.pronamespace::regnamespace::text NOT LIKE '\_timescaledb%' -- TimescaleDB's own
+    WHERE NOT t.tgisinternal AND p.pronamespace::regnamespace::text !~ '^_timescaledb' -- TimescaleDB's own
     UNION ALL
     SELECT
         CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate function' ELSE 'function' END,

@@ -31,7 +31,7 @@ BEGIN
             NULL::double precision, NULL::bigint
         FROM (
             SELECT
-                substring(j.payload FROM format('"%sId"\s*:\s*"([A-Za-z0-9][A-Za-z0-9._:-]{0,63})"', p_kind)) AS device_id,
+                telemetry.payload_device_id(j.payload) AS device_id,
                 telemetry.quarter_of(j.received_at) AS bucket
             FROM telemetry.rejected_reading AS j
             WHERE j.received_at >= p_start AND j.received_at < p_end AND j.kind = p_kind AND NOT j.is_stored

@@ -1,6 +1,6 @@
 -- Charging sessions from the history alone. A reading's interval is (its start, its stamp]; those with delivered energy
--- make a session while no more than a gap lies between them. The AC side is that of the meters that feed the vehicle then,
--- day by day, since the rest of a day is its standby energy. All vehicles in one statement, planned with the bounds of its
+-- make a session while no more than a gap lies between them. The AC side is that of the meters that feed the vehicle then.
+-- It is summed by day, since the rest of a day is its standby energy. All vehicles in one statement, planned with the bounds of its
 -- chunks as constants. enable_bitmapscan: the planner expects few rows, and would sort all of a reach for the last two.
 
 CREATE OR REPLACE FUNCTION telemetry.compute_sessions(

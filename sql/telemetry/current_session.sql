@@ -1,5 +1,5 @@
--- Charging sessions as they are now: the stored ones, except those that a change of the history may have reached, and in
--- their place the same computed now. A condition on vehicle_id or started_at reaches the index of the stored ones.
+-- Charging sessions as they are now. A change of the history may have reached some stored ones: these are computed anew, and
+-- take their place. A condition on vehicle_id or started_at reaches the index of the stored ones.
 
 CREATE OR REPLACE VIEW telemetry.current_session AS
 WITH span AS MATERIALIZED (

@@ -17,7 +17,7 @@ AS $$
             p_details ->> 'efficiency_ratio_before', p_details ->> 'efficiency_ratio', p_rule.threshold, f.length
         )
         WHEN 'device_silent' THEN format(
-            'no reading since %s: more than %s expected intervals of %s s', regexp_replace(p_details ->> 'silent_since', '\.0+Z', 'Z'), p_rule.threshold,
+            'no reading since %s: more than %s expected intervals of %s s', regexp_replace(p_details ->> 'silent_since', '[.]0+Z', 'Z'), p_rule.threshold,
             trim_scale((p_details ->> 'expected_interval_s')::numeric)
         )
         WHEN 'battery_hot' THEN format(

@@ -1,5 +1,5 @@
--- The start of the interval whose end a reading stamps. It follows from the readings alone, and from no more than the two
--- before it: so sessions are the same in any order of arrival, and a late reading changes few of them. The interval of the
+-- The start of the interval whose end a reading stamps. It follows from that reading and the two before it. So
+-- sessions are the same in any order of arrival, and a late reading changes few of them. The interval of the
 -- device is the shorter one of the last two distances, at least a minute. A reading further from the one before, by a
 -- quarter and more, follows a gap. Inlined.
 

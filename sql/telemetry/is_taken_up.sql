@@ -11,7 +11,7 @@ DECLARE
     v_watermark timestamptz;
     v_has_rows boolean;
 BEGIN
-    IF p_object LIKE '%\_telemetry\_history' AND EXISTS (
+    IF p_object ~ '_telemetry_history$' AND EXISTS (
         SELECT FROM telemetry.stale_session AS s
         WHERE s.during && tstzmultirange(tstzrange(p_start, p_end + 3 * telemetry.session_reach()))
     ) THEN
@@ -23,7 +23,7 @@ BEGIN
         WHERE p.object LIKE 'bi.%' AND (
             telemetry.aggregate_source(substr(p.object, 4)) = p_object
             -- sessions are made of both histories, and follow the quarter hours of both
-            OR (p_object LIKE '%\_telemetry\_history' AND p.object LIKE '%\_15min')
+            OR (p_object ~ '_telemetry_history$' AND p.object ~ '_15min$')
         )
     LOOP
         v_watermark := telemetry.held_until(v_aggregate);

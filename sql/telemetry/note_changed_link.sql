@@ -1,7 +1,7 @@
 -- A trigger on the links: the AC side of sessions, and of what alerts judge, follows them. The vehicle whose default meter is
 -- linked, or free again, has another AC side, too. By the standard rule it has one of two ids (telemetry.standard_meter_id).
--- A fleet's own rule may name any: sessions of all vehicles are stale then, and alerts judge that vehicle by its new meter
--- from the next quarter hour on.
+-- A fleet's own rule may name any: then sessions of all vehicles are stale. Alerts judge that vehicle by its new meter from
+-- the next quarter hour on.
 
 CREATE OR REPLACE FUNCTION telemetry.note_changed_link() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER

@@ -1,5 +1,5 @@
--- A trigger on the current status: with its first reading, a meter becomes the default meter of a vehicle for all times
--- without a link, in the place of another one, perhaps.
+-- A trigger on the current status. With its first reading, a meter becomes the default meter of a vehicle for all times
+-- without a link. It may take the place of another one.
 
 CREATE OR REPLACE FUNCTION telemetry.note_new_meter() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER

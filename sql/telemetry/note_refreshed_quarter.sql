@@ -1,4 +1,4 @@
--- A trigger on the tables of the quarter hours, for refreshes by anybody but ops.refresh_aggregates: TimescaleDB then
+-- A trigger on the tables of the quarter hours, for refreshes by anybody but ops.refresh_aggregates. After those, TimescaleDB
 -- forgets that the readings of that time have changed, and sessions have yet to follow them.
 
 CREATE OR REPLACE FUNCTION telemetry.note_refreshed_quarter() RETURNS trigger

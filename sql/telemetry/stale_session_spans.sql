@@ -1,5 +1,5 @@
--- The parts of the history from which sessions are to be computed: the stale times, and the stored sessions that a change
--- in them can reach. A reading's interval starts at most telemetry.session_reach before it, and follows from the two
+-- The parts of the history from which sessions are to be computed. They are the stale times, and the stored sessions that a
+-- change in them can reach. A reading's interval starts at most telemetry.session_reach before it, and follows from the two
 -- readings before it. So a change reaches back by one reach and a gap, and forward by two reaches. What lies beyond is
 -- separated by more than a gap, and stays. A vehicle without energy or stored sessions there has no span: most of a fleet
 -- does not charge now. Statements are planned with their bounds as constants, so that only the chunks of that time are
