@@ -446,8 +446,8 @@ def test_evaluations_at_once_open_one_alert_and_lose_no_late_reading(database: T
     evaluate(0)
     with psycopg.connect(database.url, autocommit=True) as connection:
         found = connection.execute(
-            "SELECT device_id, closed_at FROM telemetry.alert WHERE close_reason IS DISTINCT FROM 'disproved by later data'"
-            " ORDER BY 1"
+            "SELECT device_id, closed_at FROM telemetry.alert"
+            " WHERE close_reason IS DISTINCT FROM 'disproved by later data' ORDER BY 1"
         ).fetchall()
         left = connection.execute("SELECT count(*) FROM telemetry.alert_recheck").fetchone()
         connection.execute("DELETE FROM telemetry.alert")

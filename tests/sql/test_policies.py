@@ -545,8 +545,8 @@ FOR_DBAS = {
         "set_standby_kw",
     },
     "relations": {
-        "aggregate_lag", "alert_rule", "api_key", "applied_policy", "archived_chunk", "bi_session_limit", "chunk_list", "job_health",
-        "migration", "policy", "policy_job", "silent_device", "storage",
+        "aggregate_lag", "alert_rule", "api_key", "applied_policy", "archived_chunk", "bi_session_limit", "chunk_list",
+        "job_health", "migration", "policy", "policy_job", "silent_device", "storage",
     },
 }  # fmt: skip
 
