@@ -6,8 +6,8 @@
 # make faults break things under load, on a server of its own: PG_BIN=/path/to/postgresql/bin; ARGS="-k name" for a part
 # make screenshots  the pictures in docs/images, of the dashboard that `make demo` serves
 # make lint   formatting, lint and types
-# make docs   write docs/sql-api.md, and the columns in docs/bi.md and docs/bi/superset, anew from the comments in the database,
-#             and docs/cli.md from the help of the commands
+# make docs   write what is generated anew: docs/sql-api.md, the columns in docs/bi.md and docs/bi/superset, the help in
+#             docs/cli.md, and the schema of a fresh installation in tests/support/schema.txt
 # make audit  look the locked dependencies up among known vulnerabilities (needs the network; not part of .ci/run)
 # make lock   write the lock files anew after a change in pyproject.toml
 
@@ -70,6 +70,7 @@ docs: $(VENV)/dev
 	$(BIN)/python docs/generate_sql_api.py
 	$(BIN)/python docs/generate_bi.py
 	$(BIN)/python -m docs.generate_cli
+	$(BIN)/python -m tests.support.schema
 
 # needs pip-audit (pip install pip-audit), and npm for the embedded database and the charts
 audit:

@@ -9,7 +9,21 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bench import alerts, archive, batches, day, devices, fleet, imports, memory, performance, refresh, single
+from bench import (
+    alerts,
+    archive,
+    batches,
+    costs,
+    day,
+    devices,
+    fleet,
+    imports,
+    memory,
+    performance,
+    refresh,
+    sessions,
+    single,
+)
 from bench.report import Row, machine, print_table, write_json
 from bench.stage import Stage, fresh_stage
 from service.errors import StartupError
@@ -25,8 +39,10 @@ MEASUREMENTS: dict[str, Callable[[Stage], list[Row]]] = {
     "memory": memory.measure,
     "performance": performance.measure,
     "day": day.measure,
+    "costs": costs.measure,
     "devices": devices.measure,
     "refresh": refresh.measure,
+    "sessions": sessions.measure,
     "archive": archive.measure,
     "alerts": alerts.measure,
 }

@@ -16,6 +16,7 @@ from service.alerting.alertmanager import RULE_KINDS, TEST, describe_address, se
 from service.alerting.model import alert_of
 from service.alerting.post import DeliveryError, open_session
 from service.alerting.webhook import encode_message, send_message
+from service.commands.command import Group
 from service.commands.database import ask_as_dba
 from service.commands.options import KIND, json_option
 from service.commands.output import print_json, print_table
@@ -42,12 +43,14 @@ def _this_user() -> str:
         return "operator"
 
 
-@click.group("alerts")
+@click.group("alerts", cls=Group)
 def alerts() -> None:
     """Alerts of devices, and their delivery. Needs a login that is a member of energy_dba."""
 
 
-@alerts.command("list")
+@alerts.command(
+    "list", examples=("energy alerts list --severity critical", "energy alerts list --state all --device V001 --json")
+)
 @click.option("--state", type=click.Choice(["open", "closed", "all"]), default="open", show_default=True)
 @click.option("--kind", type=KIND, help="Only devices of this kind.")
 @click.option("--device", metavar="ID", help="Only this device.")
@@ -82,7 +85,7 @@ def list_command(  # noqa: PLR0913, PLR0917
     print_table(columns, cells, "no alerts")
 
 
-@alerts.command("acknowledge")
+@alerts.command("acknowledge", examples=("energy alerts acknowledge 17 --note 'cable is ordered'",))
 @click.argument("number", type=click.IntRange(1, 2**63 - 1))
 @click.option("--note", metavar="TEXT", help="What is done about it.")
 @click.option("--by", default=_this_user, metavar="NAME", help="Who looks after it (this user).")
@@ -92,7 +95,11 @@ def acknowledge_command(number: int, note: str | None, by: str) -> None:
     print(f"alert {number} is acknowledged by {who} since {_shown(at)}")
 
 
-@alerts.command("test")
+@alerts.command(
+    "test",
+    examples=("energy alerts test",),
+    statuses={0: "every receiver accepted it", 1: "it failed; or a receiver did not accept it"},
+)
 def test_command() -> None:
     """Send a test alert to every Alertmanager and webhook, and print the answers; exit 1 if any does not accept."""
     settings = load_settings()
@@ -151,7 +158,7 @@ def webhooks() -> None:
     """Receivers of alerts over HTTP, with signatures (Standard Webhooks)."""
 
 
-@webhooks.command("list")
+@webhooks.command("list", examples=("energy alerts webhooks list --json",))
 @json_option
 def list_webhooks_command(as_json: bool) -> None:
     """Print the webhooks, never a secret."""
@@ -172,7 +179,7 @@ def list_webhooks_command(as_json: bool) -> None:
     print_table(columns, cells, "no webhooks")
 
 
-@webhooks.command("set")
+@webhooks.command("set", examples=("energy alerts webhooks set night https://example.com/hook --severity critical",))
 @click.argument("name")
 @click.argument("url")
 @click.option("--severity", "severities", type=SEVERITY, multiple=True, help="Only these; may be repeated.")
@@ -183,7 +190,7 @@ def set_webhook_command(name: str, url: str, severities: tuple[str, ...], is_off
     print(_ask(SET_WEBHOOK, name, url, list(severities) or None, not is_off, secret)[0][0])
 
 
-@webhooks.command("remove")
+@webhooks.command("remove", examples=("energy alerts webhooks remove night",))
 @click.argument("name")
 def remove_webhook_command(name: str) -> None:
     """Remove the webhook NAME and its pending messages."""
@@ -191,7 +198,7 @@ def remove_webhook_command(name: str) -> None:
     print(f"{name} is removed")
 
 
-@webhooks.command("secret")
+@webhooks.command("secret", examples=("energy alerts webhooks secret night",))
 @click.argument("name")
 def secret_command(name: str) -> None:
     """Print the secret of the webhook NAME."""

@@ -12,6 +12,7 @@ from typing import Any
 import click
 import msgspec
 
+from service.commands.command import Group
 from service.commands.database import ask_as_dba
 from service.commands.options import json_option
 from service.commands.output import print_json, print_table
@@ -21,20 +22,18 @@ from service.readings.times import read_time
 IMPORT = "SELECT prices, grid_intensities FROM ops.import_prices(%s::jsonb)"
 LIST = """
     SELECT
-        p.price_id, NULL, p.zone, p.meter_id, lower(p.during), upper(p.during), p.days, p.local_from::text,
-        p.local_until::text, p.price_per_kwh::text, p.currency, NULL
+        p.price_id, NULL AS grid_intensity_id, p.zone, p.meter_id AS meter,
+        lower(p.during) AS valid_from, upper(p.during) AS valid_to,
+        p.days, p.local_from::text AS local_from, p.local_until::text AS local_until,
+        p.price_per_kwh::text AS price_per_kwh, p.currency, NULL AS co2_g_per_kwh
     FROM ops.price AS p
     UNION ALL
     SELECT
         NULL, g.grid_intensity_id, g.zone, g.meter_id, lower(g.during), upper(g.during), g.days, g.local_from::text,
         g.local_until::text, NULL, NULL, g.co2_g_per_kwh::text
     FROM ops.grid_intensity AS g
-    ORDER BY 3, 4 NULLS FIRST, 1 NULLS LAST, 5 NULLS FIRST, 2
+    ORDER BY zone, meter NULLS FIRST, price_id NULLS LAST, grid_intensity_id
 """
-LISTED = (
-    *("price_id", "grid_intensity_id", "zone", "meter", "valid_from", "valid_to", "days", "local_from", "local_until"),
-    *("price_per_kwh", "currency", "co2_g_per_kwh"),
-)
 PURPOSE = "manage prices"
 
 
@@ -73,12 +72,12 @@ COLUMNS: dict[str, Callable[[str], str]] = {
 """Column of a file -> check of a field that is not empty."""
 
 
-@click.group("prices")
+@click.group("prices", cls=Group)
 def prices() -> None:
     """Prices and grid intensities of AC energy. Needs a login that is a member of energy_dba."""
 
 
-@prices.command("import")
+@prices.command("import", examples=("energy prices import day-ahead.csv",))
 @click.argument("file", type=click.Path(path_type=Path))
 def import_command(file: Path) -> None:
     """Set the prices and grid intensities in a CSV FILE, all of them or none.
@@ -93,14 +92,14 @@ def import_command(file: Path) -> None:
     print(f"{len(lines)} lines: {imported} prices, {intensities} grid intensities")
 
 
-@prices.command("list")
+@prices.command("list", examples=("energy prices list", "energy prices list --json"))
 @json_option
 def list_command(as_json: bool) -> None:
     """Print prices and grid intensities by zone, meter and time, with the numbers by which they are removed."""
     rows = ask_as_dba(PURPOSE, LIST)
     if as_json:
         for row in rows:
-            print_json(dict(zip(LISTED, row, strict=True)))
+            print_json(row._asdict())
         return
     names = ("price", "intensity", "zone", "meter", "from", "to", "days", "local", "per kWh", "currency", "g CO2/kWh")
     cells = [
@@ -119,8 +118,8 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
         StartupError: the file cannot be read, or a field is not what its column holds; the message names the line.
     """
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            rows = csv.reader(stream, strict=True)
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            rows = csv.reader(opened, strict=True)
             header = next(rows, [])
             if unknown := [name for name in header if name not in COLUMNS]:
                 raise StartupError(f"{file}: column {unknown[0]!r} is unknown; the columns are {', '.join(COLUMNS)}")

@@ -1,4 +1,4 @@
--- Cost and CO2 of a vehicle or of the fleet, exact at this moment: quarter hours that are stale in the aggregate are read
+-- Cost and CO2 of a vehicle or of the fleet, exact at this moment. Quarter hours that are stale in the aggregate are read
 -- from the history. Months are added up of days, as each day compares its quarter hours with its own prices only.
 
 CREATE OR REPLACE FUNCTION api.list_energy_costs(

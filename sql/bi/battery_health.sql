@@ -32,4 +32,4 @@ COMMENT ON COLUMN bi.battery_health.vehicle_id IS 'The vehicle''s id';
 COMMENT ON COLUMN bi.battery_health.bucket IS 'Start of the month, in the fleet''s time zone';
 COMMENT ON COLUMN bi.battery_health.sessions IS 'Sessions that count: those that began in the month and added at least 40 points';
 COMMENT ON COLUMN bi.battery_health.capacity_kwh IS 'Median of their DC energy / added share of charge, kWh; NULL for fewer than five';
-COMMENT ON COLUMN bi.battery_health.capacity_ratio IS 'capacity_kwh / that of the vehicle''s first month that has one, without a unit. Do not average it: capacities differ';
+COMMENT ON COLUMN bi.battery_health.capacity_ratio IS 'Usable capacity (kWh) / that of the vehicle''s first month that has one (kWh). Do not average it: capacities differ';

@@ -1,6 +1,5 @@
--- The one place that joins energy to prices. A SQL body, which the planner merges into the views: so conditions of their
--- readers reach the chunks. The subqueries of prices have bounds as plain columns, as they are compared with each quarter
--- hour; OFFSET 0 has them read once.
+-- The one place that joins energy to prices. A SQL body, which the planner merges into the views, so that conditions of their
+-- readers reach the chunks. OFFSET 0 keeps the sums of energy in front of the joins.
 
 CREATE OR REPLACE FUNCTION telemetry.energy_cost(
     p_meter_id text, p_from timestamptz, p_until timestamptz, p_stale tstzmultirange DEFAULT '{}'
@@ -28,9 +27,10 @@ BEGIN ATOMIC
             coalesce(own_price.currency, price.currency) AS currency,
             coalesce(own_intensity.co2_g_per_kwh, intensity.co2_g_per_kwh) AS co2_g_per_kwh
         FROM (
-            SELECT q.bucket, q.kwh::numeric AS kwh, telemetry.week_minute(q.bucket, z.time_zone) AS minute
-            FROM telemetry.meter_zone AS z
-            CROSS JOIN LATERAL (
+            SELECT
+                q.bucket, q.kwh::numeric AS kwh,
+                telemetry.week_minute(q.bucket, (SELECT telemetry.price_time_zone(p_meter_id))) AS minute
+            FROM (
                 SELECT m.bucket, m.kwh_consumed_ac AS kwh
                 FROM bi.meter_15min AS m
                 WHERE
@@ -54,44 +54,15 @@ BEGIN ATOMIC
                 CROSS JOIN LATERAL telemetry.sum_quarters(p_meter_id, other.times) AS h
                 WHERE NOT isempty(other.times)
             ) AS q
-            WHERE z.meter_id = p_meter_id
             OFFSET 0
         ) AS e
-        LEFT JOIN (
-            SELECT
-                coalesce(lower(p.during), '-infinity') AS starts, coalesce(upper(p.during), 'infinity') AS ends,
-                p.week, p.price_per_kwh, p.currency
-            FROM telemetry.meter_price AS p
-            WHERE p.meter_id = p_meter_id AND p.is_own AND p.during && tstzrange(p_from - INTERVAL '15 minutes', p_until)
-            OFFSET 0
-        ) AS own_price
+        LEFT JOIN telemetry.list_prices(p_meter_id, TRUE, p_from, p_until) AS own_price
             ON own_price.starts <= e.bucket AND e.bucket < own_price.ends AND own_price.week @> e.minute
-        LEFT JOIN (
-            SELECT
-                coalesce(lower(p.during), '-infinity') AS starts, coalesce(upper(p.during), 'infinity') AS ends,
-                p.week, p.price_per_kwh, p.currency
-            FROM telemetry.meter_price AS p
-            WHERE p.meter_id = p_meter_id AND NOT p.is_own AND p.during && tstzrange(p_from - INTERVAL '15 minutes', p_until)
-            OFFSET 0
-        ) AS price
+        LEFT JOIN telemetry.list_prices(p_meter_id, FALSE, p_from, p_until) AS price
             ON price.starts <= e.bucket AND e.bucket < price.ends AND price.week @> e.minute
-        LEFT JOIN (
-            SELECT
-                coalesce(lower(i.during), '-infinity') AS starts, coalesce(upper(i.during), 'infinity') AS ends,
-                i.week, i.co2_g_per_kwh
-            FROM telemetry.meter_intensity AS i
-            WHERE i.meter_id = p_meter_id AND i.is_own AND i.during && tstzrange(p_from - INTERVAL '15 minutes', p_until)
-            OFFSET 0
-        ) AS own_intensity
+        LEFT JOIN telemetry.list_intensities(p_meter_id, TRUE, p_from, p_until) AS own_intensity
             ON own_intensity.starts <= e.bucket AND e.bucket < own_intensity.ends AND own_intensity.week @> e.minute
-        LEFT JOIN (
-            SELECT
-                coalesce(lower(i.during), '-infinity') AS starts, coalesce(upper(i.during), 'infinity') AS ends,
-                i.week, i.co2_g_per_kwh
-            FROM telemetry.meter_intensity AS i
-            WHERE i.meter_id = p_meter_id AND NOT i.is_own AND i.during && tstzrange(p_from - INTERVAL '15 minutes', p_until)
-            OFFSET 0
-        ) AS intensity
+        LEFT JOIN telemetry.list_intensities(p_meter_id, FALSE, p_from, p_until) AS intensity
             ON intensity.starts <= e.bucket AND e.bucket < intensity.ends AND intensity.week @> e.minute
     ) AS r
     GROUP BY r.currency;

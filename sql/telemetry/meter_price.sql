@@ -1,5 +1,4 @@
--- The prices of each meter. The expression on meter_id is that of the index. For readers of the views in bi, into which the
--- planner merges telemetry.energy_cost.
+-- The prices of each meter. The expression on meter_id is that of the index.
 
 CREATE OR REPLACE VIEW telemetry.meter_price AS
 SELECT
@@ -30,13 +29,11 @@ SELECT
 FROM telemetry.meter_zone AS z
 JOIN ops.price AS p ON z.zone = p.zone AND coalesce(p.meter_id, '') = z.meter_id;
 
-GRANT SELECT ON telemetry.meter_price TO energy_bi;
-
 COMMENT ON VIEW telemetry.meter_price IS 'Prices that apply to meters: those of their price zone, and their own, which go before';
 COMMENT ON COLUMN telemetry.meter_price.meter_id IS 'The meter''s id';
 COMMENT ON COLUMN telemetry.meter_price.is_own IS 'True for one of this meter alone, which goes before those of the zone';
 COMMENT ON COLUMN telemetry.meter_price.zone IS 'The price zone';
-COMMENT ON COLUMN telemetry.meter_price.during IS 'When it holds: from (included) to (excluded); without an end it still holds';
+COMMENT ON COLUMN telemetry.meter_price.during IS 'Times at which it holds: from (included) to (excluded); without an end it still holds';
 COMMENT ON COLUMN telemetry.meter_price.days IS 'Days of the week on which it holds, as digits from 1 (Monday) to 7 (Sunday)';
 COMMENT ON COLUMN telemetry.meter_price.local_from IS 'Local time of day from which it holds, in the time zone of the price zone';
 COMMENT ON COLUMN telemetry.meter_price.local_until IS 'Local time of day until which it holds, excluded; at or before local_from, it is on the day after';

@@ -10,8 +10,6 @@ LEFT JOIN ops.meter_zone AS m ON s.meter_id = m.meter_id
 JOIN ops.price_zone AS z ON coalesce(m.zone, 'default') = z.zone
 CROSS JOIN telemetry.fleet AS f;
 
-GRANT SELECT ON telemetry.meter_zone TO energy_bi;
-
 COMMENT ON VIEW telemetry.meter_zone IS 'The price zone of every meter';
 COMMENT ON COLUMN telemetry.meter_zone.meter_id IS 'The meter''s id';
 COMMENT ON COLUMN telemetry.meter_zone.zone IS 'Its price zone: default unless the DBA has set another';

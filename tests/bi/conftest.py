@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -126,6 +127,8 @@ PROFILES = {
     for reading in READINGS
     if reading.device_id != "M008"
 }
+PRICES = [(Decimal("0.3"), "EUR", at(4, "00:00"), None), (Decimal("2"), "SEK", at(4, "00:00"), "M101")]
+"""Price, currency, start and meter: what is before the start has no price. A kWh is 400 g of CO2 at all times."""
 MATERIALIZED_UNTIL = at(3, "00:00")  # what is later is read in real time
 
 
@@ -172,5 +175,8 @@ def bi_database(test_database: TestDatabase) -> Iterator[BiDatabase]:
             for aggregate in AGGREGATES:
                 fleet.refresh_by_hand(aggregate, None, MATERIALIZED_UNTIL)
             assert fleet.arrive([LATE]) == ["stored"]
+            for price in PRICES:
+                connection.execute("SELECT ops.set_price(%s, %s, 'default', %s, NULL, %s)", price)
+            connection.execute("SELECT ops.set_grid_intensity(400)")
         with run_bi_login(another) as reader:
             yield reader

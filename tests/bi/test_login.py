@@ -34,7 +34,8 @@ def ask(url: str, query: str) -> list[tuple]:
 def test_navigators_list_the_relations_of_bi_and_no_other(bi_database: BiDatabase) -> None:
     listed = ask(bi_database.url, LISTED)
     assert {schema for schema, _ in listed} == {"bi"}
-    assert len(listed) == 21
+    [(relations,)] = ask(bi_database.url, "SELECT count(*) FROM pg_class WHERE relnamespace = 'bi'::regnamespace")
+    assert len(listed) == relations > 17
     assert ask(bi_database.url, READABLE) == []
 
 
@@ -70,7 +71,7 @@ def test_a_session_of_a_bi_login_finds_bi_and_the_days_of_the_fleet(another: Tes
         assert ask(reader.url, "SELECT count(*), time_bucket('1 day', now()) IS NULL FROM meter_daily") == [(0, False)]
         set_time_zone(another.url, "Asia/Tokyo")
         assert ask(reader.url, settings) == [("bi, public", "Asia/Tokyo")]
-        assert {schema for schema, _ in ask(reader.url, LISTED)} == {"bi"}  # of the aggregates that were made anew
+        assert {schema for schema, _ in ask(reader.url, LISTED)} == {"bi"}  # of aggregates made anew
 
 
 @pytest.mark.concurrent

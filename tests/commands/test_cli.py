@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import json
 import os
 import re
 import signal
@@ -25,6 +26,7 @@ from service.commands.doctor import examine
 from service.database_url import mask_password
 from service.errors import StartupError
 from service.settings import load_settings
+from tests.commands.test_help import names_of
 from tests.support import ROOT, TestDatabase, meter_reading, run_another_database
 from tests.support.processes import (
     ELSEWHERE,
@@ -609,6 +611,9 @@ def test_keys_are_made_listed_rotated_and_revoked_and_a_secret_is_shown_once(mig
     assert energy("keys", "revoke", gateway).stdout.startswith(f"{gateway} is revoked since 20")
     live = energy("keys", "list").stdout
     assert [line.split()[:2] for line in live.splitlines()[1:]] == [[renewed, "admin"]]
+    [key] = map(json.loads, energy("keys", "list", "--json").stdout.splitlines())
+    assert list(key) == names_of("keys list")
+    assert (key["key_id"], key["state"], key["created_at"][-1]) == (renewed, "live", "Z")
     everything = energy("keys", "list", "--all").stdout
     assert re.search(rf"{gateway} +gateway +M1, V\* +revoked", everything)
     assert re.search(rf"{admin} +admin +- +revoked.*first", everything)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -177,6 +178,24 @@ async def test_a_price_that_cannot_be_is_refused_by_name_and_limit(
         await owner.execute(f"SELECT ops.set_price({call})")
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{}", "line 7: price_per_kwh and co2_g_per_kwh are both empty"),
+        ('{"price_per_kwh": 1}', "line 7: currency must be a code of ISO 4217 as EUR, not NULL"),
+        ('{"currency": "EUR", "co2_g_per_kwh": 1}', "line 7: price_per_kwh must be from -1000000 to 1000000, not NULL"),
+        ('{"co2_g_per_kwh": 10001}', "line 7: co2_g_per_kwh must be from 0 to 10000 g/kWh, not 10001"),
+        ('{"co2_g_per_kwh": 1, "zone": "nowhere"}', "line 7: zone nowhere is unknown"),
+    ],
+)
+async def test_an_import_names_the_line_and_stores_none(owner: Owner, zone: str, line: str, message: str) -> None:
+    good = {"line": 2, "zone": zone, "co2_g_per_kwh": 1}
+    lines = json.dumps([good, {"line": 7, **json.loads(line)}])
+    with pytest.raises(asyncpg.InvalidParameterValueError, match=message):
+        await owner.execute("SELECT ops.import_prices($1::jsonb)", lines)
+    assert await owner.fetchval("SELECT count(*) FROM ops.grid_intensity WHERE zone = $1", zone) == 0
+
+
 async def test_a_grid_intensity_has_limits(owner: Owner, zone: str) -> None:
     for value in ("-1", "10001", "NULL", "'NaN'"):
         with pytest.raises(asyncpg.InvalidParameterValueError, match="co2_g_per_kwh must be from 0 to 10000 g/kWh"):
@@ -226,3 +245,28 @@ async def test_zones_are_checked(owner: Owner, pair: Pair) -> None:
     ):
         with pytest.raises(asyncpg.InvalidParameterValueError, match=message):
             await owner.execute(f"SELECT {call}")
+
+
+async def test_sessions_and_what_lies_between_them_cost_what_the_day_costs(
+    api: Api, owner: Owner, pair: Pair, zone: str
+) -> None:
+    start = DAY + HOUR
+    stamps = [start + n * timedelta(minutes=5) for n in range(1, 13)]
+    for number, stamp in enumerate(stamps, 1):
+        charges = 2 <= number <= 10  # from 01:05 to 01:50
+        await api.post_vehicle(pair.vehicle, stamp, kwhDeliveredDc=0.9 * charges)
+        await api.post_meter(pair.meter, stamp, kwhConsumedAc=1.0)
+    first, second = start + timedelta(minutes=15), start + timedelta(minutes=45)
+    await set_price(owner, zone, "1", valid_until=first)
+    await set_price(owner, zone, "2", valid_from=first, valid_until=second)
+    await set_price(owner, zone, "4", valid_from=second)
+
+    query = "SELECT started_at, ended_at, kwh_consumed_ac, cost FROM bi.charging_session_cost WHERE vehicle_id = $1"
+    [session] = [tuple(row) for row in await owner.fetch(query, pair.vehicle)]
+    # two of its readings at 1, six at 2, one at 4
+    assert session == (start + timedelta(minutes=5), start + timedelta(minutes=50), 9, 18)
+    between = "SELECT sum(cost) FROM (VALUES ($2::timestamptz, $3::timestamptz), ($4, $5)) AS e (start, until) "
+    between += "CROSS JOIN LATERAL telemetry.energy_cost($1, e.start, e.until)"
+    standby = await owner.fetchval(between, pair.meter, DAY, session[0], session[1], DAY + 24 * HOUR)
+    assert standby == 1 + 2 * 4
+    assert [row[3] for row in await daily(owner, pair)] == [session[3] + standby]

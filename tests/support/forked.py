@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from unittest import mock
 
 import psycopg
 
+from service import startup
 from service.cli import COMMANDS, main
 from service.startup import Prepared
 
@@ -41,8 +41,9 @@ def run_command(
     os.environ.update(environment)
     sys.argv = ["energy", *arguments]
     if embedded:
-        for command in ("keys", "rejected"):
-            mock.patch(f"service.commands.{command}.prepared_database", lambda _: _running(embedded)).start()
+        for module in [startup, *(sys.modules[name] for name in sys.modules if name.startswith("service.commands."))]:
+            if hasattr(module, "prepared_database"):
+                module.prepared_database = lambda _: _running(embedded)  # type: ignore[attr-defined]
     main()
 
 
@@ -51,4 +52,4 @@ def _running(url: str) -> Iterator[Prepared]:
     """An embedded database that runs already, with a session as new: all its connections share one."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DISCARD ALL")
-    yield Prepared(url, "embedded TimescaleDB", None)
+    yield Prepared(url, "embedded TimescaleDB", object())  # type: ignore[arg-type] - that it is one, and no more

@@ -95,7 +95,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, in a forked process that has its libraries imported already.
 
-    It uses the database `on`, else that of the environment. On a running embedded one, `keys` and `rejected` work.
+    It uses the database `on`, which runs already, else that of the environment.
     """
     if on is not None and not on.is_embedded:
         environment["DATABASE_URL"] = on.url

@@ -42,6 +42,7 @@ export async function devicePage({ kind, signal, id, query, tiles, figures, show
   const base = devicePath(kind, id);
   const askStatus = () => get(pathOf(`/v1/status/${kind}`, id), {}, signal);
   let asked = query;
+  let shown = null;
   let askedAt = 0;
   let receivedAt = null;
   const bar = createRangeBar(base, (address) => { location.hash = address; });
@@ -57,6 +58,7 @@ export async function devicePage({ kind, signal, id, query, tiles, figures, show
       const chosen = zoomed(range, from * 1000, to * 1000);
       if (chosen) location.hash = `${base}?${chosen.query}`;
     };
+    shown = range;
     bar.update(range);
     showBuckets(buckets, total);
     await Promise.all(figures.map((figure) => figure.update(buckets, range)));
@@ -85,6 +87,7 @@ export async function devicePage({ kind, signal, id, query, tiles, figures, show
       if (pulse.lastReceivedAt === receivedAt) return;
       receivedAt = pulse.lastReceivedAt;
       showStatus(await askStatus());
+      keepRange(element, shown);
       if (Date.now() - askedAt >= BUCKETS_EVERY_MS) await load();
     },
     leave: () => figures.forEach((figure) => figure.destroy()),
