@@ -6,8 +6,8 @@
 # make faults break things under load, on a server of its own: PG_BIN=/path/to/postgresql/bin; ARGS="-k name" for a part
 # make screenshots  the pictures in docs/images, of the dashboard that `make demo` serves
 # make lint   formatting, lint and types
-# make docs   write docs/sql-api.md, and the columns in docs/bi.md and docs/bi/superset, anew from the comments in the database,
-#             and docs/cli.md from the help of the commands
+# make docs   write what is generated anew: docs/sql-api.md, the columns in docs/bi.md and docs/bi/superset, the help in
+#             docs/cli.md, and the schema of a fresh installation in tests/support/schema.txt
 # make audit  look the locked dependencies up among known vulnerabilities (needs the network; not part of .ci/run)
 # make lock   write the lock files anew after a change in pyproject.toml
 
@@ -30,14 +30,17 @@ demo: $(VENV)/runtime
 screenshots: $(VENV)/dev
 	$(BIN)/python -m docs.screenshots $(ARGS)
 
-# two processes, each on a database of its own; one for a single file, and on a server, whose roles they would share
-WORKERS ?= $(if $(TEST_DATABASE_URL)$(findstring .py,$(ARGS)),0,2)
+# three processes, each on a database of its own: a third of the time they wait, and have two cores to share; one for a
+# single file, and on a server, whose roles they would share
+WORKERS ?= $(if $(TEST_DATABASE_URL)$(findstring .py,$(ARGS)),0,3)
+# the rewritten assertions are kept for the next run, whatever the environment says
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/dev
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 PROOF_EXAMPLES ?= 200
 proof: $(VENV)/dev
-	PROOF_EXAMPLES=$(PROOF_EXAMPLES) $(BIN)/pytest tests/property/test_energy.py tests/property/test_aggregates.py tests/fuzz $(ARGS)
+	PROOF_EXAMPLES=$(PROOF_EXAMPLES) $(BIN)/pytest tests/property/test_energy.py tests/property/test_aggregates.py tests/property/test_alerts.py tests/fuzz $(ARGS)
 
 # one at a time: each has the machine for itself
 faults: $(VENV)/dev
@@ -67,6 +70,7 @@ docs: $(VENV)/dev
 	$(BIN)/python docs/generate_sql_api.py
 	$(BIN)/python docs/generate_bi.py
 	$(BIN)/python -m docs.generate_cli
+	$(BIN)/python -m tests.support.schema
 
 # needs pip-audit (pip install pip-audit), and npm for the embedded database and the charts
 audit:

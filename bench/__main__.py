@@ -9,7 +9,21 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bench import alerts, archive, batches, costs, day, devices, fleet, imports, memory, performance, refresh, single
+from bench import (
+    alerts,
+    archive,
+    batches,
+    costs,
+    day,
+    devices,
+    fleet,
+    imports,
+    memory,
+    performance,
+    refresh,
+    sessions,
+    single,
+)
 from bench.report import Row, machine, print_table, write_json
 from bench.stage import Stage, fresh_stage
 from service.errors import StartupError
@@ -28,6 +42,7 @@ MEASUREMENTS: dict[str, Callable[[Stage], list[Row]]] = {
     "costs": costs.measure,
     "devices": devices.measure,
     "refresh": refresh.measure,
+    "sessions": sessions.measure,
     "archive": archive.measure,
     "alerts": alerts.measure,
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from service.database.pool import Database
@@ -17,6 +20,7 @@ from tests.support import (
     Owner,
     Pair,
     TestDatabase,
+    answers,
     new_pair,
     owner_of,
     pools_of,
@@ -50,10 +54,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
+_DATABASE = pytest.StashKey[TestDatabase]()
+"""The database of this process, once it runs."""
+_failed = False
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    global _failed  # noqa: PLW0603 - the hook is given nothing that lives as long
+    _failed = _failed or report.failed
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """After a failure, end the process if its embedded database is stuck: pytest-xdist goes on with another one."""
+    global _failed  # noqa: PLW0603
+    database = item.config.stash.get(_DATABASE, None)
+    if _failed and database is not None and database.is_embedded and not asyncio.run(answers(database)):
+        for child in psutil.Process().children():
+            child.kill()
+        if hasattr(item.config, "workerinput"):
+            os._exit(1)
+        pytest.exit("the embedded database is stuck")
+    _failed = False
+
+
 @pytest.fixture(scope="session")
-def test_database() -> Iterator[TestDatabase]:
+def test_database(pytestconfig: pytest.Config) -> Iterator[TestDatabase]:
     """The database of this run; its jobs run only when a test runs them."""
     with run_test_database() as database:
+        pytestconfig.stash[_DATABASE] = database
         yield database
 
 

@@ -34,6 +34,7 @@ NAMES = {
     TEST: ("EnergyTest", "test of the delivery"),
 }
 """Kind of rule -> the alert's name in Alertmanager, and its summary."""
+RULE_KINDS = tuple(kind for kind in NAMES if kind != TEST)
 
 
 def describe_address(url: str) -> str:
@@ -43,7 +44,8 @@ def describe_address(url: str) -> str:
 
 def translate(alert: Alert, public_url: str | None, now: datetime) -> dict[str, Any]:
     """Return an alert as Alertmanager takes it. Its labels identify it: they stay the same until it is closed."""
-    name, summary = NAMES[alert.rule_kind]
+    # a newer version of the database may know more kinds
+    name, summary = NAMES.get(alert.rule_kind, ("EnergyDeviceFault", alert.rule_kind.replace("_", " ")))
     annotations = {
         "summary": f"{summary[0].upper()}{summary[1:]}: {alert.kind} {alert.device_id}",
         "description": alert.reason,

@@ -95,12 +95,17 @@ class Outbox:
         return True
 
     async def _send(self, row: Any) -> None:
-        body = encode_message(row["event"], row["created_at"], msgspec.json.decode(row["alert"]), self._public_url)
         error = None
         try:
+            alert = msgspec.json.decode(row["alert"])
+            body = encode_message(row["event"], row["created_at"], alert, self._public_url)
             await send_message(self._session, row["url"], row["secret"], row["webhook_id"], body)
         except DeliveryError as failure:
             error = str(failure)
+        except Exception as failure:
+            # a bug; unsettled, the message would be sent again every minute for ever
+            _log.exception("a message to webhook %s cannot be sent", row["webhook_name"])
+            error = f"cannot be sent: {type(failure).__name__}"
         _count("webhook", row["webhook_name"], error)
         await self._database.write_rows(SETTLE_WEBHOOK_MESSAGE, row["message_id"], row["attempts"], error)
 

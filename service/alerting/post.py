@@ -44,20 +44,23 @@ async def post(session: aiohttp.ClientSession, url: str, body: bytes, headers: d
     try:
         async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
             text = (await response.content.read(MOST_ANSWER_BYTES)).decode(errors="replace")
-    except TimeoutError:
-        raise DeliveryError(f"no answer within {TIMEOUT_S:g} s") from None
-    except aiohttp.InvalidURL:
-        raise DeliveryError("the URL is invalid") from None
-    except aiohttp.ClientConnectorError as error:
-        raise DeliveryError(f"cannot connect: {_reason(error.os_error)}") from None
-    except (aiohttp.ClientError, OSError) as error:
-        raise DeliveryError(f"the connection failed: {type(error).__name__}") from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise DeliveryError(_describe(error)) from None
     answer = f"{response.status} {' '.join(text.split())}".strip()[:200]
     if not 200 <= response.status < 300:
         raise DeliveryError(f"answered {answer}")
     return answer
 
 
-def _reason(error: OSError) -> str:
-    """Return the words of the system, as asyncio and uvloop have their own for the same error."""
-    return os.strerror(error.errno) if isinstance(error, ConnectionError) and error.errno else first_line(error)
+def _describe(error: Exception) -> str:
+    """Describe a failed request without its URL, which may have a token."""
+    match error:
+        case TimeoutError():
+            return f"no answer within {TIMEOUT_S:g} s"
+        case aiohttp.ClientConnectorError(os_error=ConnectionError(errno=int(number))):
+            return f"cannot connect: {os.strerror(number)}"  # asyncio and uvloop have words of their own
+        case aiohttp.ClientConnectorError():
+            return f"cannot connect: {first_line(error.os_error)}"
+        case ValueError():
+            return "the URL is invalid"
+    return f"the connection failed: {type(error).__name__}"

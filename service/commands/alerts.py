@@ -12,10 +12,11 @@ from typing import Any
 
 import click
 
-from service.alerting.alertmanager import NAMES, TEST, describe_address, send_alerts
+from service.alerting.alertmanager import RULE_KINDS, TEST, describe_address, send_alerts
 from service.alerting.model import alert_of
 from service.alerting.post import DeliveryError, open_session
 from service.alerting.webhook import encode_message, send_message
+from service.commands.command import Group
 from service.commands.database import ask_as_dba
 from service.commands.options import KIND, json_option
 from service.commands.output import print_json, print_table
@@ -35,16 +36,25 @@ REMOVE_WEBHOOK = "SELECT ops.remove_webhook(%s)"
 GET_SECRET = "SELECT ops.get_webhook_secret(%s)"  # noqa: S105 - a query
 
 
-@click.group("alerts")
+def _this_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without this user in its list
+        return "operator"
+
+
+@click.group("alerts", cls=Group)
 def alerts() -> None:
     """Alerts of devices, and their delivery. Needs a login that is a member of energy_dba."""
 
 
-@alerts.command("list")
+@alerts.command(
+    "list", examples=("energy alerts list --severity critical", "energy alerts list --state all --device V001 --json")
+)
 @click.option("--state", type=click.Choice(["open", "closed", "all"]), default="open", show_default=True)
 @click.option("--kind", type=KIND, help="Only devices of this kind.")
 @click.option("--device", metavar="ID", help="Only this device.")
-@click.option("--rule-kind", type=click.Choice([name for name in NAMES if name != TEST]), help="Only this fault.")
+@click.option("--rule-kind", type=click.Choice(RULE_KINDS), help="Only this fault.")
 @click.option("--severity", type=SEVERITY, help="Only this severity.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Newest this many.")
 @json_option
@@ -75,17 +85,21 @@ def list_command(  # noqa: PLR0913, PLR0917
     print_table(columns, cells, "no alerts")
 
 
-@alerts.command("acknowledge")
+@alerts.command("acknowledge", examples=("energy alerts acknowledge 17 --note 'cable is ordered'",))
 @click.argument("number", type=click.IntRange(1, 2**63 - 1))
 @click.option("--note", metavar="TEXT", help="What is done about it.")
-@click.option("--by", default=getpass.getuser, metavar="NAME", help="Who looks after it (this user).")
+@click.option("--by", default=_this_user, metavar="NAME", help="Who looks after it (this user).")
 def acknowledge_command(number: int, note: str | None, by: str) -> None:
     """Record that somebody looks after the alert NUMBER; the first acknowledgement stays."""
     at, who = _ask(ACKNOWLEDGE, number, by, note)[0]
     print(f"alert {number} is acknowledged by {who} since {_shown(at)}")
 
 
-@alerts.command("test")
+@alerts.command(
+    "test",
+    examples=("energy alerts test",),
+    statuses={0: "every receiver accepted it", 1: "it failed; or a receiver did not accept it"},
+)
 def test_command() -> None:
     """Send a test alert to every Alertmanager and webhook, and print the answers; exit 1 if any does not accept."""
     settings = load_settings()
@@ -144,7 +158,7 @@ def webhooks() -> None:
     """Receivers of alerts over HTTP, with signatures (Standard Webhooks)."""
 
 
-@webhooks.command("list")
+@webhooks.command("list", examples=("energy alerts webhooks list --json",))
 @json_option
 def list_webhooks_command(as_json: bool) -> None:
     """Print the webhooks, never a secret."""
@@ -165,7 +179,7 @@ def list_webhooks_command(as_json: bool) -> None:
     print_table(columns, cells, "no webhooks")
 
 
-@webhooks.command("set")
+@webhooks.command("set", examples=("energy alerts webhooks set night https://example.com/hook --severity critical",))
 @click.argument("name")
 @click.argument("url")
 @click.option("--severity", "severities", type=SEVERITY, multiple=True, help="Only these; may be repeated.")
@@ -176,7 +190,7 @@ def set_webhook_command(name: str, url: str, severities: tuple[str, ...], is_off
     print(_ask(SET_WEBHOOK, name, url, list(severities) or None, not is_off, secret)[0][0])
 
 
-@webhooks.command("remove")
+@webhooks.command("remove", examples=("energy alerts webhooks remove night",))
 @click.argument("name")
 def remove_webhook_command(name: str) -> None:
     """Remove the webhook NAME and its pending messages."""
@@ -184,7 +198,7 @@ def remove_webhook_command(name: str) -> None:
     print(f"{name} is removed")
 
 
-@webhooks.command("secret")
+@webhooks.command("secret", examples=("energy alerts webhooks secret night",))
 @click.argument("name")
 def secret_command(name: str) -> None:
     """Print the secret of the webhook NAME."""

@@ -68,6 +68,7 @@ class Group(click.Group):
     """A group of commands; a wrong name is answered with similar ones."""
 
     command_class = Command
+    group_class = type  # this one
 
     def get_short_help_str(self, limit: int = 0) -> str:
         """The first sentence of its help, whatever its length: `limit` is ignored."""

@@ -21,6 +21,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
@@ -74,6 +75,7 @@ def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) 
             warnings.filterwarnings("ignore", "Nested transaction")
             backend.execute("SELECT set_config('energy.time_zone', :zone, FALSE)", {"zone": time_zone or ""})
             pending = check_applied(known, _applied(backend.connection))
+            drift = _list_drift(backend.connection)
             migrations = {migration.id: migration for migration in read_migrations(str(sql_dir / "migrations"))}
             for migration_id in pending:
                 apply = functools.partial(_apply, backend, migrations[migration_id], known[migration_id])
@@ -83,6 +85,8 @@ def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) 
                 backend.connection.execute("SELECT ops.secure_database()")
             if (sql_dir / "ops" / "apply_policies.sql").exists():  # absent in older versions
                 _until_locked(backend.connection, lambda: _apply_policies(backend.connection))
+            if (sql_dir / "ops" / "record_schema.sql").exists():  # absent in older versions
+                backend.connection.execute("SELECT ops.record_schema(%s)", [drift])
             return pending
     except psycopg.Error as error:
         raise StartupError(f"the database at {describe_url(url)} refused to migrate: {first_line(error)}") from error
@@ -143,6 +147,15 @@ def _apply_policies(connection: psycopg.Connection[Any]) -> None:
         _log.warning("policies are not applied: %s", "; ".join(said).replace("\n", "; "))
 
 
+def _list_drift(connection: psycopg.Connection[Any]) -> Jsonb:
+    """Return the changes of the schema by hand, which no migrate takes for right; none in an older schema."""
+    found = connection.execute("SELECT FROM pg_catalog.pg_proc WHERE oid = to_regproc('ops.list_drift')").fetchone()
+    if found is None:
+        return Jsonb([])
+    rows = connection.execute("SELECT kind, object, definition FROM ops.list_drift()").fetchall()
+    return Jsonb([{"kind": kind, "object": name, "definition": definition} for kind, name, definition in rows])
+
+
 def set_time_zone(url: str, time_zone: str) -> None:
     """Rebuild the daily aggregates and the views on top of them for the days of `time_zone` (IANA name).
 
@@ -167,10 +180,12 @@ def set_time_zone(url: str, time_zone: str) -> None:
 def _rebuild_days(connection: psycopg.Connection[Any], time_zone: str) -> None:
     with connection.transaction():
         connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+        drift = _list_drift(connection)
         previous = connection.execute("SELECT time_zone FROM telemetry.fleet").fetchone()
         connection.execute("SELECT ops.set_time_zone(%s)", [time_zone])
         _apply_code(connection, SQL_DIR)
         _apply_policies(connection)
+        connection.execute("SELECT ops.record_schema(%s)", [drift])
     connection.execute("SELECT ops.secure_database()")  # of the new aggregates
     connection.execute("SELECT ops.configure_bi_logins(%s)", previous)
 

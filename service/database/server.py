@@ -8,13 +8,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import asyncpg
+
 from service.database.connector import AnyConnection, Connector
 from service.database.failures import CONNECTION_ERRORS, describe_failure
 from service.database.migrations import NEWEST_MIGRATION
 from service.database.pooler import refuse_transaction_pooling
 from service.database.replica import CHECK_TIMEOUT_S
 from service.database_url import describe_url
-from service.errors import StartupError
+from service.errors import StartupError, first_line
 
 MINIMUM_TIMESCALEDB = (2, 23)
 MOST_LAG_S = 60.0
@@ -91,13 +93,23 @@ async def inspect_server(url: str) -> Server:
                 rows = await connection.fetch("SELECT migration_id, sha256 FROM ops.migration ORDER BY migration_id")
                 migrations = {row["migration_id"]: row["sha256"] for row in rows}
             if await _exists(connection, "ops", "to_regprocedure('ops.diagnose()')"):
-                rows = await connection.fetch("SELECT topic, finding, is_fault FROM ops.diagnose()")
-                findings = tuple((row["topic"], row["finding"], row["is_fault"]) for row in rows)
+                findings = await _diagnose(connection)
             return Server(postgresql.split(" ")[0], timescaledb, license_, version, migrations, time_zone, findings)
         finally:
             connection.terminate()
     except CONNECTION_ERRORS as error:
         raise StartupError(describe_failure(error, url)) from error
+
+
+async def _diagnose(connection: AnyConnection) -> tuple[tuple[str, str, bool], ...]:
+    """Return the findings of the database; those about the schema alone, if a changed schema makes the others fail."""
+    failed: tuple[tuple[str, str, bool], ...] = ()
+    try:
+        rows = await connection.fetch("SELECT topic, finding, is_fault FROM ops.diagnose()")
+    except asyncpg.PostgresError as error:
+        failed = (("schema", f"ops.diagnose() fails: {first_line(error)}", True),)
+        rows = await connection.fetch("SELECT 'schema' AS topic, finding, is_fault FROM ops.diagnose_schema()")
+    return failed + tuple((row["topic"], row["finding"], row["is_fault"]) for row in rows)
 
 
 async def check_replica_pooling(replica_url: str) -> None:

@@ -128,8 +128,8 @@ BEGIN
 
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'kind', r.kind, 'code', r.code, 'isStored', r.is_stored, 'readings', r.readings, 'newest', telemetry.format_utc(r.newest),
-        -- the payload may be anything
-        'deviceId', substring(e.payload FROM '"(?:meterId|vehicleId)"\s*:\s*"([^"\\]{1,64})"'),
+        -- the payload may be anything; an invalid id is none
+        'deviceId', substring(e.payload FROM '"(?:meterId|vehicleId)"\s*:\s*"([A-Za-z0-9][A-Za-z0-9._:-]{0,63})"'),
         'source', e.source, 'detail', e.detail, 'payload', left(e.payload, 200)
     ) ORDER BY r.readings DESC, r.code, r.kind, r.is_stored), '[]')
     INTO rejected

@@ -2,7 +2,7 @@
 -- way, so a slow receiver keeps no other waiting. A message waits for the earlier ones of its alert.
 
 CREATE OR REPLACE FUNCTION api.lease_webhook_messages() RETURNS TABLE (
-    message_id bigint, attempts integer, webhook_name text, url text, secret text, webhook_id text, event text,
+    message_id bigint, attempts bigint, webhook_name text, url text, secret text, webhook_id text, event text,
     created_at timestamptz, alert jsonb
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

@@ -1,7 +1,7 @@
 -- A failure counts only for the newest attempt: an earlier one may have outlived its lease. Jitter keeps the messages
 -- that failed together from being sent together again.
 
-CREATE OR REPLACE FUNCTION api.settle_webhook_message(p_message_id bigint, p_attempt integer, p_error text) RETURNS void
+CREATE OR REPLACE FUNCTION api.settle_webhook_message(p_message_id bigint, p_attempt bigint, p_error text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
@@ -21,8 +21,8 @@ BEGIN
 END;
 $$;
 
-REVOKE EXECUTE ON FUNCTION api.settle_webhook_message (bigint, integer, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION api.settle_webhook_message (bigint, integer, text) TO energy_service;
+REVOKE EXECUTE ON FUNCTION api.settle_webhook_message (bigint, bigint, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION api.settle_webhook_message (bigint, bigint, text) TO energy_service;
 
-COMMENT ON FUNCTION api.settle_webhook_message (bigint, integer, text) IS
+COMMENT ON FUNCTION api.settle_webhook_message (bigint, bigint, text) IS
 'Ends the lease of a message: delivered (p_error NULL, it is deleted), or failed. After failed attempt n it is due again in 5 s x 2^(n-1), at most an hour, of which up to half is taken off at random; 3 days after the event it is given up';

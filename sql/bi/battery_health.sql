@@ -10,7 +10,7 @@ SELECT
     m.capacity_kwh,
     m.capacity_kwh / nullif(public.first(m.capacity_kwh, m.bucket) FILTER (WHERE m.capacity_kwh IS NOT NULL) OVER (
         PARTITION BY m.vehicle_id ORDER BY m.bucket
-    ), 0) AS capacity_share
+    ), 0) AS capacity_ratio
 FROM (
     SELECT
         s.vehicle_id,
@@ -32,4 +32,4 @@ COMMENT ON COLUMN bi.battery_health.vehicle_id IS 'The vehicle''s id';
 COMMENT ON COLUMN bi.battery_health.bucket IS 'Start of the month, in the fleet''s time zone';
 COMMENT ON COLUMN bi.battery_health.sessions IS 'Sessions that count: those that began in the month and added at least 40 points';
 COMMENT ON COLUMN bi.battery_health.capacity_kwh IS 'Median of their DC energy / added share of charge, kWh; NULL for fewer than five';
-COMMENT ON COLUMN bi.battery_health.capacity_share IS 'capacity_kwh / that of the vehicle''s first month that has one';
+COMMENT ON COLUMN bi.battery_health.capacity_ratio IS 'Usable capacity (kWh) / that of the vehicle''s first month that has one (kWh). Do not average it: capacities differ';

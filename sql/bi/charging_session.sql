@@ -1,18 +1,14 @@
--- One row for each charge, exact at any time: stored sessions, except those that a change of the history may have reached,
--- and in their place the same computed now. A condition on vehicle_id or started_at reaches the index of the stored ones.
+-- One row for each charge, exact at any time. A condition on vehicle_id or started_at reaches the index of the stored ones.
 -- api.list_sessions reads the same for a window and some vehicles.
 
 CREATE OR REPLACE VIEW bi.charging_session AS
-WITH span AS MATERIALIZED (
-    SELECT s.vehicle_id, s.span_start, s.span_end FROM telemetry.stale_session_spans() AS s
-)
 SELECT
-    s.session_id,
+    s.session_id::text AS session_id,
     s.vehicle_id,
     s.meter_id,
     s.started_at,
     s.ended_at,
-    s.ended_at - s.started_at AS duration,
+    extract(EPOCH FROM s.ended_at - s.started_at)::double precision AS duration_s,
     s.kwh_delivered_dc,
     e.kwh_consumed_ac,
     e.kwh_judged_ac - s.kwh_delivered_dc AS kwh_lost,
@@ -32,22 +28,8 @@ SELECT
     s.meter_readings,
     telemetry.has_expected_readings(s.readings, s.ended_at - s.started_at, i.of_vehicle)
     AND telemetry.has_expected_readings(s.meter_readings, s.ended_at - s.started_at, i.of_meter) AS is_complete,
-    s.ended_at > now() - f.session_gap AS is_open,
-    s.kwh_consumed_ac_by_day
-FROM (
-    SELECT c.* FROM telemetry.charging_session AS c
-    WHERE NOT EXISTS (
-        SELECT FROM span
-        WHERE span.vehicle_id = c.vehicle_id AND span.span_start < c.ended_at AND span.span_end > c.started_at
-    )
-    UNION ALL
-    SELECT l.*
-    FROM (
-        SELECT array_agg(span.vehicle_id) AS vehicle_ids, array_agg(span.span_start) AS starts, array_agg(span.span_end) AS ends
-        FROM span
-    ) AS p
-    CROSS JOIN LATERAL telemetry.live_sessions(p.vehicle_ids, p.starts, p.ends) AS l
-) AS s
+    s.ended_at > now() - f.session_gap AS is_open
+FROM telemetry.current_session AS s
 LEFT JOIN telemetry.device_profile AS mp ON mp.kind = 'meter' AND mp.device_id = s.meter_id
 LEFT JOIN telemetry.meter_current_status AS ms ON ms.meter_id = s.meter_id
 LEFT JOIN telemetry.device_profile AS vp ON vp.kind = 'vehicle' AND vp.device_id = s.vehicle_id
@@ -77,7 +59,7 @@ COMMENT ON COLUMN bi.charging_session.vehicle_id IS 'The vehicle''s id';
 COMMENT ON COLUMN bi.charging_session.meter_id IS 'The meter of the first AC reading in the session; NULL without any';
 COMMENT ON COLUMN bi.charging_session.started_at IS 'Start of the first interval with delivered energy';
 COMMENT ON COLUMN bi.charging_session.ended_at IS 'End of the last interval with delivered energy';
-COMMENT ON COLUMN bi.charging_session.duration IS 'From started_at to ended_at';
+COMMENT ON COLUMN bi.charging_session.duration_s IS 'From started_at to ended_at, seconds';
 COMMENT ON COLUMN bi.charging_session.kwh_delivered_dc IS 'DC energy that reached the battery, kWh';
 COMMENT ON COLUMN bi.charging_session.kwh_consumed_ac IS 'AC energy that the vehicle''s meters drew after started_at, up to and including ended_at, kWh; NULL without a reading';
 COMMENT ON COLUMN bi.charging_session.kwh_lost IS 'kwh_consumed_ac - kwh_delivered_dc, kWh; NULL if either is unknown, or if intervals of a slower meter lie across the start or the end';
@@ -85,7 +67,7 @@ COMMENT ON COLUMN bi.charging_session.efficiency_ratio IS 'DC delivered / AC con
 COMMENT ON COLUMN bi.charging_session.efficiency_status IS 'low (below 0.85: a fault or leakage), normal (to 1), impossible (above 1), unknown (no AC readings, a session shorter than the interval of either device, or intervals of a slower meter across its start or end)';
 COMMENT ON COLUMN bi.charging_session.soc_start IS 'State of charge at the start, else at the first reading that measured it, percent';
 COMMENT ON COLUMN bi.charging_session.soc_end IS 'State of charge at the last reading that measured it, percent';
-COMMENT ON COLUMN bi.charging_session.battery_temp_avg IS 'Mean battery temperature, degrees Celsius, over the readings that measured it';
+COMMENT ON COLUMN bi.charging_session.battery_temp_avg IS 'Mean battery temperature, degrees Celsius, over the readings that measured it. Do not average it: sessions have different lengths';
 COMMENT ON COLUMN bi.charging_session.battery_temp_max IS 'Highest battery temperature, degrees Celsius; NULL where none was measured';
 COMMENT ON COLUMN bi.charging_session.mean_kw IS 'Mean DC power from start to end, kW';
 COMMENT ON COLUMN bi.charging_session.peak_kw IS 'Highest mean DC power of an interval, kW';
@@ -93,4 +75,3 @@ COMMENT ON COLUMN bi.charging_session.readings IS 'Readings of the vehicle in th
 COMMENT ON COLUMN bi.charging_session.meter_readings IS 'Readings of its meters in the session';
 COMMENT ON COLUMN bi.charging_session.is_complete IS 'True if each side has readings, and at most one of the expected ones is missing';
 COMMENT ON COLUMN bi.charging_session.is_open IS 'True if it may still grow: it ended less than a session gap ago';
-COMMENT ON COLUMN bi.charging_session.kwh_consumed_ac_by_day IS 'kwh_consumed_ac in each day of the fleet''s time zone, from that of started_at on, kWh; 0 without a reading';

@@ -33,6 +33,6 @@ COMMENT ON COLUMN bi.meter.last_received_at IS 'Last seen: the server''s time wh
 COMMENT ON COLUMN bi.meter.last_recorded_at IS 'The meter''s own time of its newest reading';
 COMMENT ON COLUMN bi.meter.is_retired IS 'True if it is out of use, until it reports again';
 COMMENT ON COLUMN bi.meter.energy_kind IS 'interval: it sends the energy of each interval; register: it sends a running total';
-COMMENT ON COLUMN bi.meter.register_max_kwh IS 'Where its register starts again from 0, kWh; NULL for none, or not declared';
+COMMENT ON COLUMN bi.meter.register_max_kwh IS 'Value at which its register starts again from 0, kWh; NULL for none, or not declared';
 COMMENT ON COLUMN bi.meter.max_kw IS 'Its largest power, kW; NULL if not declared';
 COMMENT ON COLUMN bi.meter.expected_interval_s IS 'Expected seconds between two readings: from its profile, else as observed, else 60';

@@ -31,6 +31,6 @@ COMMENT ON COLUMN bi.vehicle.last_received_at IS 'Last seen: the server''s time 
 COMMENT ON COLUMN bi.vehicle.last_recorded_at IS 'The vehicle''s own time of its newest reading';
 COMMENT ON COLUMN bi.vehicle.is_retired IS 'True if it is out of use, until it reports again';
 COMMENT ON COLUMN bi.vehicle.energy_kind IS 'interval: it sends the energy of each interval; register: it sends a running total';
-COMMENT ON COLUMN bi.vehicle.register_max_kwh IS 'Where its register starts again from 0, kWh; NULL for none, or not declared';
+COMMENT ON COLUMN bi.vehicle.register_max_kwh IS 'Value at which its register starts again from 0, kWh; NULL for none, or not declared';
 COMMENT ON COLUMN bi.vehicle.max_kw IS 'Its largest power, kW; NULL if not declared';
 COMMENT ON COLUMN bi.vehicle.expected_interval_s IS 'Expected seconds between two readings: from its profile, else as observed, else 60';

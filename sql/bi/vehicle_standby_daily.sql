@@ -38,7 +38,7 @@ FROM (
         AT TIME ZONE f.time_zone,
         NULL,
         k.kwh
-    FROM bi.charging_session AS s
+    FROM telemetry.current_session AS s
     CROSS JOIN telemetry.fleet AS f
     CROSS JOIN LATERAL unnest(s.kwh_consumed_ac_by_day) WITH ORDINALITY AS k (kwh, day)
     WHERE s.meter_readings > 0

@@ -24,12 +24,12 @@ COMMENT ON COLUMN telemetry.webhook.created_by IS 'Login of its creator';
 CREATE TABLE ops.webhook_message (
     message_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     webhook_name text COLLATE "C" NOT NULL REFERENCES telemetry.webhook ON DELETE CASCADE,
-    webhook_id text NOT NULL DEFAULT 'msg_' || replace(gen_random_uuid()::text, '-', ''),
+    webhook_id text NOT NULL DEFAULT 'msg_' || replace(gen_random_uuid()::pg_catalog.text, '-', ''),
     alert_id bigint NOT NULL,
     event text NOT NULL CHECK (event IN ('opened', 'acknowledged', 'closed')),
     alert jsonb NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    attempts integer NOT NULL DEFAULT 0,
+    attempts bigint NOT NULL DEFAULT 0,
     due_at timestamptz NOT NULL DEFAULT now(),
     leased_until timestamptz,
     last_error text,
@@ -76,6 +76,8 @@ ALTER TABLE telemetry.alert ADD COLUMN close_noted_at timestamptz;
 
 COMMENT ON COLUMN telemetry.alert.close_noted_at IS 'The server''s time at which an open alert was closed; NULL while it is open, and if it was over when it was found';
 
+-- the table is one migration old
+-- squawk-ignore require-concurrent-index-creation
 CREATE INDEX alert_by_close ON telemetry.alert (close_noted_at) WHERE close_noted_at IS NOT NULL;
 
 -- the triggers need their functions to be there; the code of this version replaces the bodies

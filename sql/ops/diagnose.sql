@@ -156,6 +156,13 @@ AS $$
     WHERE c.range_end <= now() - p.drop_after - INTERVAL '2 days' AND c.archived_at IS NULL
     HAVING count(*) > 0
     UNION ALL
+    SELECT 'jobs', format('the job of duty %s is missing: SELECT ops.apply_policies()', d.duty), TRUE
+    FROM unnest(ARRAY['watch', 'evaluate']) AS d(duty)
+    WHERE NOT EXISTS (SELECT FROM ops.policy_job AS j WHERE j.duty = d.duty)
+    UNION ALL
+    SELECT 'schema', s.finding, s.is_fault
+    FROM ops.diagnose_schema() AS s
+    UNION ALL
     SELECT 'devices', count(*) || ' are silent: see ops.silent_device', FALSE
     FROM ops.silent_device
     UNION ALL
@@ -226,4 +233,4 @@ REVOKE EXECUTE ON FUNCTION ops.diagnose () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ops.diagnose () TO energy_dba;
 
 COMMENT ON FUNCTION ops.diagnose () IS
-'The findings of the views of schema ops, a sentence a row, and is_fault for those that need a person: jobs that are late or failing, aggregates that are stale for too long, foreign jobs that drop or refresh, rights that every login has, sessions of BI that were ended, policies that are not applied or would lose data, less than 30 days of disk, standbys with which a failover could lose acknowledged readings, chunks that wait for the archive for over 2 days, alerts that an Alertmanager or webhook does not accept, devices with at least 300 times the median energy of their kind';
+'The findings of the views of schema ops, a sentence a row, and is_fault for those that need a person: jobs that are late or failing, aggregates that are stale for too long, foreign jobs that drop or refresh, rights that every login has, sessions of BI that were ended, policies that are not applied or would lose data, less than 30 days of disk, standbys with which a failover could lose acknowledged readings, chunks that wait for the archive for over 2 days, a schema or histories changed by hand, alerts that an Alertmanager or webhook does not accept, devices with at least 300 times the median energy of their kind';

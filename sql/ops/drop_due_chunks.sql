@@ -56,6 +56,10 @@ BEGIN
                         WHERE a.kind = v_kind AND a.range_start = v_archived.range_start AND a.dropped_at IS NULL;
                     END IF;
                 END IF;
+                -- ops.lost_times tells by it what others have dropped
+                UPDATE telemetry.dropped_time AS d SET dropped_until = greatest(d.dropped_until, v_chunk.range_end)
+                WHERE d.source = v_object
+                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = v_chunk.chunk);
             END IF;
         EXCEPTION
             WHEN lock_not_available THEN

@@ -1,4 +1,4 @@
--- For changes that nothing records: a rule in the place of telemetry.default_meter_id.
+-- Nothing records that a DBA has replaced telemetry.default_meter_id.
 
 CREATE OR REPLACE FUNCTION ops.recompute_sessions() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER

@@ -1,5 +1,4 @@
--- What makes one session of two is the fleet's choice: all sessions are computed anew, from the newest on, by the refresh
--- of the aggregates; until then they are computed when they are read.
+-- All sessions are computed anew by the refresh of the aggregates, from the newest on, and until then when they are read.
 
 CREATE OR REPLACE FUNCTION ops.set_session_gap(p_session_gap interval) RETURNS interval
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

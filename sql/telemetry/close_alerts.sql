@@ -1,4 +1,4 @@
--- What ends an alert beside its data.
+-- An alert may end for other reasons than its data.
 
 CREATE OR REPLACE FUNCTION telemetry.close_alerts(p_now timestamptz) RETURNS void
 LANGUAGE sql VOLATILE

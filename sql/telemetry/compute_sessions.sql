@@ -1,7 +1,7 @@
 -- Charging sessions from the history alone. A reading's interval is (its start, its stamp]; those with delivered energy
 -- make a session while no more than a gap lies between them. The AC side is that of the meters that feed the vehicle then,
 -- day by day, since the rest of a day is its standby energy. All vehicles in one statement, planned with the bounds of its
--- chunks as constants.
+-- chunks as constants. enable_bitmapscan: the planner expects few rows, and would sort all of a reach for the last two.
 
 CREATE OR REPLACE FUNCTION telemetry.compute_sessions(
     p_vehicle_ids text [], p_starts timestamptz [], p_ends timestamptz []
@@ -9,6 +9,7 @@ CREATE OR REPLACE FUNCTION telemetry.compute_sessions(
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, telemetry, pg_temp
 SET jit = off
+SET enable_bitmapscan = off
 AS $$
 DECLARE
     v_zone CONSTANT text := (SELECT f.time_zone FROM telemetry.fleet AS f);

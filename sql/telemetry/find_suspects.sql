@@ -1,5 +1,5 @@
--- One scan of the fleet for all rules with the same window, as cheap as possible: it finds each device whose newest window is a
--- fault, and a few that telemetry.judge_windows does not judge. Only these, and devices with an open alert, are judged.
+-- One cheap scan of the fleet serves all rules with the same window. It finds each device with a fault in its newest window, and
+-- a few that telemetry.judge_windows does not judge. Only these, and devices with an open alert, are judged.
 
 CREATE OR REPLACE FUNCTION telemetry.find_suspects(p_at timestamptz)
 RETURNS TABLE (rule_name text, kind text, device_id text)

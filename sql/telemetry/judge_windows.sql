@@ -1,9 +1,8 @@
--- Each window ends at the end of a quarter hour. Sums are numeric: they are exact, so the order of arrival cannot move a
--- value over a threshold, and a window is moved on without adding up all of it again. What is not complete enough to judge
--- is neither a fault nor the end of one:
--- energies need 90 % of the expected readings of both sides, means half of them; an idle vehicle has no efficiency;
--- a window shorter than the interval of a device holds no energy of its own; and a device that is new, back or silent is
--- not incomplete.
+-- Each window ends at the end of a quarter hour. Sums are numeric, so they are exact: the order of arrival cannot move a value
+-- over a threshold. A window moves on without adding up all of it again. A window that is not complete enough to judge is
+-- neither a fault nor the end of one. Energies need 90 % of the expected readings of both sides, means half of them. An idle
+-- vehicle has no efficiency. A window shorter than the interval of a device holds no energy of its own. A device that is new,
+-- back or silent is not incomplete.
 
 CREATE OR REPLACE FUNCTION telemetry.judge_windows(
     p_rule ops.alert_rule, p_kind text, p_from timestamptz, p_until timestamptz, p_device_ids text [] DEFAULT NULL

@@ -1,5 +1,5 @@
--- A fault has to be found by each judgement of open_after to open, and by none of close_after to close; between the two an
--- alert stays as it is. So an alert is a function of the data, and looks back no further than these times.
+-- An alert opens if each judgement of open_after finds the fault, and closes if none of close_after does. Between the two it
+-- stays as it is. So an alert is a function of the data, and looks back no further than these times.
 
 CREATE OR REPLACE FUNCTION telemetry.list_alert_spans(
     p_rule ops.alert_rule, p_kind text, p_from timestamptz, p_until timestamptz,

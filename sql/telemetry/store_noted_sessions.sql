@@ -16,6 +16,10 @@ DECLARE
     v_newest tstzrange;
     v_piece tstzmultirange;
 BEGIN
+    -- times that the other kind has yet to refresh: its run notes them, and computes both sides at once
+    UPDATE telemetry.stale_session AS s
+    SET during = s.during - telemetry.unrefreshed_times(CASE p_kind WHEN 'meter' THEN 'vehicle_15min' ELSE 'meter_15min' END)
+    WHERE s.kind = p_kind;
     -- nothing is left to compute of times without readings
     DELETE FROM telemetry.stale_session AS s WHERE coalesce(s.kind, p_kind) = p_kind AND NOT s.during && v_kept;
 

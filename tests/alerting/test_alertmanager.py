@@ -51,6 +51,12 @@ def test_an_alert_is_named_and_described_by_its_fault() -> None:
     assert "generatorURL" not in translate(alert_of(ROW), None, NOW)
 
 
+def test_a_fault_of_a_newer_version_is_told_under_a_common_name() -> None:
+    alert = translate(alert_of(ROW | {"rule_kind": "cable_loose"}), None, NOW)
+    assert (alert["labels"]["alertname"], alert["labels"]["rule"]) == ("EnergyDeviceFault", "vans")
+    assert alert["annotations"]["summary"] == "Cable loose: vehicle V 1/ä"
+
+
 @pytest.mark.parametrize(
     ("closed", "end"), [(-30, -30), (-90, -60), (5, 0)], ids=["closed", "before it was opened", "in the future"]
 )

@@ -87,6 +87,12 @@ async def test_a_receiver_that_is_away_is_named_without_the_url_which_may_have_a
     assert str(failed.value) == "cannot connect: Connection refused"
 
 
+@pytest.mark.parametrize("url", ["http://host:99999/", "http://a..b/", "http://" + "a" * 300 + "/", "http://[::1"])
+async def test_a_url_that_is_none_is_an_error_like_any_other(session: aiohttp.ClientSession, url: str) -> None:
+    with pytest.raises(DeliveryError):
+        await post(session, url, b"{}")
+
+
 async def test_a_certificate_that_nobody_vouches_for_is_refused(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     made = ("-keyout", tmp_path / "key", "-out", tmp_path / "cert")
     options = ("-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost")

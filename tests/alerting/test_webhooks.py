@@ -167,6 +167,19 @@ async def test_a_webhook_that_leads_into_the_own_network_gets_nothing(
     assert "is not a public address: ENERGY_WEBHOOK_PRIVATE=on" in error
 
 
+async def test_a_message_that_cannot_be_sent_at_all_is_settled_and_blocks_no_other(
+    owner: Owner, make_hook: MakeHook, outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, working = await make_hook(), await make_hook()
+    await open_alert(owner, broken.name)
+    await owner.execute("UPDATE ops.webhook_message SET alert = '{}' WHERE webhook_name = $1", broken.name)
+    await drain(outbox)
+    error = await owner.fetchval("SELECT last_error FROM ops.webhook WHERE name = $1", broken.name)
+    assert error == "cannot be sent: KeyError"
+    assert "cannot be sent" in caplog.text
+    assert (broken.receiver.received, len(working.receiver.received)) == ([], 1)
+
+
 @pytest.mark.concurrent
 async def test_two_services_send_each_message_once(owner: Owner, test_database, hook: Hook) -> None:
     under_way: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Clients as BI people use them, on a login of theirs: psql, SQLAlchemy with pandas, DuckDB."""
+"""Clients as BI people use them, on a login of theirs: psql, SQLAlchemy with pandas and Polars, DuckDB."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import subprocess
 
 import duckdb
 import pandas
+import polars
 import pytest
 import sqlalchemy
 
 from tests.bi.conftest import BiDatabase, at
-from tests.bi.document import DUCKDB, PYTHON, QUERIES
+from tests.bi.document import DUCKDB, POLARS, PYTHON, QUERIES
 from tests.bi.test_queries import ANSWERS
 
 
@@ -98,6 +99,25 @@ def test_the_python_of_the_document_fills_a_data_frame(
     assert pandas.isna(row["kwh_delivered_dc"])  # unknown, and not 0
     [total] = days.groupby("vehicle_id").kwh_consumed_ac.sum().loc[["V003"]]
     assert total == pytest.approx(65)
+
+
+def test_the_polars_of_the_document_fills_a_data_frame(
+    bi_database: BiDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENERGY_BI_URL", sqlalchemy_url(bi_database))
+    names: dict[str, object] = {}
+    exec(POLARS, names)  # noqa: S102
+    engine, days = names["engine"], names["days"]
+    assert isinstance(engine, sqlalchemy.Engine)
+    assert isinstance(days, polars.DataFrame)
+    engine.dispose()
+    assert dict(days.schema) == {
+        "date": polars.Date,
+        "vehicle_id": polars.String,
+        "kwh_consumed_ac": polars.Float64,
+        "is_complete": polars.Boolean,
+    }
+    assert days.filter(polars.col("vehicle_id") == "V003")["kwh_consumed_ac"].sum() == pytest.approx(65)
 
 
 @pytest.mark.parametrize("title", QUERIES)

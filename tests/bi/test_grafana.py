@@ -175,6 +175,16 @@ def test_a_vehicle_shows_its_battery_and_the_mains(reader: psycopg.Connection[di
     assert mains[at(3, "12:00"), "M103"] == pytest.approx((207, 230, 253))
 
 
+def test_a_vehicle_shows_its_charging_sessions(reader: psycopg.Connection[dict[str, Any]]) -> None:
+    found = [row[:4] for row in rows(reader, "Charging sessions", "vehicle")]
+    assert found == [
+        (at(2, "14:00"), at(2, "14:10"), None, pytest.approx(1)),
+        # the interval of the first reading is not known; 18 kWh of M001 until 13:00, and then 5 of M101
+        (at(2, "11:59"), at(2, "13:10"), pytest.approx(23), pytest.approx(19.5)),
+        (at(5, "12:09"), at(5, "12:10"), pytest.approx(20), pytest.approx(18)),
+    ]
+
+
 def test_a_vehicle_shows_its_days_and_its_meters(reader: psycopg.Connection[dict[str, Any]]) -> None:
     # a day has the energy of the meter that fed the vehicle at its start
     assert [row[:6] for row in rows(reader, "Days", "vehicle")] == [

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import functools
+import json
 import os
 import re
 import signal
@@ -24,6 +26,7 @@ from service.commands.doctor import examine
 from service.database_url import mask_password
 from service.errors import StartupError
 from service.settings import load_settings
+from tests.commands.test_help import names_of
 from tests.support import ROOT, TestDatabase, meter_reading, run_another_database
 from tests.support.processes import (
     ELSEWHERE,
@@ -596,25 +599,27 @@ def token_of(result: subprocess.CompletedProcess[str]) -> tuple[str, str]:
     return key, token
 
 
-@pytest.mark.timeout(240)  # ten commands, each of which starts the embedded database
-def test_keys_are_made_listed_rotated_and_revoked_and_a_secret_is_shown_once(environment: dict[str, str]) -> None:
-    run("migrate", **environment)
-    admin, token = token_of(run("keys", "create", "--scope", "admin", "--note", "first", **environment))
+def test_keys_are_made_listed_rotated_and_revoked_and_a_secret_is_shown_once(migrated_database: TestDatabase) -> None:
+    energy = functools.partial(run, on=migrated_database)
+    admin, token = token_of(energy("keys", "create", "--scope", "admin", "--note", "first"))
     assert token.startswith(f"{admin}.")
     gateway, _ = token_of(
-        run("keys", "create", "--scope", "gateway", "--device", "M1", "--prefix", "V", "--expires", "7d", **environment)
+        energy("keys", "create", "--scope", "gateway", "--device", "M1", "--prefix", "V", "--expires", "7d")
     )
-    renewed, other = token_of(run("keys", "rotate", admin, "--keep", "0", **environment))
+    renewed, other = token_of(energy("keys", "rotate", admin, "--keep", "0"))
     assert other != token
-    assert run("keys", "revoke", gateway, **environment).stdout.startswith(f"{gateway} is revoked since 20")
-    live = run("keys", "list", **environment).stdout
+    assert energy("keys", "revoke", gateway).stdout.startswith(f"{gateway} is revoked since 20")
+    live = energy("keys", "list").stdout
     assert [line.split()[:2] for line in live.splitlines()[1:]] == [[renewed, "admin"]]
-    everything = run("keys", "list", "--all", **environment).stdout
+    [key] = map(json.loads, energy("keys", "list", "--json").stdout.splitlines())
+    assert list(key) == names_of("keys list")
+    assert (key["key_id"], key["state"], key["created_at"][-1]) == (renewed, "live", "Z")
+    everything = energy("keys", "list", "--all").stdout
     assert re.search(rf"{gateway} +gateway +M1, V\* +revoked", everything)
     assert re.search(rf"{admin} +admin +- +revoked.*first", everything)
     assert not [secret for secret in (token, other) if secret.partition(".")[2] in live + everything]
-    assert_one_plain_line(run("keys", "create", "--scope", "device", **environment), "a kind and one device")
-    assert_one_plain_line(run("keys", "revoke", "ek_nobody", **environment), "there is no key ek_nobody")
+    assert_one_plain_line(energy("keys", "create", "--scope", "device"), "a kind and one device")
+    assert_one_plain_line(energy("keys", "revoke", "ek_nobody"), "there is no key ek_nobody")
 
 
 @pytest.mark.concurrent

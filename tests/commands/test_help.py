@@ -27,7 +27,7 @@ def output_of(*arguments: str) -> str:
 
 
 def test_the_page_lists_every_command_and_its_help_is_that_of_the_commands() -> None:
-    assert {re.sub(r" [A-Z.]+$", "", row[0]) for row in table("command", PAGE)} == COMMANDS.keys()
+    assert {re.sub(r"( [A-Z.]+)+$", "", row[0]) for row in table("command", PAGE)} == COMMANDS.keys()
     assert generate_cli.replace(PAGE) == PAGE, "run: make docs"
 
 
@@ -96,7 +96,7 @@ def test_every_option_that_may_be_meant_is_one_of_some_command() -> None:
         (["time-zone", "Europe/Berl"], {"Europe/Berlin"}),
         (["doctor", "--j"], {"--json"}),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",  # a set has another order in each process
 )
 def test_the_shells_complete_commands_options_and_values(words: list[str], completed: set[str]) -> None:
     line = shlex.join(["energy", *filter(None, words)])

@@ -337,7 +337,7 @@ async def test_what_is_wrong_comes_first_and_leads_to_its_devices(
     assert await row.locator("code.command").all_inner_texts() == commands
     stored = table.get_by_role("row", name="stored without the measure")
     assert len(await stored.locator("code.command").all()) == 1  # there is nothing to send again
-    await tile.get_by_role("link", name="Low efficiency, 24 h").click()
+    await tile.get_by_role("link", name="Low efficiency").click()
     await shown(page, "Vehicles")
     await expect(page.get_by_role("link", name=faulty.vehicle)).to_be_visible()
 

@@ -17,7 +17,7 @@ from service import __version__, errors, settings
 from service.database.calls import GET_DATABASE_METRICS, GET_METER_STATUS, GET_PRIMARY_STATE, GET_VEHICLE_STATUS
 from service.database.pool import Database
 from service.http.app import create_app
-from service.http.routes import alerts, analytics, devices, events, exchanges, fleet, history, links
+from service.http.routes import alerts, analytics, devices, events, exchanges, fleet, history, links, sessions
 from service.readings.model import METER, VEHICLE
 from service.settings import Settings, load_settings
 from tests.http.test_seed_example import SEED_TIME
@@ -96,6 +96,9 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_docum
         "GET /v1/analytics/fleet": fleet.GET_FLEET_SUMMARY,
         "GET /v1/fleet": fleet.GET_FLEET_OVERVIEW,
         "GET /v1/events": events.GET_FLEET_PULSE,
+        "GET /v1/sessions": sessions.LIST_SESSIONS,
+        "GET /v1/sessions/{vehicleId}": sessions.LIST_VEHICLE_SESSIONS,
+        "GET /v1/devices": devices.LIST_DEVICES,
         "GET /v1/alerts": alerts.LIST_ALERTS,
         "GET /v1/alerts/{alertId}": alerts.GET_ALERT,
         "POST /v1/alerts/{alertId}/acknowledge": alerts.ACKNOWLEDGE_ALERT,

@@ -1,4 +1,4 @@
-"""The runbook is true: what stands in docs/operations.md runs, as the role that it is for, and prints what it says."""
+"""The pages for DBAs are true: their statements run, as the role that they are for, and print what the pages say."""
 
 import re
 from collections.abc import Iterator
@@ -10,8 +10,9 @@ import pytest
 from tests.support import ROOT, TestDatabase, run_migrated_database
 
 RUNBOOK = (ROOT / "docs/operations.md").read_text()
-BLOCKS = [re.sub(r"(?m)^ {3}", "", block) for block in re.findall(r"(?ms)^ *```sql\n(.*?)^ *```", RUNBOOK)]
-CONSOLES = re.findall(r"(?ms)^```console\n(.*?)^```", RUNBOOK)
+RUNBOOKS = (ROOT / "docs/runbooks.md").read_text()
+BLOCKS = [re.sub(r"(?m)^ {3}", "", block) for block in re.findall(r"(?ms)^ *```sql\n(.*?)^ *```", RUNBOOK + RUNBOOKS)]
+CONSOLES = re.findall(r"(?ms)^```console\n(.*?)^```", RUNBOOK + RUNBOOKS)
 
 Connection = psycopg.Connection[Any]
 
@@ -53,8 +54,15 @@ def psql(connection: Connection) -> Iterator[Connection]:
 
 
 def test_the_runbook_has_statements() -> None:
-    assert len(BLOCKS) > 10
-    assert len(CONSOLES) == 3
+    assert len(BLOCKS) > 30
+    assert len(CONSOLES) == 5
+
+
+def test_every_runbook_is_symptom_check_do_and_verify() -> None:
+    _, *sections = re.split(r"(?m)^## ", RUNBOOKS)
+    assert len(sections) == 8
+    for section in sections:
+        assert re.findall(r"(?m)^\*\*(\w+)\.\*\*", section) == ["Symptom", "Check", "Do", "Verify"], section[:40]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[block.splitlines()[0][:60] for block in BLOCKS])
@@ -70,7 +78,7 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.split("|")]
 
 
-@pytest.mark.parametrize("session", CONSOLES, ids=["read", "change", "refused"])
+@pytest.mark.parametrize("session", CONSOLES, ids=["read", "change", "refused", "alerts", "drift"])
 def test_what_the_runbook_prints_is_what_psql_would(psql: Connection, session: str) -> None:
     psql.execute("SET ROLE energy_dba")
     exchanges = re.findall(r"energy=> ([^\n]*);\n(.*?)(?=energy=> |\Z)", session, re.DOTALL)

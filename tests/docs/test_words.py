@@ -17,8 +17,8 @@ CLAUSE = re.compile(r"(what|who|whose|which|where|when|whether|why|how)\b", re.I
 
 WRONG_WORDS = {r"\bstreams?\b": "kind", r"\brefused readings?\b": "rejected reading", r"\bstale devices?\b": "silent"}
 """Other words for the terms of the glossary -> the term."""
-OTHER_MEANINGS = re.compile(r'text/event-stream|b?"stream"')
-"""Server-sent events, and the key of a kind in archives of format 1."""
+OTHER_MEANINGS = re.compile(r'text/event-stream|b?"(?:--)?stream"')
+"""Server-sent events, the key of a kind in archives of format 1, and an option that is answered with the right one."""
 
 
 def docstrings(source: str) -> Iterator[str]:

@@ -18,6 +18,8 @@ from tests.support import Api, Owner, Pair, TestDatabase, fresh_database, now
 from tests.support.processes import Service, free_port, running
 from tests.support.templates import copy_migrated
 
+pytestmark = pytest.mark.long
+
 
 class Standing:
     """A service that the tests of this module end, each in its way, and start again on the same data."""

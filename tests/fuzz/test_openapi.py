@@ -27,7 +27,8 @@ from service.http.app import create_app
 from service.http.problem_details import PROBLEM_MEDIA_TYPE
 from service.settings import Settings
 from tests.fuzz.support import PROOF, beside, fuzzing, time_limit
-from tests.support import NOW, Api, meter_reading, rfc3339, vehicle_reading
+from tests.support import NOW, Api, Owner, meter_reading, rfc3339, vehicle_reading
+from tests.support.delivery import open_alert
 
 EXAMPLES = 5
 """Of each operation, as often well-formed as not."""
@@ -43,6 +44,8 @@ METERS = ("fuzz-M1", "fuzz-M2")
 VEHICLES = ("fuzz-V1", "fuzz-V2")
 REGISTERS = tuple(f"fuzz-R{number}" for number in range(8))
 """Devices of both kinds that send a register: several, as an exchange bounds those beside it."""
+ALERTS: list[int] = []
+"""Numbers of alerts, once there is a fleet."""
 
 TIMES = st.integers(0, 2 * 86_400_000_000).map(lambda ago: rfc3339(NOW - timedelta(microseconds=ago)))
 """Recent, as those are that a device sends and that people ask about: most of what a `date-time` may be is refused."""
@@ -66,6 +69,7 @@ LEAST_TAKEN = {
     "GET /v1/analytics/performance": 0.2,  # start, end and hours are drawn each on its own, and may contradict
     "GET /v1/analytics": 0.1,  # the same, and most texts are no cursor
     "GET /v1/history": 0.1,
+    "GET /v1/alerts": 0.1,
     "POST /v1/devices": 0.1,  # that a device sends a register, and what it was, the document cannot say
     "PUT /v1/devices": 0.3,  # where a register ends is told of a device that has none
     "": 1,
@@ -74,11 +78,12 @@ LEAST_TAKEN = {
 
 
 @pytest.fixture(scope="module")
-async def fleet(api: Api) -> None:
+async def fleet(api: Api, owner: Owner) -> None:
     """Devices that are known, as nothing can be found out about others."""
     times = [NOW - timedelta(hours=hours) for hours in range(1, 30, 7)]
     await api.post("/v1/ingest/batch", [meter_reading(meter, time) for meter in METERS for time in times])
     await api.post("/v1/ingest/batch", [vehicle_reading(vehicle, time) for vehicle in VEHICLES for time in times])
+    ALERTS[:] = [await open_alert(owner, vehicle) for vehicle in VEHICLES]
     for device in REGISTERS:
         for kind in ("meter", "vehicle"):
             await api.http.put(f"/v1/devices/{kind}/{device}", json={"energyKind": "register"})
@@ -111,6 +116,8 @@ def cases(operation: Any, mode: GenerationMode) -> st.SearchStrategy[schemathesi
     known = METERS if "meter" in operation.path else VEHICLES
     if operation.label.startswith("POST /v1/devices"):
         known = REGISTERS
+    if operation.path.startswith("/v1/alerts"):
+        known = tuple(map(str, ALERTS))
     of_known = [operation.as_strategy(generation_mode=mode, path_parameters={names[0]: name}) for name in known]
     return st.one_of(*of_known, any_)
 

@@ -20,7 +20,7 @@ EXCHANGE = {"at": rfc3339(YESTERDAY + 2 * MINUTE), "lastRegister": 4000.5, "firs
 READINGS = [(0, 3999.0), (1, 4000.0), (3, 25000.25), (4, 25000.5)]
 ENERGIES = [0, 1, 0.75, 0.25]  # of the third: 0.5 kWh of the old register, and 0.25 of the new one
 
-pytestmark = pytest.mark.parametrize("kind", ["meter", "vehicle"])
+pytestmark = [pytest.mark.long, pytest.mark.parametrize("kind", ["meter", "vehicle"])]
 
 
 def of(pair: Pair, kind: str) -> str:

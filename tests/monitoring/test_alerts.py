@@ -36,7 +36,7 @@ def test_every_alert_has_a_heading_in_the_runbook_and_every_heading_its_alert() 
     headings = re.findall(r"^### (\w+)$", RUNBOOK, re.MULTILINE)
     assert sorted(headings) == sorted(rule["alert"] for rule in RULES)
     for rule in RULES:
-        assert rule["annotations"].keys() == {"summary", "description", "runbook"}
+        assert rule["annotations"].keys() - {"dba_runbook"} == {"summary", "description", "runbook"}
         assert all(rule["annotations"].values())
         assert rule["annotations"]["runbook"] == f"docs/monitoring.md#{rule['alert'].lower()}"
         assert rule["labels"]["severity"] in {"page", "ticket"}
@@ -70,6 +70,16 @@ def test_every_command_of_the_runbook_exists_with_its_options() -> None:
             _, command, words = command.resolve_command(click.Context(command), words)
         options = {name for parameter in command.params for name in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= options, (command.name, words)
+
+
+def test_the_runbooks_of_a_dba_are_linked_from_alerts_and_exist() -> None:
+    links = {rule["annotations"]["dba_runbook"] for rule in RULES if "dba_runbook" in rule["annotations"]}
+    page = (ROOT / "docs/runbooks.md").read_text()
+    anchors = {
+        f"docs/runbooks.md#{heading.lower().replace(' ', '-')}" for heading in re.findall(r"(?m)^## (.+)$", page)
+    }
+    assert links
+    assert links <= anchors
 
 
 def test_every_alert_is_tested_by_promtool() -> None:

@@ -15,10 +15,10 @@ import jsonschema_rs
 import pytest
 from prometheus_client import Metric
 
-from service.database.migrate import migrate
 from service.http.routes.metrics import DATABASE_METRICS
 from service.observability.metrics import REGISTRY
 from tests.monitoring.files import DASHBOARDS, RULES, RUNBOOK, matchers, targets, yaml_of
+from tests.support import TestDatabase
 from tests.support.processes import assert_one_plain_line, run
 
 SCHEMA = json.loads((Path(__file__).parent / "dashboard.schema.json").read_text())
@@ -181,16 +181,16 @@ def test_the_login_of_the_profile_is_not_made_without_a_password() -> None:
     assert_one_plain_line(refused, "ENERGY_BI_PASSWORD")
 
 
-def test_the_documented_command_leaves_the_token_of_a_read_key_and_nothing_else(environment: dict[str, str]) -> None:
+def test_the_documented_command_leaves_the_token_of_a_read_key_and_nothing_else(
+    migrated_database: TestDatabase,
+) -> None:
     [create, filtered] = re.findall(
         r"^docker compose run --rm -T migrate (.+) \| (.+) > prometheus.key$", RUNBOOK, re.MULTILINE
     )[0]
-    if "DATABASE_URL" in environment:
-        migrate(environment["DATABASE_URL"])
-    made = run(*create.split(), **environment)
+    made = run(*create.split(), on=migrated_database)
     assert made.returncode == 0, made.stderr
     token = subprocess.run(["sh", "-c", filtered], input=made.stdout, capture_output=True, text=True, check=True).stdout
-    key = run("keys", "list", **environment)
+    key = run("keys", "list", on=migrated_database)
     assert re.fullmatch(r"\w+\.[\w-]{40,}\n", token)
     [listed] = [line.split() for line in key.stdout.splitlines() if "prometheus" in line]
     assert listed[0] == token.split(".")[0]

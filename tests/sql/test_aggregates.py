@@ -11,6 +11,8 @@ from tests.oracle.records import Reading
 from tests.support import TestDatabase, run_migrated_database
 from tests.support.energy_world import AGGREGATES, EnergyDatabase
 
+pytestmark = pytest.mark.long
+
 DAY = timedelta(days=1)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 START = TODAY - 10 * DAY

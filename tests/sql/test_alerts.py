@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -400,3 +401,33 @@ def test_closed_alerts_are_kept_for_drop_after_and_open_ones_for_good(fleet: Ale
     [job] = fleet.run("SELECT config FROM ops.policy_job WHERE object = 'telemetry.alert' AND duty = 'drop'")
     fleet.run("SELECT ops.drop_closed_alerts(0, %s)", json.dumps(job["config"]))
     assert {a["device_id"] for a in fleet.alerts()} == {"NEW", "OPEN"}
+
+
+@pytest.mark.concurrent
+def test_evaluations_at_once_open_one_alert_and_lose_no_late_reading(database: TestDatabase) -> None:
+    """Half of the readings come while others evaluate: what is not seen by one evaluation is seen by the next."""
+    pairs = [f"AT-ONCE-{number}" for number in range(8)]
+
+    def evaluate(_: int) -> None:
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            connection.execute("SELECT ops.evaluate_alerts(%s)", [START + 5 * HOUR + SETTLED])
+
+    def send(name: str) -> None:
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            AlertFleet(connection).drive(name, Phase(5, degrees=60), kinds="vehicle")
+
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        AlertFleet(connection).only("battery_hot", **QUARTERLY)
+    with ThreadPoolExecutor(8) as pool:
+        work = [pool.submit(send, name) for name in pairs] + [pool.submit(evaluate, n) for n in range(16)]
+        for done in work:
+            done.result()
+    evaluate(0)
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT device_id, closed_at FROM telemetry.alert"
+            " WHERE close_reason IS DISTINCT FROM 'disproved by later data' ORDER BY 1"
+        ).fetchall()
+        left = connection.execute("SELECT count(*) FROM telemetry.alert_recheck").fetchone()
+        connection.execute("DELETE FROM telemetry.alert")
+    assert (found, left) == ([(f"V{name}", None) for name in pairs], (0,))

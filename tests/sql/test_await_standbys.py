@@ -47,6 +47,8 @@ REPEATED = {
     "reset_policy": ("", f"SELECT ops.reset_policy('{HISTORY}')"),
     "set_disk_bound": ("", "SELECT ops.set_disk_bound(NULL)"),
     "set_standby_kw": ("", "SELECT ops.set_standby_kw(0.1)"),
+    "set_session_gap": ("", "SELECT ops.set_session_gap('15 minutes')"),
+    "recompute_sessions": ("", "SELECT ops.recompute_sessions()"),
     "set_default_max_kw": ("", "SELECT ops.set_default_max_kw('meter', NULL)"),
     "set_price": ("", "SELECT ops.set_price(0.3, 'EUR')"),
     "set_grid_intensity": ("", "SELECT ops.set_grid_intensity(300)"),
@@ -62,6 +64,7 @@ REPEATED = {
     "record_archive": ("", "SELECT ops.record_archive('meter', '2020-01-01Z', '2020-01-02Z', 0, 0, '', '')"),
     "keep_restored": ("", "SELECT ops.keep_restored('meter', '2020-01-01Z', now())"),
     "take_up_again": ("", f"SELECT ops.take_up_again('{HISTORY}', '2020-01-01Z', '2020-01-02Z')"),
+    "accept_drift": ("", "SELECT ops.accept_drift()"),
     "restore_readings": ("", "SELECT ops.restore_readings('meter', 'archived'::regclass)"),
     "acknowledge_alert": (
         "",
@@ -94,6 +97,8 @@ TELLS_NOBODY = {
     "ops.guard_chunks",  # made anew by every run of the archive and of retention
     "ops.make_daily_aggregates",  # a step of ops.set_time_zone
     "ops.secure_database",  # of every migration
+    "ops.configure_bi_logins",  # likewise, and of the change of the zone
+    "ops.record_schema",  # of every migration; ops.accept_drift tells
     "ops.end_bi_sessions",  # whose sessions come back
     "ops.describe_lock_holders",  # reads
     "ops.evaluate_alerts",  # whose next run finds the same

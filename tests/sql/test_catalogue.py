@@ -54,7 +54,8 @@ async def test_columns_of_measures_name_their_unit_in_the_comment(owner: Owner) 
     )
     assert rows
     unit = re.compile(
-        r"\b(kWh?|kg|V|percent|degrees Celsius|seconds|0 to 1|unit of the threshold)\b|DC delivered / AC consumed"
+        r"\b(kWh?|kg|V|percent|degrees Celsius|seconds|0 to 1|unit of the threshold|without a unit)\b"
+        r"|DC delivered / AC consumed"
     )
     assert [row["name"] for row in rows if not unit.search(row["comment"])] == []
 

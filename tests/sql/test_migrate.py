@@ -25,6 +25,8 @@ from service.database.server import Server, inspect_server
 from service.errors import StartupError
 from tests.support import ROOT, Owner, TestDatabase
 
+pytestmark = pytest.mark.long
+
 CATALOGUE = """
     SELECT 'relation', c.oid::text, c.relname, c.relfilenode::text,
         CASE c.relkind WHEN 'v' THEN pg_get_viewdef(c.oid) ELSE c.xmin::text END, coalesce(c.relacl::text, '')

@@ -12,6 +12,8 @@ from psycopg.rows import dict_row
 
 from tests.support import TestDatabase, run_migrated_database
 
+pytestmark = pytest.mark.long
+
 DAY = timedelta(days=1)
 KINDS = ("meter", "vehicle")
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -542,8 +542,8 @@ FOR_DBAS = {
         "list_chunks", "list_excessive_devices", "list_job_health", "list_silent_devices",
         "list_stale_ranges", "list_standbys", "measure_aggregate_lag", "pending_changes", "policy_faults",
         "reset_policy", "revoke_api_key", "rotate_api_key", "set_default_max_kw", "set_disk_bound", "set_policy",
-        "import_prices", "remove_grid_intensity", "remove_price", "set_grid_intensity", "set_meter_zone", "set_price",
-        "set_price_zone", "set_standby_kw",
+        "import_prices", "recompute_sessions", "remove_grid_intensity", "remove_price", "set_grid_intensity",
+        "set_meter_zone", "set_price", "set_price_zone", "set_session_gap", "set_standby_kw",
     },
     "relations": {
         "aggregate_lag", "alert_rule", "api_key", "applied_policy", "archived_chunk", "bi_session_limit", "chunk_list",

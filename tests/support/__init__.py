@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import asyncpg
 import httpx
@@ -22,6 +23,7 @@ import psycopg
 import uvicorn
 from litestar import Litestar
 
+from service.database import pool
 from service.database.migrate import migrate
 from service.database.pool import Database, open_database
 from service.embedded import run_embedded
@@ -31,6 +33,8 @@ from service.settings import Settings
 from tests.support.templates import copy_migrated, copy_new
 
 ROOT = Path(__file__).parent.parent.parent
+PATIENCE_S = 60.0
+"""Limit of a connection and of a statement in tests, where the service has 5 and 10 s."""
 COMPOSE_IMAGE_LINE = "image: timescale/timescaledb:"
 
 
@@ -88,7 +92,21 @@ def _run_copy(copy: Callable[[Path], None]) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         copy(Path(folder))
         with run_embedded(Path(folder)) as embedded:
-            yield embedded.url
+            yield f"{embedded.url}&connect_timeout={PATIENCE_S:.0f}"
+
+
+async def answers(database: TestDatabase) -> bool:
+    """Whether a database still answers a statement."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            connection = await asyncpg.connect(database.url)
+            try:
+                await connection.execute("SELECT 1")
+            finally:
+                connection.terminate()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # a TimeoutError is an OSError
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -282,9 +300,14 @@ def served(database: Database, settings: Settings) -> contextlib.AbstractAsyncCo
     return serving(create_app(database, settings))
 
 
-def pools_of(test_database: TestDatabase) -> contextlib.AbstractAsyncContextManager[Database]:
-    """The pools as the service opens them."""
-    return open_database(test_database.url, connections=1 if test_database.is_embedded else 4)
+@contextlib.asynccontextmanager
+async def pools_of(test_database: TestDatabase) -> AsyncIterator[Database]:
+    """The pools as the service opens them, whose statements may take a minute: a busy machine is no fault."""
+    connections = 1 if test_database.is_embedded else 4
+    async with contextlib.AsyncExitStack() as stack:
+        with mock.patch.object(pool, "COMMAND_TIMEOUT_S", PATIENCE_S):
+            opened = await stack.enter_async_context(open_database(test_database.url, connections=connections))
+        yield opened
 
 
 def assert_problem(response: httpx.Response, status: int, code: str, *words: str) -> None:

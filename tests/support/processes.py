@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support import meter_reading
+from tests.support import TestDatabase, meter_reading
 from tests.support.forked import PRELOADED, run_command
 
 ENERGY = [sys.executable, "-m", "service.cli"]
@@ -90,12 +90,20 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(PRELOADED)
 
 
-def run(*arguments: str, directory: str | Path = ELSEWHERE, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, in a forked process that has its libraries imported already."""
+def run(
+    *arguments: str, directory: str | Path = ELSEWHERE, on: TestDatabase | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, in a forked process that has its libraries imported already.
+
+    It uses the database `on`, else that of the environment. On a running embedded one, `keys` and `rejected` work.
+    """
+    if on is not None and not on.is_embedded:
+        environment["DATABASE_URL"] = on.url
+    embedded = on.url if on is not None and on.is_embedded else None
     with tempfile.TemporaryDirectory() as folder:
-        output, errors = Path(folder) / "stdout", Path(folder) / "stderr"
+        output, errors = outputs = Path(folder) / "stdout", Path(folder) / "stderr"
         process = _FORKS.Process(
-            target=run_command, args=(list(arguments), directory, {**PLAIN, **environment}, output, errors)
+            target=run_command, args=(list(arguments), directory, {**PLAIN, **environment}, outputs, embedded)
         )
         process.start()
         process.join(60)

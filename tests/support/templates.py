@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from service.startup import prepared_database
 
 _KEPT, _OF_THIS_RUN = "ENERGY_TESTS_KEPT", "ENERGY_TESTS_TEMPLATES"
 """Environment variables: the folders that the processes of a run share, one of them with later runs."""
+_BEGAN = "ENERGY_TESTS_BEGAN"
+"""Environment variable: when this run began, Unix time."""
+FRESH_S = 600.0
+"""A database is copied for so long: its jobs are late 15 minutes after it was made."""
 
 
 def make_folders(cache: Path) -> None:
@@ -25,7 +30,7 @@ def make_folders(cache: Path) -> None:
     packages = hashlib.sha256(LAUNCHER.read_bytes() + (LAUNCHER.parent / "package-lock.json").read_bytes())
     os.environ[_KEPT] = str(cache / packages.hexdigest()[:16])
     Path(os.environ[_KEPT]).mkdir(exist_ok=True)
-    os.environ[_OF_THIS_RUN] = tempfile.mkdtemp()
+    os.environ[_OF_THIS_RUN], os.environ[_BEGAN] = tempfile.mkdtemp(), str(time.time())
 
 
 def remove_folder() -> None:
@@ -41,9 +46,10 @@ def copy_new(data_dir: Path) -> None:
 def copy_migrated(data_dir: Path, time_zone: str = "UTC") -> None:
     """Make `data_dir` that of a database with this version's schema, days of this time zone, and no readings.
 
-    Made in every run: the jobs of an old one would be overdue.
+    Made in every run, and anew in a long one: the jobs of an old one would be overdue.
     """
-    name = f"migrated-{time_zone.replace('/', '-')}"
+    turn = int((time.time() - float(os.environ[_BEGAN])) // FRESH_S)
+    name = f"migrated-{time_zone.replace('/', '-')}-{turn}"
     _copy(Path(os.environ[_OF_THIS_RUN]) / name, functools.partial(_make_migrated, time_zone), data_dir)
 
 

@@ -14,6 +14,7 @@ import pytest
 from service.database.migrate import migrate
 from service.database.migrations import CODE_SCHEMAS, SQL_DIR, known_migrations
 from tests.support import TestDatabase
+from tests.support.schema import golden, schema_of
 
 pytestmark = pytest.mark.long
 
@@ -78,6 +79,16 @@ def contents(
     return found
 
 
+def is_fresh(connection: Connection) -> bool:
+    """Whether the schema is that of a fresh installation; the settings of its jobs may be the fleet's own."""
+    found, fresh = (
+        [line for line in lines if not line.startswith("job ")] for lines in (schema_of(connection), golden())
+    )
+    assert sorted(set(found) ^ set(fresh)) == []
+    assert connection.execute("SELECT finding FROM ops.diagnose_schema() WHERE is_fault").fetchall() == []
+    return True
+
+
 def run_jobs(connection: Connection) -> None:
     """Every job of the engine once, those that refresh first."""
     # a server's own workers, at the same chunks, would fail them
@@ -119,6 +130,16 @@ def test_what_an_earlier_state_holds_is_there_after_the_upgrade(
                 WHERE s.recorded_at IS DISTINCT FROM h.newest
             """
             assert connection.execute(differing).fetchall() == []
+            unlike_its_first_day = f"""
+                SELECT s.{kind}_id FROM telemetry.{kind}_current_status AS s
+                JOIN (
+                    SELECT {kind}_id, date_trunc('day', min(counted_at), 'UTC') AS first_day
+                    FROM telemetry.{kind}_telemetry_history GROUP BY 1
+                ) AS h USING ({kind}_id)
+                WHERE s.first_received_at IS DISTINCT FROM h.first_day
+            """
+            assert connection.execute(unlike_its_first_day).fetchall() == []
+        assert is_fresh(connection)
         assert connection.execute("SELECT * FROM ops.apply_policies()").fetchall() == []
         assert connection.execute("SELECT * FROM ops.policy_faults()").fetchall() == []
         retry = connection.execute(
@@ -196,6 +217,7 @@ def test_measures_become_optional_and_no_reading_bucket_or_compressed_chunk_chan
     migrate(empty_database.url)
 
     with connect(empty_database.url) as connection:
+        assert is_fresh(connection)
         assert buckets(connection, TODAY) == before
         late = begin + 2 * day + timedelta(minutes=2)  # of a compressed chunk
         for kind, measures in (("meter", "0.1, NULL"), ("vehicle", "254, 0.09, -127")):

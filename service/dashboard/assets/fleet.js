@@ -77,7 +77,7 @@ function showTotals(tiles, overview) {
     tile.update(value, unit, countedToday(overview, kwh));
   }
   const low = overview.vehiclesLow;
-  tiles.low.update(format.number(low), low === 1 ? "vehicle" : "vehicles", low ? "a hardware fault or leakage" : "none", low > 0);
+  tiles.low.update(format.number(low), `${low === 1 ? "vehicle" : "vehicles"}, 24 h`, low ? "a hardware fault or leakage" : "none", low > 0);
   tiles.efficiency.update(format.percent(overview.efficiencyRatio), badge(overview.efficiencyStatus), statusCounts(overview) || "no vehicle counted");
 }
 
@@ -86,7 +86,7 @@ export async function fleetPage(signal) {
   let askedAt = Date.now();
   let receivedAt = null;
   const tiles = {
-    low: createTile("Low efficiency, 24 h", listAddress("vehicles", { status: "low" })),
+    low: createTile("Low efficiency", listAddress("vehicles", { status: "low" })),
     vehicles: createTile("Vehicles reporting", listAddress("vehicles")),
     meters: createTile("Meters reporting", listAddress("meters")),
     efficiency: createTile("Efficiency, 24 h"),

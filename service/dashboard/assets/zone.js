@@ -7,9 +7,11 @@ export const HOUR_MS = 3_600_000;
 export const DAY_MS = 86_400_000;
 
 let clock;
+let clockZone;
 
 function clockOf(timeZone) {
-  if (clock?.resolvedOptions().timeZone !== timeZone) {
+  if (clockZone !== timeZone) {
+    clockZone = timeZone;
     const two = "2-digit";
     clock = new Intl.DateTimeFormat("en-GB", {
       timeZone, hourCycle: "h23", year: "numeric", month: two, day: two, hour: two, minute: two, second: two,

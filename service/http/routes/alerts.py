@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
+from service.alerting.alertmanager import RULE_KINDS
 from service.alerting.model import Alert, alert_of
 from service.database.calls import ACKNOWLEDGE_ALERT, GET_ALERT, LIST_ALERTS
 from service.database.pool import Database
@@ -17,6 +18,7 @@ from service.http.middleware import key_of
 from service.http.openapi import problems, reads
 from service.http.parameters import Cursor, Limit, check_limit, decode_cursor, encode_cursor, schema
 from service.http.request_body import read_json
+from service.readings.model import KINDS
 from service.readings.storable import storable_text
 
 State: TypeAlias = Literal["open", "closed", "all"]
@@ -24,8 +26,9 @@ MOST_ID = 2**63 - 1
 _Position: TypeAlias = tuple[Annotated[int, Meta(ge=1, le=MOST_ID)]]
 
 
-def _filter(name: str, description: str) -> Any:
-    return QueryParameter(name=name, description=description, schema_extra=schema("string"))
+def _filter(name: str, description: str, *values: str) -> Any:
+    only = {"enum": list(values)} if values else {}
+    return QueryParameter(name=name, description=description, schema_extra=schema("string", **only))
 
 
 AlertId = Annotated[
@@ -51,10 +54,10 @@ class Acknowledgement(Struct, forbid_unknown_fields=True, frozen=True):
 async def list_alerts(  # noqa: PLR0913, PLR0917
     database: NamedDependency[Database],
     alert_state: Annotated[State, QueryParameter(name="state", description="open, closed, or all")] = "open",
-    kind: Annotated[str | None, _filter("kind", "meter or vehicle")] = None,
+    kind: Annotated[str | None, _filter("kind", "only devices of this kind", *KINDS)] = None,
     device_id: Annotated[str | None, _filter("deviceId", "only those of this device")] = None,
-    rule_kind: Annotated[str | None, _filter("ruleKind", "only this fault, as efficiency_low")] = None,
-    severity: Annotated[str | None, _filter("severity", "info, warning or critical")] = None,
+    rule_kind: Annotated[str | None, _filter("ruleKind", "only this fault", *RULE_KINDS)] = None,
+    severity: Annotated[str | None, _filter("severity", "only this severity", "info", "warning", "critical")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Alerts:

@@ -91,7 +91,7 @@ class RejectedReadings(Struct, rename="camel", frozen=True):
     """Rejected readings that are kept, by kind (meter, vehicle, unknown) and reason: their number, and the newest.
 
     `isStored` is true for readings that were stored, without a measure outside its range. Of the newest there are the
-    arrival, the device (null: it names none), the sender's address, the fault, and the first 200 characters.
+    arrival, the device (null: it names no valid one), the sender's address, the fault, and the first 200 characters.
     """
 
     kind: str

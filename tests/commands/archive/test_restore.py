@@ -18,6 +18,8 @@ from service.commands.archive.places import measure
 from tests.commands.archive.conftest import DAY, HISTORY, OLD, TODAY, Archive, archive_on
 from tests.support import TestDatabase
 
+pytestmark = pytest.mark.long
+
 BOTH = ("--from", f"{OLD:%Y-%m-%d}", "--to", f"{OLD + 2 * DAY:%Y-%m-%d}")
 
 

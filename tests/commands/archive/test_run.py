@@ -28,6 +28,8 @@ from tests.commands.archive.conftest import DAY, HISTORY, OLD, TODAY, Archive, a
 from tests.support import TestDatabase
 from tests.support.processes import ENERGY, PLAIN
 
+pytestmark = pytest.mark.long
+
 
 def test_what_is_due_is_written_by_day_with_manifests_and_recorded(archive: Archive) -> None:
     result = archive("run")

@@ -22,6 +22,8 @@ from service.commands.simulate.tally import Tally
 from tests.support import NOW, Api, new_pair
 from tests.support.processes import ELSEWHERE, ENERGY, PLAIN, run, running
 
+pytestmark = pytest.mark.long
+
 START = int(NOW.timestamp()) - 7200
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
