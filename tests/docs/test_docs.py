@@ -17,7 +17,7 @@ from service import __version__, errors, settings
 from service.database.calls import GET_DATABASE_METRICS, GET_METER_STATUS, GET_PRIMARY_STATE, GET_VEHICLE_STATUS
 from service.database.pool import Database
 from service.http.app import create_app
-from service.http.routes import alerts, analytics, devices, events, exchanges, fleet, history, links, sessions
+from service.http.routes import alerts, analytics, costs, devices, events, exchanges, fleet, history, links, sessions
 from service.readings.model import METER, VEHICLE
 from service.settings import Settings, load_settings
 from tests.http.test_seed_example import SEED_TIME
@@ -93,6 +93,8 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_docum
         "GET /v1/analytics/performance/{vehicleId}": analytics.GET_VEHICLE_PERFORMANCE,
         "GET /v1/analytics/efficiency": analytics.LIST_VEHICLE_EFFICIENCY,
         "GET /v1/analytics/efficiency/{vehicleId}": analytics.LIST_EFFICIENCY_BUCKETS,
+        "GET /v1/analytics/cost": costs.LIST_ENERGY_COSTS,
+        "GET /v1/analytics/cost/{vehicleId}": costs.LIST_ENERGY_COSTS,
         "GET /v1/analytics/fleet": fleet.GET_FLEET_SUMMARY,
         "GET /v1/fleet": fleet.GET_FLEET_OVERVIEW,
         "GET /v1/events": events.GET_FLEET_PULSE,
