@@ -93,6 +93,8 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_docum
         "GET /v1/analytics/performance/{vehicleId}": analytics.GET_VEHICLE_PERFORMANCE,
         "GET /v1/analytics/efficiency": analytics.LIST_VEHICLE_EFFICIENCY,
         "GET /v1/analytics/efficiency/{vehicleId}": analytics.LIST_EFFICIENCY_BUCKETS,
+        "GET /v1/analytics/cost": costs.LIST_ENERGY_COSTS,
+        "GET /v1/analytics/cost/{vehicleId}": costs.LIST_ENERGY_COSTS,
         "GET /v1/analytics/fleet": fleet.GET_FLEET_SUMMARY,
         "GET /v1/analytics/cost": costs.LIST_ENERGY_COSTS,
         "GET /v1/analytics/cost/{vehicleId}": costs.LIST_ENERGY_COSTS,

@@ -53,7 +53,9 @@ async def list_fleet_costs(
     hours: Hours = None,
 ) -> CostBuckets:
     """AC energy of all vehicles, its cost and CO2, in the days or months that begin in a window."""
-    return await _costs(database, None, resolution, start, end, hours)
+    window = (parse_time("start", start), parse_time("end", end), hours)
+    rows = await database.read_rows(LIST_ENERGY_COSTS, None, resolution, *window)
+    return CostBuckets([CostBucket(*row.values()) for row in rows])
 
 
 @get(
@@ -71,12 +73,6 @@ async def list_vehicle_costs(  # noqa: PLR0913, PLR0917
     hours: Hours = None,
 ) -> CostBuckets:
     """AC energy of a vehicle, its cost and CO2, in the days or months that begin in a window."""
-    return await _costs(database, vehicle_id, resolution, start, end, hours)
-
-
-async def _costs(  # noqa: PLR0913, PLR0917
-    database: Database, vehicle_id: str | None, resolution: str, start: str | None, end: str | None, hours: float | None
-) -> CostBuckets:
     window = (parse_time("start", start), parse_time("end", end), hours)
     rows = await database.read_rows(LIST_ENERGY_COSTS, vehicle_id, resolution, *window)
     return CostBuckets([CostBucket(*row.values()) for row in rows])
