@@ -1,6 +1,6 @@
 -- Links change rarely and in several rows at once, so changes are serialized; readers do not wait. The exclusion
--- constraints of the table prevent overlaps in any case. A meter that is replaced now is retired: it ends by itself if the
--- meter reports again, so one that was only moved is missing for an interval.
+-- constraints of the table prevent overlaps in any case. A meter that is replaced now is retired. Its next reading ends
+-- that, so a meter that was only moved is missing for one interval.
 
 CREATE OR REPLACE FUNCTION api.link_vehicle(
     p_vehicle_id text, p_meter_id text, p_from timestamptz DEFAULT NULL, p_until timestamptz DEFAULT NULL
