@@ -96,8 +96,6 @@ async def test_every_function_of_api_is_called_by_the_route_or_command_the_docum
         "GET /v1/analytics/cost": costs.LIST_ENERGY_COSTS,
         "GET /v1/analytics/cost/{vehicleId}": costs.LIST_ENERGY_COSTS,
         "GET /v1/analytics/fleet": fleet.GET_FLEET_SUMMARY,
-        "GET /v1/analytics/cost": costs.LIST_ENERGY_COSTS,
-        "GET /v1/analytics/cost/{vehicleId}": costs.LIST_ENERGY_COSTS,
         "GET /v1/fleet": fleet.GET_FLEET_OVERVIEW,
         "GET /v1/events": events.GET_FLEET_PULSE,
         "GET /v1/sessions": sessions.LIST_SESSIONS,
