@@ -14,6 +14,7 @@ import sys
 import tarfile
 from base64 import b64encode
 from pathlib import Path
+from typing import IO, cast
 
 from service.embedded.install import find_node, npm_of
 
@@ -63,15 +64,16 @@ def fetch_mermaid() -> None:
         if npm is None:
             sys.exit("the diagrams need Mermaid from npm: install Node.js 20 or newer")
         packed = subprocess.run(
-            [*npm, "pack", MERMAID, "--silent"], cwd=package.parent, capture_output=True, text=True, check=True
+            [*npm, "pack", MERMAID, "--silent"], cwd=package.parent, capture_output=True, text=True, check=False
         )
+        if packed.returncode:
+            sys.exit(f"cannot get {MERMAID} from npm: {packed.stderr.strip()}")
         (package.parent / packed.stdout.split()[-1]).rename(package)
     content = package.read_bytes()
     if b64encode(hashlib.sha512(content).digest()).decode() != MERMAID_SHA512:
         sys.exit(f"{package} is not the package that is expected: delete it")
     with tarfile.open(fileobj=io.BytesIO(content)) as files:
-        script = files.extractfile("package/dist/mermaid.min.js")
-        assert script is not None
+        script = cast("IO[bytes]", files.extractfile("package/dist/mermaid.min.js"))
         (PAGES / "mermaid.min.js").write_bytes(script.read())
 
 

@@ -246,6 +246,22 @@ def test_the_index_lists_every_page() -> None:
     assert {page for page in ROOT.glob("docs/*.md") if page.name != "README.md"} <= listed
 
 
+def test_the_site_has_every_page_of_the_index() -> None:
+    def pages(entry: object) -> set[str]:
+        if isinstance(entry, str):
+            return {entry}
+        entries = entry.values() if isinstance(entry, dict) else entry
+        return {page for each in entries for page in pages(each)}  # type: ignore[attr-defined]
+
+    index = (ROOT / "docs/README.md").read_text()
+    listed = {(ROOT / "docs" / link).resolve() for link in re.findall(r"^\| \[[^]]+\]\(([^)]+)\)", index, re.MULTILINE)}
+    site = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]
+    shown = {(ROOT / page).resolve() for page in pages(site["nav"])}
+    assert shown == listed | {ROOT / "docs/README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/adr/*.md")}
+    assert site["theme"]["font"] is False
+    assert site["extra_javascript"] == ["mermaid.min.js"]
+
+
 def test_the_way_of_a_reading_names_modules_and_functions_that_exist() -> None:
     steps = table("step", ARCHITECTURE)
     assert [row[0] for row in steps] == [str(number + 1) for number in range(len(steps))]

@@ -11,7 +11,7 @@ from tests.support import ROOT, TestDatabase, run_migrated_database
 
 RUNBOOK = (ROOT / "docs/operations.md").read_text()
 RUNBOOKS = (ROOT / "docs/runbooks.md").read_text()
-BLOCKS = [re.sub(r"(?m)^ {3}", "", block) for block in re.findall(r"(?ms)^ *```sql\n(.*?)^ *```", RUNBOOK + RUNBOOKS)]
+BLOCKS = [re.sub(r"(?m)^ {4}", "", block) for block in re.findall(r"(?ms)^ *```sql\n(.*?)^ *```", RUNBOOK + RUNBOOKS)]
 CONSOLES = re.findall(r"(?ms)^```console\n(.*?)^```", RUNBOOK + RUNBOOKS)
 
 Connection = psycopg.Connection[Any]
