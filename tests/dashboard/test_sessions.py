@@ -80,7 +80,7 @@ async def test_a_vehicles_session_has_its_power_and_cost_and_leads_to_its_charts
     assert query.endswith(f"?start={START:%Y-%m-%dT%H:%M:%SZ}&end={START + HOUR:%Y-%m-%dT%H:%M:%SZ}")
     energy = card(page, "Energy")
     await energy.locator("summary").click()
-    await expect(energy.locator("tbody tr")).to_have_count(4)
+    await expect(energy.locator(".scroll tbody tr")).to_have_count(4)
 
 
 async def test_where_there_is_no_price_there_is_no_cost(api: Api, plain: Pair, new_page: Callable[..., Any]) -> None:
@@ -107,7 +107,7 @@ async def test_the_months_are_those_of_the_service_this_one_beside_the_last(
         assert (await cells(row))[1:] == wanted
     tile = card(page, "Cost, this month")
     # in the first hours of a month the session is one of the last month
-    await expect(tile).to_contain_text(f"EUR\u00a0{items[-1]['cost']:.2f}" if items[-1]["isOpen"] else "–")
+    await expect(tile).to_contain_text(f"EUR\u00a0{items[-1]['cost']:.2f}" if items[-1]["isOpen"] else "\u2013")
     await expect(tile).to_contain_text(f"{last:%b %Y}: EUR\u00a0")
 
 
