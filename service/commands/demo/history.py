@@ -23,7 +23,8 @@ BATCH = 5000
 SOURCE = "demo"
 DECLARE_INTERVALS = """
     SELECT api.set_device_profile(k.kind, k.letter || lpad(n::text, 6, '0'), p_expected_interval_s => $1)
-    FROM generate_series(0, $2::integer - 1) AS n CROSS JOIN (VALUES ('meter', 'M'), ('vehicle', 'V')) AS k (kind, letter)
+    FROM generate_series(0, $2::integer - 1) AS n
+    CROSS JOIN (VALUES ('meter', 'M'), ('vehicle', 'V')) AS k (kind, letter)
 """
 
 _Rows = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
