@@ -8,7 +8,7 @@
 # make lint   formatting, lint and types
 # make docs   write what is generated anew: docs/sql-api.md, the columns in docs/bi.md and docs/bi/superset, the help in
 #             docs/cli.md, and the schema of a fresh installation in tests/support/schema.txt
-# make docs-site   the documents as a site, in .site/html; docs-serve shows it on http://127.0.0.1:8000
+# make docs-site   the documents as a site, in .site/html; docs-serve shows it as it is now, on http://127.0.0.1:8000
 # make audit  look the locked dependencies up among known vulnerabilities (needs the network; not part of .ci/run)
 # make lock   write the lock files anew after a change in pyproject.toml
 

@@ -133,6 +133,9 @@ _SESSION = {
     "meterReadings": 180,
     "isComplete": True,
     "isOpen": False,
+    "currency": "EUR",
+    "cost": 46.655,
+    "co2Kg": 52.675,
 }
 _WINDOW = {"from": "2026-01-12T07:00:00Z", "until": None, "origin": "link"}
 _PROFILE = {"energyKind": "register", "registerMax": 99999.9, "maxKw": 22, "expectedIntervalS": 60, "retired": False}
@@ -241,6 +244,8 @@ STRUCTS: dict[str, Any] = {
         "vehicles": 10000,
         "vehiclesSilent": 0,
         "vehiclesCharging": 3120,
+        "alertsOpen": 44,
+        "alertsCritical": 1,
     },
     "MeterReadings": _page(
         {**_TIMES, "kwhConsumedAc": 150.5, "voltage": 230, "registerKwh": None, "exchangeKwh": None}, _CURSOR
@@ -269,7 +274,7 @@ STRUCTS: dict[str, Any] = {
     "Exchange": _EXCHANGE,
     "Exchanges": {"deviceId": "M001", "items": [_EXCHANGE]},
     "Alert": _ALERT,
-    "Alerts": _page(_ALERT),
+    "Alerts": {**_page(_ALERT), "mayAcknowledge": True},
     "Acknowledgement": {"note": "the charger is being replaced"},
     "MeterStatus": {"meterId": "M001", **_TIMES, "kwhConsumedAc": 150.5, "voltage": 230},
     "VehicleStatus": {
