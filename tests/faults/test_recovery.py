@@ -149,8 +149,8 @@ def test_the_database_comes_back_as_it_was_at_a_moment_and_takes_the_later_readi
         ask(damaged, "SELECT pg_switch_wal()")
 
         # 2 and 3
-        [block] = re.findall(r"^   ```\n(   port = .+?)   ```$", PAGE, re.MULTILINE | re.DOTALL)
-        settings = dict(re.findall(r"^   (\w+) = '?(.+?)'?$", block, re.MULTILINE))
+        [block] = re.findall(r"^    ```\n(    port = .+?)    ```$", PAGE, re.MULTILINE | re.DOTALL)
+        settings = dict(re.findall(r"^    (\w+) = '?(.+?)'?$", block, re.MULTILINE))
         settings["restore_command"] = settings["restore_command"].replace("/srv/wal", f"{folder}/wal")
         settings |= {"recovery_target_time": moment, "port": str(free_port())}
         configure(files, "restored", settings)
