@@ -116,8 +116,8 @@ LIST_BUCKETS = {
     "meter": "SELECT * FROM api.list_meter_buckets($1, $2, $3, $4, $5, $6, $7)",
     "vehicle": "SELECT * FROM api.list_vehicle_buckets($1, $2, $3, $4, $5, $6, $7)",
 }
-LIST_SESSIONS = "SELECT * FROM api.list_sessions($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-LIST_VEHICLE_SESSIONS = "SELECT * FROM api.list_vehicle_sessions($1, $2, $3, $4, $5, $6)"
+LIST_SESSIONS = "SELECT * FROM api.list_sessions($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+LIST_VEHICLE_SESSIONS = "SELECT * FROM api.list_vehicle_sessions($1, $2, $3, $4, $5, $6, $7)"
 GET_METER_STATUS = "SELECT * FROM api.get_meter_status($1)"
 GET_VEHICLE_STATUS = "SELECT * FROM api.get_vehicle_status($1)"
 LIST_DEVICES = "SELECT * FROM api.list_devices($1, $2, $3, $4, $5, $6, $7, $8, $9)"

@@ -65,9 +65,9 @@ function keepRange(element, { query }) {
 /**
  * A page of a device of this kind ("vehicle" or "meter"): its status follows the pulse, its buckets now and then.
  * `ask(range)` gives the buckets, and the total of the range, if the kind has one; showStatus and showBuckets fill the tiles;
- * `more()` gives the last element.
+ * `cards` follow the range below the figures; `more()` gives the last elements.
  */
-export async function devicePage({ kind, signal, id, query, tiles, figures, showStatus, showBuckets, ask, more }) {
+export async function devicePage({ kind, signal, id, query, tiles, figures, cards = [], showStatus, showBuckets, ask, more }) {
   const base = devicePath(kind, id);
   const askStatus = () => get(pathOf(`/v1/status/${kind}`, id), {}, signal);
   let asked = query;
@@ -96,7 +96,7 @@ export async function devicePage({ kind, signal, id, query, tiles, figures, show
     bar.update(range);
     showBuckets(buckets, total);
     alerts.update(present, found.mayAcknowledge);
-    await Promise.all(figures.map((figure) => figure.update(buckets, range)));
+    await Promise.all([...figures.map((figure) => figure.update(buckets, range)), ...cards.map((card) => card.update(range))]);
     keepRange(element, range);
   }
 
@@ -107,7 +107,8 @@ export async function devicePage({ kind, signal, id, query, tiles, figures, show
   const element = h("div", { class: "page" }, h("h1", null, `${NAMES[kind]} `, h("span", { class: "id" }, id)),
     profile.retired ? retiredNote() : null, bar.element,
     h("div", { class: "tiles" }, Object.values(tiles).map((tile) => tile.element)),
-    h("div", { class: "two" }, figures.map((figure) => figure.element)), alerts.element, last, exchangesCard(exchanges));
+    h("div", { class: "two" }, figures.map((figure) => figure.element)), alerts.element, cards.map((card) => card.element), last,
+    exchangesCard(exchanges));
   showStatus(status);
   await load();
   return {
