@@ -406,7 +406,7 @@ async def test_the_search_finds_meters_and_vehicles_by_keyboard_alone(
     await shown(page, "Fleet")
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
-    for _ in range(7):
+    for _ in range(8):
         await page.keyboard.press("Tab")
     await expect(page.get_by_role("searchbox")).to_be_focused()
     outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
