@@ -325,7 +325,8 @@ async def test_what_is_wrong_comes_first_and_leads_to_its_devices(
     page = await new_page(fast)
     await shown(page, "Fleet")
     overview = (await fast.http.get("/v1/fleet")).json()
-    tile = page.locator(".tile").first
+    faults, tile = (page.locator(".tile").nth(place) for place in (0, 1))
+    await expect(faults.get_by_role("link", name="Faults")).to_be_visible()
     await expect(tile).to_contain_text(f"{overview['vehiclesLow']} vehicle")
     table = card(page, "Rejected readings, 24 hours")
     row = table.get_by_role("row", name="value out of range meter")
@@ -405,7 +406,7 @@ async def test_the_search_finds_meters_and_vehicles_by_keyboard_alone(
     await shown(page, "Fleet")
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
-    for _ in range(6):
+    for _ in range(8):
         await page.keyboard.press("Tab")
     await expect(page.get_by_role("searchbox")).to_be_focused()
     outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
