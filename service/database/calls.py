@@ -98,7 +98,16 @@ LIST_EFFICIENCY_BUCKETS = "SELECT * FROM api.list_vehicle_efficiency_buckets($1,
 LIST_ENERGY_COSTS = "SELECT * FROM api.list_energy_costs($1, $2, $3, $4, $5)"
 GET_FLEET_SUMMARY = "SELECT * FROM api.get_fleet_summary($1, $2, $3)"
 GET_FLEET_OVERVIEW = "SELECT * FROM api.get_fleet_overview()"
-GET_FLEET_PULSE = "SELECT * FROM api.get_fleet_pulse()"
+GET_FLEET_PULSE = """
+    SELECT p.*, a.alerts_open, a.alerts_critical
+    FROM api.get_fleet_pulse() AS p
+    CROSS JOIN (
+        SELECT
+            coalesce(sum(c.alerts), 0)::bigint AS alerts_open,
+            coalesce(sum(c.alerts) FILTER (WHERE c.severity = 'critical'), 0)::bigint AS alerts_critical
+        FROM api.count_open_alerts() AS c
+    ) AS a
+"""
 LIST_READINGS = {
     "meter": "SELECT * FROM api.list_meter_readings($1, $2, $3, $4, $5, $6)",
     "vehicle": "SELECT * FROM api.list_vehicle_readings($1, $2, $3, $4, $5, $6)",
@@ -107,8 +116,8 @@ LIST_BUCKETS = {
     "meter": "SELECT * FROM api.list_meter_buckets($1, $2, $3, $4, $5, $6, $7)",
     "vehicle": "SELECT * FROM api.list_vehicle_buckets($1, $2, $3, $4, $5, $6, $7)",
 }
-LIST_SESSIONS = "SELECT * FROM api.list_sessions($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-LIST_VEHICLE_SESSIONS = "SELECT * FROM api.list_vehicle_sessions($1, $2, $3, $4, $5, $6)"
+LIST_SESSIONS = "SELECT * FROM api.list_sessions($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+LIST_VEHICLE_SESSIONS = "SELECT * FROM api.list_vehicle_sessions($1, $2, $3, $4, $5, $6, $7)"
 GET_METER_STATUS = "SELECT * FROM api.get_meter_status($1)"
 GET_VEHICLE_STATUS = "SELECT * FROM api.get_vehicle_status($1)"
 LIST_DEVICES = "SELECT * FROM api.list_devices($1, $2, $3, $4, $5, $6, $7, $8, $9)"

@@ -30,6 +30,7 @@ from litestar.params import FromPath
 from service import __version__
 from service.errors import Problem
 from service.http.assets import ASSET_HEADERS, Assets, page_headers
+from service.http.document import DocumentConfig
 from service.http.problem_details import PROBLEM_MEDIA_TYPE, ProblemDetails, to_response
 
 _ASSETS = "/docs/assets"
@@ -142,7 +143,7 @@ def _hashes(tag: bytes, page: bytes) -> Iterator[str]:
 
 def openapi_config() -> OpenAPIConfig:
     """Return the settings of the OpenAPI document and its pages."""
-    return OpenAPIConfig(
+    return DocumentConfig(
         title="Energy Ingestion Engine",
         version=__version__,
         description="Telemetry of smart meters and electric vehicles. Times are RFC 3339 in UTC, energies kWh. "

@@ -1,5 +1,6 @@
 -- Cost and CO2 of a vehicle or of the fleet, exact at this moment. Quarter hours that are stale in the aggregate are read
--- from the history. Months are added up of days, as each day compares its quarter hours with its own prices only.
+-- from the history. Months are added up of days, as each day compares its quarter hours with its own prices only. The energy
+-- of the fleet is added up by zone first.
 
 CREATE OR REPLACE FUNCTION api.list_energy_costs(
     p_vehicle_id text,
@@ -51,26 +52,49 @@ BEGIN
     meter AS MATERIALIZED (
         SELECT m.meter_id, m.valid_from, m.valid_until
         FROM bi.vehicle_meter AS m
-        WHERE p_vehicle_id IS NULL OR m.vehicle_id = p_vehicle_id
+        WHERE m.vehicle_id = p_vehicle_id
+    ),
+    fleet_day AS (
+        SELECT
+            d.bucket, d.starts, d.ends, q.meter_id,
+            array_agg(q.quarter) AS quarters, array_agg(q.kwh) AS kwh
+        FROM (
+            SELECT f.meter_id, f.bucket AS quarter, sum(f.kwh) AS kwh
+            FROM telemetry.fleet_quarters(
+                (SELECT min(d.starts) FROM day AS d), (SELECT max(d.ends) FROM day AS d)
+            ) AS f
+            WHERE p_vehicle_id IS NULL
+            GROUP BY f.meter_id, f.bucket
+        ) AS q
+        JOIN day AS d ON q.quarter >= d.starts AND q.quarter < d.ends
+        GROUP BY d.bucket, d.starts, d.ends, q.meter_id
+    ),
+    cost AS (
+        SELECT d.bucket, c.*
+        FROM day AS d
+        JOIN meter AS m
+            ON (m.valid_from IS NULL OR m.valid_from < d.ends) AND (m.valid_until IS NULL OR m.valid_until > d.starts)
+        CROSS JOIN LATERAL telemetry.energy_cost(
+            m.meter_id, greatest(d.starts, m.valid_from), least(d.ends, m.valid_until),
+            (SELECT telemetry.unheld_times('meter_15min', TRUE))
+        ) AS c
+        UNION ALL
+        SELECT f.bucket, c.*
+        FROM fleet_day AS f
+        CROSS JOIN LATERAL telemetry.price_energy(f.meter_id, f.starts, f.ends, f.quarters, f.kwh) AS c
     )
     SELECT
-        d.bucket,
+        c.bucket,
         c.currency,
         round(sum(c.kwh_consumed_ac), 9)::double precision,
         round(sum(c.kwh_priced), 9)::double precision,
         round(sum(c.cost), 6)::double precision,
         round(sum(c.kwh_with_intensity), 9)::double precision,
         round(sum(c.co2_kg), 6)::double precision,
-        (d.bucket AT TIME ZONE v_zone + ('1 ' || v_unit)::interval) AT TIME ZONE v_zone > now()
-    FROM day AS d
-    JOIN meter AS m
-        ON (m.valid_from IS NULL OR m.valid_from < d.ends) AND (m.valid_until IS NULL OR m.valid_until > d.starts)
-    CROSS JOIN LATERAL telemetry.energy_cost(
-        m.meter_id, greatest(d.starts, m.valid_from), least(d.ends, m.valid_until),
-        (SELECT telemetry.unheld_times('meter_15min', TRUE))
-    ) AS c
-    GROUP BY d.bucket, c.currency
-    ORDER BY d.bucket, c.currency;
+        (c.bucket AT TIME ZONE v_zone + ('1 ' || v_unit)::interval) AT TIME ZONE v_zone > now()
+    FROM cost AS c
+    GROUP BY c.bucket, c.currency
+    ORDER BY c.bucket, c.currency;
 END;
 $$;
 

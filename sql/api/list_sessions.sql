@@ -11,7 +11,8 @@ CREATE OR REPLACE FUNCTION api.list_sessions(
     p_is_open boolean,
     p_after timestamptz,
     p_after_vehicle_id text,
-    p_limit integer
+    p_limit integer,
+    p_with_cost boolean DEFAULT FALSE
 ) RETURNS TABLE (
     session_id uuid,
     vehicle_id text,
@@ -34,87 +35,124 @@ CREATE OR REPLACE FUNCTION api.list_sessions(
     meter_readings bigint,
     is_complete boolean,
     is_open boolean,
+    currency text,
+    cost double precision,
+    co2_kg double precision,
     window_start timestamptz,
     window_end timestamptz
 )
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, telemetry, pg_temp
 AS $$
+    WITH page AS (
+        SELECT
+            s.session_id,
+            s.vehicle_id,
+            s.meter_id,
+            s.started_at,
+            s.ended_at,
+            extract(EPOCH FROM s.ended_at - s.started_at)::double precision AS duration_s,
+            round(s.kwh_delivered_dc::numeric, 9)::double precision AS kwh_delivered_dc,
+            round(e.kwh_consumed_ac::numeric, 9)::double precision AS kwh_consumed_ac,
+            round((e.kwh_judged_ac - s.kwh_delivered_dc)::numeric, 9)::double precision AS kwh_lost,
+            j.ratio,
+            j.status,
+            s.soc_start,
+            s.soc_end,
+            s.battery_temp_avg,
+            s.battery_temp_max,
+            s.kwh_delivered_dc * (3600 / extract(EPOCH FROM s.ended_at - s.started_at)::double precision) AS mean_kw,
+            s.peak_kw,
+            s.readings,
+            s.meter_readings,
+            telemetry.has_expected_readings(s.readings, s.ended_at - s.started_at, i.of_vehicle)
+            AND telemetry.has_expected_readings(s.meter_readings, s.ended_at - s.started_at, i.of_meter) AS is_complete,
+            s.ended_at > now() - f.session_gap AS is_open,
+            w.window_start,
+            w.window_end
+        FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w
+        CROSS JOIN LATERAL telemetry.list_sessions(
+            CASE WHEN p_vehicle_id IS NOT NULL THEN ARRAY[p_vehicle_id] END, greatest(w.window_start, p_after), w.window_end
+        ) AS s
+        LEFT JOIN telemetry.device_profile AS mp ON mp.kind = 'meter' AND mp.device_id = s.meter_id
+        LEFT JOIN telemetry.meter_current_status AS ms ON ms.meter_id = s.meter_id
+        LEFT JOIN telemetry.device_profile AS vp ON vp.kind = 'vehicle' AND vp.device_id = s.vehicle_id
+        LEFT JOIN telemetry.vehicle_current_status AS vs ON vs.vehicle_id = s.vehicle_id
+        CROSS JOIN telemetry.fleet AS f
+        CROSS JOIN LATERAL (
+            SELECT
+                telemetry.expected_interval(mp.expected_interval, ms.observed_interval) AS of_meter,
+                telemetry.expected_interval(vp.expected_interval, vs.observed_interval) AS of_vehicle
+        ) AS i
+        CROSS JOIN LATERAL (
+            SELECT
+                t.kwh AS kwh_consumed_ac,
+                CASE WHEN telemetry.is_aligned(
+                    s.started_at, s.ended_at, s.meter_first_at, s.meter_last_at, i.of_meter, i.of_vehicle
+                ) THEN t.kwh END AS kwh_judged_ac
+            FROM (SELECT CASE WHEN s.meter_readings > 0 THEN (
+                SELECT sum(d.kwh) FROM unnest(s.kwh_consumed_ac_by_day) AS d (kwh)
+            ) END AS kwh) AS t
+        ) AS e
+        CROSS JOIN LATERAL (
+            SELECT
+                telemetry.efficiency_ratio(
+                    e.kwh_judged_ac, s.kwh_delivered_dc, s.ended_at - s.started_at, greatest(i.of_meter, i.of_vehicle), f.standby_kw
+                ) AS ratio,
+                telemetry.efficiency_status(
+                    e.kwh_judged_ac, s.kwh_delivered_dc, s.ended_at - s.started_at, greatest(i.of_meter, i.of_vehicle), f.standby_kw
+                ) AS status
+        ) AS j
+        WHERE
+            (p_after IS NULL OR (s.started_at, s.vehicle_id) > (p_after, p_after_vehicle_id COLLATE "C"))
+            AND (p_meter_id IS NULL OR s.meter_id = p_meter_id)
+            AND (p_status IS NULL OR j.status = p_status)
+            AND (p_is_open IS NULL OR (s.ended_at > now() - f.session_gap) = p_is_open)
+        ORDER BY s.started_at, s.vehicle_id
+        LIMIT p_limit
+    )
     SELECT
-        s.session_id,
-        s.vehicle_id,
-        s.meter_id,
-        s.started_at,
-        s.ended_at,
-        extract(EPOCH FROM s.ended_at - s.started_at)::double precision,
-        round(s.kwh_delivered_dc::numeric, 9)::double precision,
-        round(e.kwh_consumed_ac::numeric, 9)::double precision,
-        round((e.kwh_judged_ac - s.kwh_delivered_dc)::numeric, 9)::double precision,
-        j.ratio,
-        j.status,
-        s.soc_start,
-        s.soc_end,
-        s.battery_temp_avg,
-        s.battery_temp_max,
-        s.kwh_delivered_dc * (3600 / extract(EPOCH FROM s.ended_at - s.started_at)::double precision),
-        s.peak_kw,
-        s.readings,
-        s.meter_readings,
-        telemetry.has_expected_readings(s.readings, s.ended_at - s.started_at, i.of_vehicle)
-        AND telemetry.has_expected_readings(s.meter_readings, s.ended_at - s.started_at, i.of_meter),
-        s.ended_at > now() - f.session_gap,
-        w.window_start,
-        w.window_end
-    FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w
-    CROSS JOIN LATERAL telemetry.list_sessions(
-        CASE WHEN p_vehicle_id IS NOT NULL THEN ARRAY[p_vehicle_id] END, greatest(w.window_start, p_after), w.window_end
-    ) AS s
-    LEFT JOIN telemetry.device_profile AS mp ON mp.kind = 'meter' AND mp.device_id = s.meter_id
-    LEFT JOIN telemetry.meter_current_status AS ms ON ms.meter_id = s.meter_id
-    LEFT JOIN telemetry.device_profile AS vp ON vp.kind = 'vehicle' AND vp.device_id = s.vehicle_id
-    LEFT JOIN telemetry.vehicle_current_status AS vs ON vs.vehicle_id = s.vehicle_id
-    CROSS JOIN telemetry.fleet AS f
-    CROSS JOIN LATERAL (
-        SELECT
-            telemetry.expected_interval(mp.expected_interval, ms.observed_interval) AS of_meter,
-            telemetry.expected_interval(vp.expected_interval, vs.observed_interval) AS of_vehicle
-    ) AS i
-    CROSS JOIN LATERAL (
-        SELECT
-            t.kwh AS kwh_consumed_ac,
-            CASE WHEN telemetry.is_aligned(
-                s.started_at, s.ended_at, s.meter_first_at, s.meter_last_at, i.of_meter, i.of_vehicle
-            ) THEN t.kwh END AS kwh_judged_ac
-        FROM (SELECT CASE WHEN s.meter_readings > 0 THEN (
-            SELECT sum(d.kwh) FROM unnest(s.kwh_consumed_ac_by_day) AS d (kwh)
-        ) END AS kwh) AS t
-    ) AS e
-    CROSS JOIN LATERAL (
-        SELECT
-            telemetry.efficiency_ratio(
-                e.kwh_judged_ac, s.kwh_delivered_dc, s.ended_at - s.started_at, greatest(i.of_meter, i.of_vehicle), f.standby_kw
-            ) AS ratio,
-            telemetry.efficiency_status(
-                e.kwh_judged_ac, s.kwh_delivered_dc, s.ended_at - s.started_at, greatest(i.of_meter, i.of_vehicle), f.standby_kw
-            ) AS status
-    ) AS j
-    WHERE
-        (p_after IS NULL OR (s.started_at, s.vehicle_id) > (p_after, p_after_vehicle_id COLLATE "C"))
-        AND (p_meter_id IS NULL OR s.meter_id = p_meter_id)
-        AND (p_status IS NULL OR j.status = p_status)
-        AND (p_is_open IS NULL OR (s.ended_at > now() - f.session_gap) = p_is_open)
-    ORDER BY s.started_at, s.vehicle_id
-    LIMIT p_limit;
+        p.session_id,
+        p.vehicle_id,
+        p.meter_id,
+        p.started_at,
+        p.ended_at,
+        p.duration_s,
+        p.kwh_delivered_dc,
+        p.kwh_consumed_ac,
+        p.kwh_lost,
+        p.ratio,
+        p.status,
+        p.soc_start,
+        p.soc_end,
+        p.battery_temp_avg,
+        p.battery_temp_max,
+        p.mean_kw,
+        p.peak_kw,
+        p.readings,
+        p.meter_readings,
+        p.is_complete,
+        p.is_open,
+        c.currency,
+        round(c.cost, 6)::double precision,
+        round(c.co2_kg, 6)::double precision,
+        p.window_start,
+        p.window_end
+    FROM page AS p
+    LEFT JOIN LATERAL telemetry.session_cost(
+        p.vehicle_id, p.started_at, p.ended_at, (SELECT telemetry.unheld_times('meter_15min', TRUE))
+    ) AS c ON p_with_cost
+    ORDER BY p.started_at, p.vehicle_id;
 $$;
 
 REVOKE EXECUTE ON FUNCTION api.list_sessions (
-    text, timestamptz, timestamptz, double precision, text, text, boolean, timestamptz, text, integer
+    text, timestamptz, timestamptz, double precision, text, text, boolean, timestamptz, text, integer, boolean
 ) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.list_sessions (
-    text, timestamptz, timestamptz, double precision, text, text, boolean, timestamptz, text, integer
+    text, timestamptz, timestamptz, double precision, text, text, boolean, timestamptz, text, integer, boolean
 ) TO energy_service;
 
 COMMENT ON FUNCTION api.list_sessions (
-    text, timestamptz, timestamptz, double precision, text, text, boolean, timestamptz, text, integer
+    text, timestamptz, timestamptz, double precision, text, text, boolean, timestamptz, text, integer, boolean
 ) IS
-'At most p_limit charging sessions (bi.charging_session) that begin in a window (as of api.get_vehicle_performance), in order of start and vehicle, after p_after and p_after_vehicle_id: of one vehicle, with one meter, with one efficiency status, open or not (NULL for all). Energies in kWh, powers in kW, and the window. Raises IE003 for an impossible window';
+'At most p_limit charging sessions (bi.charging_session) that begin in a window (as of api.get_vehicle_performance), in order of start and vehicle, after p_after and p_after_vehicle_id: of one vehicle, with one meter, with one efficiency status, open or not (NULL for all). Energies in kWh, powers in kW, with p_with_cost the cost and CO2 (telemetry.session_cost; else NULL), and the window. Raises IE003 for an impossible window';

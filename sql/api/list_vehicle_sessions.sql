@@ -6,7 +6,8 @@ CREATE OR REPLACE FUNCTION api.list_vehicle_sessions(
     p_end timestamptz,
     p_hours double precision,
     p_after timestamptz,
-    p_limit integer
+    p_limit integer,
+    p_with_cost boolean DEFAULT FALSE
 ) RETURNS TABLE (
     session_id uuid,
     vehicle_id text,
@@ -29,6 +30,9 @@ CREATE OR REPLACE FUNCTION api.list_vehicle_sessions(
     meter_readings bigint,
     is_complete boolean,
     is_open boolean,
+    currency text,
+    cost double precision,
+    co2_kg double precision,
     window_start timestamptz,
     window_end timestamptz
 )
@@ -39,18 +43,18 @@ BEGIN
     PERFORM telemetry.require_vehicle(p_vehicle_id);
     RETURN QUERY
     SELECT s.*
-    FROM api.list_sessions(p_vehicle_id, p_start, p_end, p_hours, NULL, NULL, NULL, p_after, p_vehicle_id, p_limit) AS s;
+    FROM api.list_sessions(p_vehicle_id, p_start, p_end, p_hours, NULL, NULL, NULL, p_after, p_vehicle_id, p_limit, p_with_cost) AS s;
 END;
 $$;
 
 REVOKE EXECUTE ON FUNCTION api.list_vehicle_sessions (
-    text, timestamptz, timestamptz, double precision, timestamptz, integer
+    text, timestamptz, timestamptz, double precision, timestamptz, integer, boolean
 ) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.list_vehicle_sessions (
-    text, timestamptz, timestamptz, double precision, timestamptz, integer
+    text, timestamptz, timestamptz, double precision, timestamptz, integer, boolean
 ) TO energy_service;
 
 COMMENT ON FUNCTION api.list_vehicle_sessions (
-    text, timestamptz, timestamptz, double precision, timestamptz, integer
+    text, timestamptz, timestamptz, double precision, timestamptz, integer, boolean
 ) IS
 'api.list_sessions of one vehicle, after the session that began at p_after (NULL for the first page). Raises IE001 for an unknown vehicle, IE003 for an impossible window';

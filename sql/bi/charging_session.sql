@@ -28,7 +28,10 @@ SELECT
     s.meter_readings,
     telemetry.has_expected_readings(s.readings, s.ended_at - s.started_at, i.of_vehicle)
     AND telemetry.has_expected_readings(s.meter_readings, s.ended_at - s.started_at, i.of_meter) AS is_complete,
-    s.ended_at > now() - f.session_gap AS is_open
+    s.ended_at > now() - f.session_gap AS is_open,
+    c.currency,
+    c.cost,
+    c.co2_kg::double precision AS co2_kg
 FROM telemetry.current_session AS s
 LEFT JOIN telemetry.device_profile AS mp ON mp.kind = 'meter' AND mp.device_id = s.meter_id
 LEFT JOIN telemetry.meter_current_status AS ms ON ms.meter_id = s.meter_id
@@ -49,7 +52,8 @@ CROSS JOIN LATERAL (
     FROM (SELECT CASE WHEN s.meter_readings > 0 THEN (
         SELECT sum(d.kwh) FROM unnest(s.kwh_consumed_ac_by_day) AS d (kwh)
     ) END AS kwh) AS t
-) AS e;
+) AS e
+LEFT JOIN LATERAL telemetry.session_cost(s.vehicle_id, s.started_at, s.ended_at) AS c ON TRUE;
 
 GRANT SELECT ON bi.charging_session TO energy_bi;
 
@@ -75,3 +79,6 @@ COMMENT ON COLUMN bi.charging_session.readings IS 'Readings of the vehicle in th
 COMMENT ON COLUMN bi.charging_session.meter_readings IS 'Readings of its meters in the session';
 COMMENT ON COLUMN bi.charging_session.is_complete IS 'True if each side has readings, and at most one of the expected ones is missing';
 COMMENT ON COLUMN bi.charging_session.is_open IS 'True if it may still grow: it ended less than a session gap ago';
+COMMENT ON COLUMN bi.charging_session.currency IS 'Currency (ISO 4217 code) of cost; NULL without a price, and with prices in several currencies (bi.charging_session_cost has a row for each)';
+COMMENT ON COLUMN bi.charging_session.cost IS 'Cost of the AC energy that has a price, in currency, not rounded: round sums; NULL without a price, and with prices in several currencies';
+COMMENT ON COLUMN bi.charging_session.co2_kg IS 'CO2 emitted for the AC energy that has a grid intensity, kg; NULL without one';

@@ -70,7 +70,7 @@ SELECT '{(,)}'
 WHERE EXISTS (SELECT FROM timescaledb_information.chunks AS i WHERE i.hypertable_name = 'vehicle_telemetry_history');
 
 -- the triggers need their functions to be there; the code of this version replaces the bodies
-CREATE FUNCTION telemetry.note_refreshed_quarter() RETURNS trigger
+CREATE FUNCTION telemetry.note_refreshed_quarters() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -88,29 +88,32 @@ BEGIN
 END;
 $$;
 
-REVOKE EXECUTE ON FUNCTION telemetry.note_refreshed_quarter () FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION telemetry.note_refreshed_quarters () FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION telemetry.note_new_meter () FROM PUBLIC;
 
 CREATE TRIGGER note_new_meter AFTER INSERT OR DELETE ON telemetry.meter_current_status
 FOR EACH ROW EXECUTE FUNCTION telemetry.note_new_meter();
 
--- ops.refresh_aggregates has noted its times before, and says so in this setting: rows of its own cost one comparison
+-- A statement is noted once: a trigger of each row would run for every device and quarter hour. A refresh deletes the rows of
+-- a changed time and inserts them anew, and the history loses no readings: deletes alone need no note.
+-- ops.refresh_aggregates has noted its times before, and says so in this setting.
 DO $$
 DECLARE
-    v_quarters record;
+    v_trigger record;
 BEGIN
-    FOR v_quarters IN
-        SELECT format('%I.%I', h.schema_name, h.table_name)::pg_catalog.regclass AS materialized
+    FOR v_trigger IN
+        SELECT format('%I.%I', h.schema_name, h.table_name)::pg_catalog.regclass AS materialized, e.event
         FROM _timescaledb_catalog.continuous_agg AS a
         JOIN _timescaledb_catalog.hypertable AS h ON a.mat_hypertable_id = h.id
+        CROSS JOIN (VALUES ('insert'), ('update')) AS e (event)
         WHERE a.user_view_schema = 'bi' AND a.user_view_name IN ('meter_15min', 'vehicle_15min')
     LOOP
         EXECUTE format(
             $sql$
-            CREATE TRIGGER note_refreshed_quarter AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW
+            CREATE TRIGGER note_refreshed_quarters_%2$s AFTER %2$s ON %1$s REFERENCING NEW TABLE AS changed FOR EACH STATEMENT
             WHEN (pg_catalog.current_setting('energy.sessions_follow', TRUE) IS DISTINCT FROM 'on')
-            EXECUTE FUNCTION telemetry.note_refreshed_quarter()
-            $sql$, v_quarters.materialized
+            EXECUTE FUNCTION telemetry.note_refreshed_quarters()
+            $sql$, v_trigger.materialized, v_trigger.event
         );
     END LOOP;
 END;

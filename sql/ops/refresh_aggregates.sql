@@ -26,7 +26,7 @@ BEGIN
     IF pg_catalog.current_setting('lock_timeout') <> '0' THEN
         PERFORM pg_catalog.set_config('lock_timeout', '0', FALSE);
     END IF;
-    -- refreshes of this run are noted here, before they begin; those of others by telemetry.note_refreshed_quarter
+    -- refreshes of this run are noted here, before they begin; those of others by telemetry.note_refreshed_quarters
     PERFORM pg_catalog.set_config('energy.sessions_follow', 'on', FALSE);
     PERFORM telemetry.note_dropped_chunks('telemetry.' || v_kind || '_telemetry_history');
     PERFORM telemetry.note_dropped_chunks('bi.' || v_kind || '_15min');

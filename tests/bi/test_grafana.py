@@ -185,6 +185,14 @@ def test_a_vehicle_shows_its_charging_sessions(reader: psycopg.Connection[dict[s
     ]
 
 
+def test_a_vehicles_sessions_have_their_cost_where_there_is_one(reader: psycopg.Connection[dict[str, Any]]) -> None:
+    cost = [row[-3:] for row in rows(reader, "Charging sessions", "vehicle")]
+    # 18 kWh in EUR and 5 in SEK are never added up; of the 20 there is no price
+    assert cost == [(None, None, None), (None, None, pytest.approx(9.2)), (None, None, pytest.approx(8))]
+    cost = [row[-3:] for row in rows(reader, "Charging sessions", "vehicle", vehicle="V002")]
+    assert cost == [(None, None, None), (pytest.approx(2.4), "EUR", pytest.approx(3.2))]
+
+
 def test_a_vehicle_shows_its_days_and_its_meters(reader: psycopg.Connection[dict[str, Any]]) -> None:
     # a day has the energy of the meter that fed the vehicle at its start
     assert [row[:6] for row in rows(reader, "Days", "vehicle")] == [

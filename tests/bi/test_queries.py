@@ -28,7 +28,8 @@ from tests.bi.document import DOCUMENT, QUERIES
 SESSION_ZONES = ["UTC", "America/New_York"]
 LIVE_WAS_YESTERDAY = JUST_NOW.astimezone(ZONE).date() == day(1)  # a few minutes past midnight
 FRESHNESS = "Buckets that are stale"
-SESSIONS = ("Charging sessions", "Charging by vehicle")  # from a table of their own, without chunks
+# from a table of their own, without chunks
+SESSIONS = ("Charging sessions", "Charging by vehicle", "Cost of charging sessions")
 
 
 def length(days_ago: int) -> timedelta:
@@ -136,6 +137,10 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     "Charging by vehicle": [
         ("V002", 2, 7, 46 / 60, 120),
         ("V009", 1, 1, 1 / 60, 60),
+    ],
+    "Cost of charging sessions": [
+        (at(2, "18:04"), 8, "EUR", 2.4, 0.3, 3.2 / 6),
+        (at(2, "20:00"), None, None, None, None, None),
     ],
     FRESHNESS: [
         ("bi.meter_15min", at(200, "15:00"), at(200, "15:15")),

@@ -70,6 +70,9 @@ LEAST_TAKEN = {
     "GET /v1/analytics": 0.1,  # the same, and most texts are no cursor
     "GET /v1/history": 0.1,
     "GET /v1/alerts": 0.1,
+    "GET /v1/sessions": 0.1,
+    "GET /v1/devices/": 1,
+    "GET /v1/devices": 0.1,
     "POST /v1/devices": 0.1,  # that a device sends a register, and what it was, the document cannot say
     "PUT /v1/devices": 0.3,  # where a register ends is told of a device that has none
     "": 1,

@@ -39,6 +39,7 @@ async def test_an_alert_is_answered_with_its_figures(api: Api, owner: Owner, pai
     assert (await api.http.get("/v1/alerts", params={"deviceId": pair.vehicle})).json() == {
         "items": [alert],
         "next": None,
+        "mayAcknowledge": True,
     }
 
 

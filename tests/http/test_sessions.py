@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support import NOW, Api, Pair, assert_problem, new_pair, rfc3339
+from tests.support import NOW, Api, Owner, Pair, assert_problem, new_pair, rfc3339
 
 MINUTE = timedelta(minutes=1)
 START = (NOW - timedelta(days=3)).replace(minute=0, second=0, microsecond=0)
@@ -64,6 +64,9 @@ async def test_a_vehicles_sessions_are_listed_in_order_of_time(api: Api, charged
         "meterReadings": 10,
         "isComplete": True,
         "isOpen": False,
+        "currency": None,
+        "cost": None,
+        "co2Kg": None,
     }
 
 
@@ -124,6 +127,22 @@ async def test_csv_and_ndjson_have_the_items_and_name_the_next_page(
     following = table.headers["link"].partition("<")[2].partition(">")[0]
     rest = await api.http.get(following)
     assert [row["vehicleId"] for row in csv.DictReader(rest.text.splitlines())] == [vehicle]
+
+
+@pytest.mark.parametrize("fleet", [True, False])
+async def test_cost_and_co2_are_those_of_the_prices_if_asked_for(
+    api: Api, owner: Owner, charged: tuple[Pair, Pair], fleet: bool
+) -> None:
+    pair = charged[0]
+    await owner.execute("SELECT ops.set_price_zone($1)", pair.meter)
+    await owner.execute("SELECT ops.set_meter_zone($1, $1)", pair.meter)
+    await owner.execute("SELECT ops.set_price(0.3, 'EUR', $1)", pair.meter)
+    await owner.execute("SELECT ops.set_grid_intensity(250, $1)", pair.meter)
+    url, filters = ("/v1/sessions", {"vehicleId": pair.vehicle}) if fleet else (f"/v1/sessions/{pair.vehicle}", {})
+    for asked, expected in (("true", ("EUR", 3.0, 2.5)), ("false", (None, None, None))):
+        params = {**WINDOW, **filters, "withCost": asked}
+        items = (await api.http.get(url, params=params)).json()["items"]
+        assert [(item["currency"], item["cost"], item["co2Kg"]) for item in items] == [expected] * 3
 
 
 async def test_what_is_wrong_is_named(api: Api) -> None:

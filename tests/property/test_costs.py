@@ -103,6 +103,18 @@ def assert_costs(found: Costs, expected: Costs) -> None:
         assert cost is None or float(found[key][1] or 0) == pytest.approx(float(cost), abs=1e-6), key
 
 
+def assert_fleet(database: EnergyDatabase, window: tuple[datetime, datetime]) -> None:
+    """The fleet, which is added up before it is priced, is the sum of its vehicles."""
+    query = "SELECT %s AS vehicle_id, * FROM api.list_energy_costs(%s, 'daily', %s, %s, NULL)"
+    ids = [row["vehicle_id"] for row in database.rows("SELECT vehicle_id FROM telemetry.vehicle_current_status")]
+    expected: dict[Any, Any] = {}
+    for id_ in ids:
+        for (_, *place), (kwh, cost) in by_day(database.rows(query, id_, id_, *window)).items():
+            kwh_before, cost_before = expected.get(("fleet", *place), (0, None))
+            expected["fleet", *place] = (kwh_before + kwh, None if cost is None else cost + (cost_before or 0))
+    assert_costs(by_day(database.rows(query, "fleet", None, *window)), expected)
+
+
 @pytest.mark.timeout(max(120, EXAMPLES * 20))
 def test_every_kwh_has_the_price_of_its_quarter_hour(database: EnergyDatabase) -> None:
     @settings(
@@ -136,7 +148,9 @@ def test_every_kwh_has_the_price_of_its_quarter_hour(database: EnergyDatabase) -
         query = "SELECT %s AS vehicle_id, * FROM api.list_energy_costs(%s, 'daily', %s, %s, NULL)"
         answers = [row for id_ in defaults for row in database.rows(query, id_, id_, *window)]
         assert_costs(by_day(answers), expected)
+        assert_fleet(database, window)
         database.refresh("meter")
+        assert_fleet(database, window)
         query = "SELECT * FROM bi.vehicle_cost_daily WHERE vehicle_id = ANY (%s)"
         assert_costs(by_day(database.rows(query, list(defaults))), expected)
 

@@ -270,3 +270,16 @@ async def test_sessions_and_what_lies_between_them_cost_what_the_day_costs(
     standby = await owner.fetchval(between, pair.meter, DAY, session[0], session[1], DAY + 24 * HOUR)
     assert standby == 1 + 2 * 4
     assert [row[3] for row in await daily(owner, pair)] == [session[3] + standby]
+    # the same in one row, in the API too, while it has one currency
+    await owner.execute("SELECT ops.set_grid_intensity(250, $1)", zone)
+    of_bi = "SELECT currency, cost, co2_kg FROM bi.charging_session WHERE vehicle_id = $1"
+    of_api = "SELECT currency, cost, co2_kg FROM api.list_vehicle_sessions($1, $2, $3, NULL, NULL, 10, TRUE)"
+    window = (DAY, DAY + 24 * HOUR)
+    assert [tuple(row) for row in await owner.fetch(of_bi, pair.vehicle)] == [("EUR", 18, 2.25)]
+    assert [tuple(row) for row in await owner.fetch(of_api, pair.vehicle, *window)] == [("EUR", 18, 2.25)]
+    await owner.execute("DELETE FROM ops.price WHERE zone = $1", zone)
+    assert [tuple(row) for row in await owner.fetch(of_bi, pair.vehicle)] == [(None, None, 2.25)]
+    await set_price(owner, zone, "1", valid_until=start + timedelta(minutes=15))
+    assert [tuple(row) for row in await owner.fetch(of_api, pair.vehicle, *window)] == [("EUR", 2, 2.25)]
+    await set_price(owner, zone, "10", "SEK", valid_from=start + timedelta(minutes=15))
+    assert [tuple(row) for row in await owner.fetch(of_bi, pair.vehicle)] == [(None, None, 2.25)]

@@ -293,6 +293,26 @@ def test_a_refresh_that_was_killed_before_its_sessions_were_computed_loses_nothi
     assert [row["ended_at"] for row in stored] == [START + 3 * MINUTE]
 
 
+def test_a_refresh_by_hand_is_noted_once_a_statement_and_sessions_follow_it(energy_database: EnergyDatabase) -> None:
+    chargers = [Charger(energy_database) for _ in range(5)]
+    for one in chargers:
+        one.charge(*range(0, 180, 10))
+    energy_database.refresh()
+    for one in chargers:
+        one.charge(5, 185)
+    assert energy_database.rows("SELECT * FROM telemetry.stale_session") == []
+    energy_database.refresh_by_hand("vehicle_15min", START - HOUR, START + 4 * HOUR)
+    notes = energy_database.rows("SELECT during @> %s AS is_of_start FROM telemetry.stale_session", START)
+    assert any(note["is_of_start"] for note in notes)
+    # not one for each of 5 vehicles and 13 quarter hours
+    assert len(notes) <= 2
+    assert [one.times() for one in chargers] == [[(-1, 185)]] * 5
+    energy_database.refresh()
+    assert energy_database.rows("SELECT * FROM telemetry.stale_session") == []
+    stored = energy_database.rows("SELECT * FROM telemetry.charging_session WHERE vehicle_id = %s", chargers[0].vehicle)
+    assert [row["readings"] for row in stored] == [20]
+
+
 @pytest.mark.parametrize("order", [(1, 2, 3, 4), (4, 3, 2, 1), (3, 1, 4, 2)])
 def test_sessions_of_dropped_history_stay_and_retention_waits_for_them(
     test_database: TestDatabase, order: tuple[int, ...]

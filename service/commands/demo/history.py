@@ -21,6 +21,19 @@ from service.readings.model import METER, VEHICLE
 INTERVAL_S = 300
 BATCH = 5000
 SOURCE = "demo"
+DECLARE_INTERVALS = """
+    SELECT api.set_device_profile(k.kind, k.letter || lpad(n::text, 6, '0'), p_expected_interval_s => $1)
+    FROM generate_series(0, $2::integer - 1) AS n
+    CROSS JOIN (VALUES ('meter', 'M'), ('vehicle', 'V')) AS k (kind, letter)
+"""
+
+TARIFF = """
+    SELECT ops.set_price(0.34, 'EUR', p_local_from => '06:00', p_local_until => '22:00'),
+        ops.set_price(0.22, 'EUR', p_local_from => '22:00', p_local_until => '06:00'),
+        ops.set_grid_intensity(420, p_local_from => '17:00', p_local_until => '09:00'),
+        ops.set_grid_intensity(210, p_local_from => '09:00', p_local_until => '17:00')
+"""
+"""Cheaper at night, and with less CO2 by day."""
 
 _Rows = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
 
@@ -51,9 +64,13 @@ async def fill(url: str, fleet: DemoFleet) -> int:
             await connection.execute("SELECT api.link_vehicle($1, $2, $3)", vehicle, OLD_METER, start)
             await connection.execute("SELECT api.unlink_vehicle($1, $2)", vehicle, swapped)
             await connection.execute("SELECT api.set_device_profile('meter', $1, p_retired => TRUE)", OLD_METER)
+            await _as_owner(connection, TARIFF)
+            # of the history: the shorter one of the live readings would make it incomplete
+            await connection.fetch(DECLARE_INTERVALS, float(INTERVAL_S), fleet.vehicles)
         await _reject_some(connection)
         for refresh in REFRESH_AGGREGATES:
             await _as_owner(connection, refresh)
+        await _as_owner(connection, "SELECT ops.evaluate_alerts()")
     return stored
 
 

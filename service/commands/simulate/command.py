@@ -24,6 +24,7 @@ from rich.console import Console
 from service.commands.command import Command
 from service.commands.options import TIME, json_option
 from service.commands.output import make_console, print_json
+from service.commands.simulate.alerts import Score, is_judged, score_alerts
 from service.commands.simulate.check import Verdict, ask, expect, judge
 from service.commands.simulate.drive import REQUEST_TIMEOUT_S, Driver, Pace
 from service.commands.simulate.feed import Faults, feed
@@ -136,14 +137,15 @@ def simulate(samples: IO[bytes] | None, as_json: bool, **options: Any) -> None:
     """Send the telemetry of a fleet to a running service, and check the service's answers.
 
     Requests are sent when they are due, however long others take, and latency counts from then on. At
-    the end, or at Ctrl-C, it compares the energy balances of some vehicles with the readings sent.
+    the end, or at Ctrl-C, it compares the energy balances of some vehicles with the readings sent. After two
+    simulated days or more it also compares the alerts of all vehicles with their faulty chargers.
     """
     plan = _plan(**options)
-    tally, seconds, verdicts = uvloop.run(_run(plan, make_console(stderr=True), samples))
+    tally, seconds, verdicts, score = uvloop.run(_run(plan, make_console(stderr=True), samples))
     if as_json:
-        print_json(_result(tally, seconds, verdicts))
+        print_json(_result(tally, seconds, verdicts, score))
     else:
-        print_summary(make_console(), tally, seconds, verdicts)
+        print_summary(make_console(), tally, seconds, verdicts, score)
     counts = tally.counts
     wrong = counts.lost + counts.rejected_wrongly + counts.accepted_wrongly + counts.ignored_wrongly
     sys.exit(1 if wrong or any(verdict.word == "MISMATCH" for verdict in verdicts) else 0)
@@ -190,7 +192,9 @@ def _plan(  # noqa: PLR0913 - each is an option
     return Plan(faults=faults, batch=batch, concurrency=concurrency, pace=pace, end=end, **options)
 
 
-async def _run(plan: Plan, console: Console, samples: IO[bytes] | None) -> tuple[Tally, float, list[Verdict]]:
+async def _run(
+    plan: Plan, console: Console, samples: IO[bytes] | None
+) -> tuple[Tally, float, list[Verdict], Score | None]:
     start = int(plan.pace.start)
     with console.status(f"making {plan.vehicles:,} vehicles"):
         fleet = Fleet(plan.vehicles, plan.seed, faulty=plan.faulty, start=start, interval=plan.interval)
@@ -224,7 +228,14 @@ async def _run(plan: Plan, console: Console, samples: IO[bytes] | None) -> tuple
             expected = expect(tally.accepted[vehicle], window, max(plan.interval, 60))
             reason = _why_not_comparable(tally, vehicle, earlier[vehicle])
             verdicts.append(await judge(session, _id(plan, vehicle), window, expected, reason))
-    return tally, seconds, verdicts
+        score = await _score(session, plan, fleet, driver.stopping) if is_judged(start, stop) else None
+    return tally, seconds, verdicts, score
+
+
+async def _score(session: aiohttp.ClientSession, plan: Plan, fleet: Fleet, stopping: asyncio.Event) -> Score:
+    ids = {_id(plan, vehicle): fleet.is_faulty(vehicle) for vehicle in range(plan.vehicles)}
+    expected = frozenset(("efficiency_low", id_) for id_, is_faulty in ids.items() if is_faulty)
+    return await score_alerts(session, expected, ids.__contains__, stopping)
 
 
 def _why_not_comparable(tally: Tally, vehicle: int, earlier: dict[str, Any]) -> str:
@@ -248,7 +259,7 @@ def _id(plan: Plan, vehicle: int) -> str:
     return f"V{plan.prefix}{vehicle:06d}"
 
 
-def _result(tally: Tally, seconds: float, verdicts: list[Verdict]) -> dict[str, Any]:
+def _result(tally: Tally, seconds: float, verdicts: list[Verdict], score: Score | None) -> dict[str, Any]:
     return {
         "seconds": round(seconds, 3),
         "counts": tally.counts,
@@ -256,4 +267,5 @@ def _result(tally: Tally, seconds: float, verdicts: list[Verdict]) -> dict[str, 
         "faults": tally.faults,
         **{f"p{p:g}_ms".replace(".", ""): tally.latencies.percentile(p) for p in (50, 99, 99.9)},
         "checked": [asdict(verdict) | {"verdict": verdict.word} for verdict in verdicts],
+        "alerts": score and {"precision": score.precision, "recall": score.recall, "differences": list(score.words())},
     }

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 from service.commands.output import make_table
+from service.commands.simulate.alerts import Score
 from service.commands.simulate.check import Verdict
 from service.commands.simulate.tally import Sample, Tally
 
@@ -46,7 +47,9 @@ async def show(tally: Tally, reached: Callable[[], float], console: Console, sam
             live.stop()
 
 
-def print_summary(console: Console, tally: Tally, seconds: float, verdicts: Sequence[Verdict]) -> None:
+def print_summary(
+    console: Console, tally: Tally, seconds: float, verdicts: Sequence[Verdict], score: Score | None
+) -> None:
     """Print the summary of the run."""
     counts = tally.counts
     latencies = "  ".join(f"p{p:g} {_ms(tally.latencies.percentile(p))}" for p in (50, 99, 99.9))
@@ -75,6 +78,14 @@ def print_summary(console: Console, tally: Tally, seconds: float, verdicts: Sequ
         if verdict.differences:
             why = verdict.not_comparable or "; ".join(verdict.differences)
             console.print(f"{verdict.word}: {verdict.vehicle_id}: {why}", soft_wrap=True)
+    if score:
+        console.print(
+            f"{'alerts':<10}precision {score.precision:.4g}, recall {score.recall:.4g}: "
+            f"{len(score.found)} of {len(score.expected)} faulty chargers",
+            soft_wrap=True,
+        )
+        for words in score.words():
+            console.print(words, soft_wrap=True)
 
 
 def _checked(verdict: Verdict) -> tuple[str, ...]:

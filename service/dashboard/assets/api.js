@@ -1,4 +1,4 @@
-// Client of the HTTP API. A read key lives as long as this tab, and never stands in an address.
+// Client of the HTTP API. A key lives as long as this tab, and never stands in an address.
 
 const KEY = "energy.key";
 
@@ -20,13 +20,14 @@ export function hasKey() {
   return sessionStorage.getItem(KEY) !== null;
 }
 
-/** Send a GET; the answer comes with its headers, before its body. */
+/** Send a GET, or a POST of `body`, a JSON text; the answer comes with its headers, before its body. */
 export async function open(path, options = {}) {
-  const headers = { Accept: options.accept ?? "application/json" };
+  const { body, signal } = options;
+  const headers = { Accept: options.accept ?? "application/json", ...(body && { "Content-Type": "application/json" }) };
   if (hasKey()) headers.Authorization = `Bearer ${sessionStorage.getItem(KEY)}`;
   let response;
   try {
-    response = await fetch(path, { headers, signal: options.signal, cache: "no-store" });
+    response = await fetch(path, { method: body ? "POST" : "GET", headers, body, signal, cache: "no-store" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "unreachable", "The service does not answer.");
@@ -44,6 +45,11 @@ export async function open(path, options = {}) {
 export async function get(path, parameters = {}, signal = undefined) {
   const query = new URLSearchParams(parameters).toString();
   const response = await open(query ? `${path}?${query}` : path, { signal });
+  return response.json();
+}
+
+export async function post(path, value) {
+  const response = await open(path, { body: JSON.stringify(value) });
   return response.json();
 }
 

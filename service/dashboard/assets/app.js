@@ -1,5 +1,6 @@
 // Router of the dashboard: it shows the page that the address names. All pages share one live connection.
 
+import { alertsPage } from "./alerts.js";
 import { ApiError, hasKey, setKey } from "./api.js";
 import { byId } from "./dom.js";
 import { fleetPage } from "./fleet.js";
@@ -8,6 +9,7 @@ import { isList, listPage } from "./list.js";
 import { listen } from "./live.js";
 import { meterPage } from "./meter.js";
 import { addressOf } from "./search.js";
+import { sessionListPage } from "./session_list.js";
 import * as states from "./states.js";
 import { vehiclePage } from "./vehicle.js";
 
@@ -58,6 +60,8 @@ function route() {
   const parameters = new URLSearchParams(query);
   if (kind === "vehicle" && id) return { name: `vehicle ${id}`, id, section: "vehicles", parameters, open: (signal) => vehiclePage(signal, id, parameters) };
   if (kind === "meter" && id) return { name: `meter ${id}`, id, section: "meters", parameters, open: (signal) => meterPage(signal, id, parameters) };
+  if (kind === "sessions") return { name: "the sessions", section: kind, open: (signal) => sessionListPage(signal, parameters) };
+  if (kind === "alerts") return { name: "the alerts", section: kind, open: (signal) => alertsPage(signal, parameters) };
   if (isList(kind)) return { name: `the ${kind}`, section: kind, open: (signal) => listPage(signal, kind, parameters) };
   return { name: "the fleet", section: "", open: fleetPage };
 }

@@ -37,12 +37,12 @@ export const powerColumn = (name, csv, energy) => ({
 });
 
 /** The axis of time: all of the range, and each bucket at its middle, named by its start as in the table. */
-export function place(rows, { start, end, buckets, zoom }) {
+export function place(rows, { start, end, buckets, zoom, shades }) {
   const starts = rows.map((row) => Date.parse(row.bucket));
   const ends = starts.map(buckets.end);
   return {
     x: starts.map((from, i) => (from + ends[i]) / 2000), names: rows.map((row, i) => `${format.dateTime(new Date(starts[i]))}${row.isOpen ? " so far" : ""}`), xLabel: "From",
-    open: pick(rows, "isOpen"), span: [start / 1000, Math.max(end, ...ends.slice(-1)) / 1000], select: zoom,
+    open: pick(rows, "isOpen"), span: [start / 1000, Math.max(end, ...ends.slice(-1)) / 1000], select: zoom, shades,
   };
 }
 

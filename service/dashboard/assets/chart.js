@@ -1,6 +1,6 @@
 // Charts by uPlot, in the colours of the page: the library, and the life of a chart.
 
-import { axes, cursor, longest, onSelect, onToggle, scales, seriesName } from "./chart_options.js";
+import { axes, cursor, longest, onSelect, onToggle, scales, seriesName, shade } from "./chart_options.js";
 import * as format from "./format.js";
 import { colour, markers, seriesOf, splitOpen } from "./series.js";
 
@@ -21,7 +21,7 @@ const shapeOf = (spec) => JSON.stringify([spec.series.map(({ label, colour: name
  * A chart in `target`. `update` takes, or returns null without a library:
  * x (seconds, or numbers with `labels`, their texts), names (of each x, in the legend, under xLabel), span (first and last x),
  * data (an array per series), series, open (for each x, whether its bucket is not over), bands, axis (labels of ticks), right
- * (a second axis: axis, and the divisor of its values), value (of the legend), range (of y), select (a dragged time).
+ * (a second axis: axis, and the divisor of its values), value (of the legend), range (of y), select (a dragged time), shades (pairs of x: stretches with a tinted ground).
  * @param {Set<string>} hidden names of series that are hidden; it follows the legend.
  */
 export function createChart(target, hidden) {
@@ -39,7 +39,7 @@ export function createChart(target, hidden) {
       series: [first, ...seriesOf(UPlot, current).map((one, i) => ({ ...one, show: !hidden.has(seriesName(spec.series[i])) }))],
       bands: (spec.bands ?? []).map((band) => ({ series: band.series, fill: colour(band.colour) })),
       legend: { markers: markers(current) },
-      hooks: { setSelect: [onSelect(current)], setSeries: [onToggle(current, hidden)] },
+      hooks: { drawClear: [shade(current)], setSelect: [onSelect(current)], setSeries: [onToggle(current, hidden)] },
     };
     target.replaceChildren();
     plot = new UPlot(options, [spec.x, ...spec.data], target);

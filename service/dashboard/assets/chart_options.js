@@ -44,6 +44,18 @@ export function cursor(spec) {
   };
 }
 
+/** Tint the ground of the stretches of the spec, once where they overlap. */
+export function shade(spec) {
+  return (uplot) => {
+    const { left, top, width, height } = uplot.bbox;
+    const place = (at) => Math.min(left + width, Math.max(left, uplot.valToPos(at, "x", true)));
+    uplot.ctx.beginPath();
+    for (const [from, to] of spec().shades ?? []) uplot.ctx.rect(place(from), top, place(to) - place(from), height);
+    uplot.ctx.fillStyle = colour("alert");
+    uplot.ctx.fill();
+  };
+}
+
 export function onSelect(spec) {
   return (uplot) => {
     const { left, width } = uplot.select;

@@ -1,5 +1,7 @@
 // The page of a device: its range, its tiles, its figures, and what is declared about it.
 
+import { createAlertTable } from "./alert_table.js";
+import { alertsAddress } from "./alerts.js";
 import { get, pathOf } from "./api.js";
 import { column, devicePath, textColumn, timeColumn } from "./columns.js";
 import { h } from "./dom.js";
@@ -28,6 +30,33 @@ const exchangesCard = (exchanges) => exchanges.length ? tableCard("Exchanges of 
 const retiredNote = () => h("p", { class: "note retired" }, h("span", { class: "badge" }, "retired"),
   " It is out of use until it reports again, and counts as neither silent nor reporting.");
 
+const MOST_ALERTS = 1000;
+const DISPROVED = "disproved by later data";
+
+/** The alerts of a device in a range, as a card. */
+function createAlertsCard(kind, id) {
+  const table = createAlertTable("Alerts in this time", `${id}-alerts`, false);
+  const blank = h("p", { class: "blank" }, "No alert in this time.");
+  const all = h("a", { href: alertsAddress({ state: "all", kind, deviceId: id }) }, "All alerts of the device");
+  return {
+    element: h("section", { class: "card" }, h("div", { class: "heading" }, h("h2", null, "Alerts in this time"), table.csv),
+      h("p", { class: "note" }, "The charts are shaded from opening to closing. ", all), blank, table.element),
+    update(items, mayAcknowledge) {
+      if (table.isInUse()) return;
+      table.update({ items, mayAcknowledge });
+      blank.hidden = items.length > 0;
+    },
+  };
+}
+
+/** The end of an alert; an open one has lasted until now. */
+const endOf = (alert) => (alert.closedAt ? Date.parse(alert.closedAt) : Date.now());
+
+const within = (alerts, { start, end }) => alerts.filter((alert) => Date.parse(alert.openedAt) < end && endOf(alert) > start);
+
+/** The stretches of alerts in seconds. What was disproved never was. */
+const shadesOf = (alerts) => alerts.filter((alert) => alert.closeReason !== DISPROVED).map((alert) => [Date.parse(alert.openedAt) / 1000, endOf(alert) / 1000]);
+
 /** Let the links to other devices keep the range. */
 function keepRange(element, { query }) {
   for (const link of element.querySelectorAll("a.device")) link.setAttribute("href", `${link.getAttribute("href").split("?")[0]}?${query}`);
@@ -36,15 +65,16 @@ function keepRange(element, { query }) {
 /**
  * A page of a device of this kind ("vehicle" or "meter"): its status follows the pulse, its buckets now and then.
  * `ask(range)` gives the buckets, and the total of the range, if the kind has one; showStatus and showBuckets fill the tiles;
- * `more()` gives the last element.
+ * `cards` follow the range below the figures; `more()` gives the last elements.
  */
-export async function devicePage({ kind, signal, id, query, tiles, figures, showStatus, showBuckets, ask, more }) {
+export async function devicePage({ kind, signal, id, query, tiles, figures, cards = [], showStatus, showBuckets, ask, more }) {
   const base = devicePath(kind, id);
   const askStatus = () => get(pathOf(`/v1/status/${kind}`, id), {}, signal);
   let asked = query;
   let shown = null;
   let askedAt = 0;
   let receivedAt = null;
+  const alerts = createAlertsCard(kind, id);
   const bar = createRangeBar(base, (address) => { location.hash = address; });
 
   /** Ask for the buckets of the range and show them, unless another one was asked for meanwhile. */
@@ -52,8 +82,12 @@ export async function devicePage({ kind, signal, id, query, tiles, figures, show
     const parameters = asked;
     askedAt = Date.now();
     const range = rangeOf(parameters);
-    const { buckets, total } = await ask(range);
+    const [{ buckets, total }, found] = await Promise.all([
+      ask(range), get("/v1/alerts", { state: "all", kind, deviceId: id, limit: MOST_ALERTS }, signal),
+    ]);
     if (parameters !== asked) return;
+    const present = within(found.items, range);
+    range.shades = shadesOf(present);
     range.zoom = (from, to) => {
       const chosen = zoomed(range, from * 1000, to * 1000);
       if (chosen) location.hash = `${base}?${chosen.query}`;
@@ -61,7 +95,8 @@ export async function devicePage({ kind, signal, id, query, tiles, figures, show
     shown = range;
     bar.update(range);
     showBuckets(buckets, total);
-    await Promise.all(figures.map((figure) => figure.update(buckets, range)));
+    alerts.update(present, found.mayAcknowledge);
+    await Promise.all([...figures.map((figure) => figure.update(buckets, range)), ...cards.map((card) => card.update(range))]);
     keepRange(element, range);
   }
 
@@ -72,7 +107,8 @@ export async function devicePage({ kind, signal, id, query, tiles, figures, show
   const element = h("div", { class: "page" }, h("h1", null, `${NAMES[kind]} `, h("span", { class: "id" }, id)),
     profile.retired ? retiredNote() : null, bar.element,
     h("div", { class: "tiles" }, Object.values(tiles).map((tile) => tile.element)),
-    h("div", { class: "two" }, figures.map((figure) => figure.element)), last, exchangesCard(exchanges));
+    h("div", { class: "two" }, figures.map((figure) => figure.element)), alerts.element, cards.map((card) => card.element), last,
+    exchangesCard(exchanges));
   showStatus(status);
   await load();
   return {

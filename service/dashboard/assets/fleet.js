@@ -1,5 +1,6 @@
 // The fleet page: tiles that follow the pulse, and an overview that is asked again every now and then.
 
+import { alertsAddress } from "./alerts.js";
 import { get } from "./api.js";
 import * as axis from "./axis.js";
 import { energyChart, overTime, pick, powerColumn, withHours } from "./buckets.js";
@@ -63,7 +64,14 @@ function hoursOf(overview) {
 
 const reporting = (all, silent) => (silent ? `${format.number(silent)} silent` : all ? "none silent" : "none yet");
 
+/** The note of the open alerts. */
+function faultsNote({ alertsOpen, alertsCritical }) {
+  if (!alertsOpen) return "no open alert";
+  return alertsCritical ? `open alerts, ${format.number(alertsCritical)} critical` : "open alerts, none critical";
+}
+
 function showPulse(tiles, pulse) {
+  tiles.faults.update(format.number(pulse.alertsOpen), "", faultsNote(pulse), pulse.alertsOpen > 0);
   tiles.readings.update(format.number(pulse.readingsPerMinute), "", pulse.lastReceivedAt ? `newest ${format.secondsWhen(new Date(pulse.lastReceivedAt))}` : "none yet");
   tiles.vehicles.update(format.number(pulse.vehicles - pulse.vehiclesSilent), `of ${format.number(pulse.vehicles)}`,
     `${reporting(pulse.vehicles, pulse.vehiclesSilent)}, ${format.number(pulse.vehiclesCharging)} charging`, pulse.vehiclesSilent > 0);
@@ -86,6 +94,7 @@ export async function fleetPage(signal) {
   let askedAt = Date.now();
   let receivedAt = null;
   const tiles = {
+    faults: createTile("Faults", alertsAddress()),
     low: createTile("Low efficiency", listAddress("vehicles", { status: "low" })),
     vehicles: createTile("Vehicles reporting", listAddress("vehicles")),
     meters: createTile("Meters reporting", listAddress("meters")),

@@ -1,46 +1,22 @@
 // The tables of the fleet page: the worst vehicles with their trend, silent devices, rejected readings.
 
 import { column, deviceColumn, deviceLink, ratioColumn, statusColumn, timeColumn } from "./columns.js";
-import { h, svg } from "./dom.js";
+import { h } from "./dom.js";
 import * as format from "./format.js";
 import { listAddress } from "./list.js";
-import { createTable, csvLink } from "./table.js";
+import { sparkline } from "./sparkline.js";
+import { createCard as card } from "./table_card.js";
 
 /** Efficiency day by day as a line, dashed to a day that is not over; the words say its first and its last value. */
-function sparkline(trend, status, todayStart) {
+function trendLine(trend, status, todayStart) {
   const known = trend.map((day, index) => ({ ...day, index, start: new Date(day.bucket) })).filter((day) => day.efficiencyRatio !== null);
   if (known.length < 2) return h("span", { class: "muted" }, "–");
-  const [width, height, low, high] = [120, 28, 0.6, 1];
-  const x = (index) => 2 + (index * (width - 4)) / Math.max(1, trend.length - 1);
-  const y = (ratio) => 2 + ((high - Math.min(high, Math.max(low, ratio))) * (height - 4)) / (high - low);
-  const line = (days, name) => svg("polyline", { class: name, points: days.map((day) => `${x(day.index).toFixed(1)},${y(day.efficiencyRatio).toFixed(1)}`).join(" ") });
+  const [low, high] = [0.6, 1];
+  const points = known.map((day) => ({ x: day.index / Math.max(1, trend.length - 1), y: (Math.min(high, Math.max(low, day.efficiencyRatio)) - low) / (high - low) }));
   const isOpen = known.at(-1).start >= new Date(todayStart);
   const words = (day) => `${format.percent(day.efficiencyRatio)} on ${format.day(day.start)}`;
   const text = `${words(known[0])}, ${words(known.at(-1))}${isOpen ? " so far" : ""}`;
-  return svg("svg", { class: "spark", "data-status": status, viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": text },
-    svg("title", null, text),
-    line(isOpen ? known.slice(0, -1) : known),
-    isOpen ? line(known.slice(-2), "open") : null);
-}
-
-/** A card with a table; `nothing` is said without rows, unless update gets another text. */
-function card(title, file, columns, note, nothing = "") {
-  let rows = [];
-  const table = createTable(title, columns);
-  const blank = h("p", { class: "blank" });
-  const element = h("section", { class: "card" },
-    h("div", { class: "heading" }, h("h2", null, title), csvLink(file, columns, () => rows)),
-    note ? h("p", { class: "note" }, note) : null, blank, table.element);
-  return {
-    element,
-    update(newRows, blankText = nothing) {
-      rows = newRows;
-      blank.hidden = rows.length > 0;
-      blank.textContent = blank.hidden ? "" : blankText;
-      table.element.hidden = rows.length === 0;
-      table.update(rows);
-    },
-  };
+  return sparkline(points, text, { status, openFrom: isOpen ? points.length - 1 : points.length });
 }
 
 export function worstTable() {
@@ -48,7 +24,7 @@ export function worstTable() {
     deviceColumn("Vehicle", "vehicle", "vehicleId"),
     ratioColumn,
     statusColumn,
-    { name: "14 days", csv: "trend", kind: "text", value: (r) => r.trend.map((d) => d.efficiencyRatio ?? "").join(" "), show: (r) => sparkline(r.trend, r.efficiencyStatus, r.todayStart) },
+    { name: "14 days", csv: "trend", kind: "text", value: (r) => r.trend.map((d) => d.efficiencyRatio ?? "").join(" "), show: (r) => trendLine(r.trend, r.efficiencyStatus, r.todayStart) },
     column("AC, kWh", "kwhConsumedAc", 1),
     column("DC, kWh", "kwhDeliveredDc", 1),
     { name: "Lost, kWh", csv: "kwhLost", value: (r) => r.kwhConsumedAc - r.kwhDeliveredDc, show: (r) => format.number(r.kwhConsumedAc - r.kwhDeliveredDc, 1) },

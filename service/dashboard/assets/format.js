@@ -59,6 +59,16 @@ export function energy(kwh) {
 export const percent = (ratio, decimals = 1) =>
   ratio === null || ratio === undefined ? NOTHING : `${number(ratio * 100, decimals)} %`;
 
+/** An amount in a currency (ISO 4217 code); a dash for none. */
+export const money = (value, currency) =>
+  value === null || value === undefined ? NOTHING : value.toLocaleString(LOCALE, { style: "currency", currency, currencyDisplay: "code" });
+
+/** A length of time as hours and minutes. */
+export function hours(s) {
+  const minutes = Math.round(s / 60);
+  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")} h`;
+}
+
 /** A length of time in its largest unit, rounded down. */
 export function duration(s) {
   for (const [length, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) {

@@ -34,7 +34,7 @@ export function notFound(id) {
 
 export function noAccess(again) {
   return state("no-access", "This key may not read",
-    h("p", { role: "alert" }, "The key holds, but only sends readings. The dashboard needs one of scope ", h("code", null, "read"), "."),
+    h("p", { role: "alert" }, "The key holds, but only sends readings. The dashboard needs one of scope ", h("code", null, "read"), " or ", h("code", null, "admin"), "."),
     h("button", { type: "button", onclick: again }, "Use another key"));
 }
 
@@ -53,5 +53,5 @@ export function askForKey(given, wasRefused) {
   return state("key", "A key is needed",
     wasRefused ? h("p", { role: "alert", class: "wrong" }, "This key does not hold: mistyped, expired or revoked.") : null,
     form,
-    h("p", { id: "key-help" }, "It is kept in this tab only. A key is made with ", h("code", null, "energy keys create --scope read"), "."));
+    h("p", { id: "key-help" }, "It is kept in this tab only. A key is made with ", h("code", null, "energy keys create --scope read"), ". One of scope ", h("code", null, "admin"), " may also acknowledge alerts."));
 }

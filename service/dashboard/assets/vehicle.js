@@ -7,9 +7,12 @@ import { column, deviceColumn, deviceLink, ratioColumn, statusColumn, textColumn
 import { devicePage, tableCard } from "./device.js";
 import { createFigure } from "./figure.js";
 import * as format from "./format.js";
+import { createMonths } from "./months.js";
+import { createSessionsCard } from "./sessions.js";
 import { badge } from "./status.js";
 import { createTile } from "./tile.js";
 
+const MONTHS = 12;
 const SIDES = { kwhConsumedAc: { label: "AC consumed", colour: "ac", bars: -1 }, kwhDeliveredDc: { label: "DC delivered", colour: "dc", bars: 1 } };
 
 /** The meters that fed the vehicle in these buckets, as links with commas between them. */
@@ -94,7 +97,7 @@ function parts(id) {
 }
 
 export const vehiclePage = (signal, id, query) => devicePage({
-  kind: "vehicle", signal, id, query, ...parts(id),
+  kind: "vehicle", signal, id, query, ...parts(id), cards: [createSessionsCard(id, signal)],
   async ask(range) {
     const [{ items }, total] = await Promise.all([
       get(pathOf("/v1/analytics/efficiency", id), { resolution: range.buckets.resolution, ...range.window }, signal),
@@ -102,5 +105,9 @@ export const vehiclePage = (signal, id, query) => devicePage({
     ]);
     return { buckets: withHours(items, range), total };
   },
-  more: async () => metersCard((await get(pathOf("/v1/links", id), {}, signal)).items),
+  async more() {
+    const months = createMonths(pathOf("/v1/analytics/cost", id), `${id}-months`, MONTHS, signal);
+    const [{ items }] = await Promise.all([get(pathOf("/v1/links", id), {}, signal), months.load()]);
+    return [months.element, metersCard(items)];
+  },
 });

@@ -14,7 +14,7 @@ from service.alerting.model import Alert, alert_of
 from service.database.calls import ACKNOWLEDGE_ALERT, GET_ALERT, LIST_ALERTS
 from service.database.pool import Database
 from service.errors import Problem
-from service.http.middleware import key_of
+from service.http.middleware import key_of, may
 from service.http.openapi import problems, reads
 from service.http.parameters import Cursor, Limit, check_limit, decode_cursor, encode_cursor, schema
 from service.http.request_body import read_json
@@ -37,11 +37,15 @@ AlertId = Annotated[
 ]
 
 
-class Alerts(Struct, frozen=True):
-    """A page of alerts, newest first, and the cursor of the next one."""
+class Alerts(Struct, rename="camel", frozen=True):
+    """A page of alerts, newest first, and the cursor of the next one.
+
+    `mayAcknowledge` says if the API key of this request may acknowledge alerts.
+    """
 
     items: list[Alert]
     next: str | None
+    may_acknowledge: bool
 
 
 class Acknowledgement(Struct, forbid_unknown_fields=True, frozen=True):
@@ -52,6 +56,7 @@ class Acknowledgement(Struct, forbid_unknown_fields=True, frozen=True):
 
 @get("/v1/alerts", responses=problems(400, 422, 503), tags=["alerts"], summary="Alerts")
 async def list_alerts(  # noqa: PLR0913, PLR0917
+    request: Request[Any, Any, Any],
     database: NamedDependency[Database],
     alert_state: Annotated[State, QueryParameter(name="state", description="open, closed, or all")] = "open",
     kind: Annotated[str | None, _filter("kind", "only devices of this kind", *KINDS)] = None,
@@ -67,7 +72,9 @@ async def list_alerts(  # noqa: PLR0913, PLR0917
     # one more than asked for, to see if there is a next page; SQL's limit is that of a page
     rows = await database.read_rows(LIST_ALERTS, alert_state, *filters, after, check_limit(limit) + 1)
     following = encode_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None
-    return Alerts([alert_of(row) for row in rows[:limit]], following)
+    key = key_of(request.scope)
+    may_acknowledge = key is None or may(key.scope, "POST", request.scope["path"])
+    return Alerts([alert_of(row) for row in rows[:limit]], following, may_acknowledge)
 
 
 @get("/v1/alerts/{alert_id:str}", responses=problems(400, 404, 422, 503), tags=["alerts"], summary="An alert")

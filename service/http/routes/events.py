@@ -36,7 +36,8 @@ MOST_LISTENERS = 100
 class Pulse(Struct, rename="camel", frozen=True):
     """The fleet at a moment, and its time zone (IANA name).
 
-    A device is silent after 5 of its expected intervals without a reading.
+    A device is silent after 5 of its expected intervals without a reading. `alertsCritical` counts those of the open
+    alerts that are critical.
     """
 
     time_zone: str
@@ -48,6 +49,8 @@ class Pulse(Struct, rename="camel", frozen=True):
     vehicles: int
     vehicles_silent: int
     vehicles_charging: int
+    alerts_open: int
+    alerts_critical: int
 
 
 class Pulses:

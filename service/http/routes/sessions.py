@@ -39,7 +39,8 @@ class Session(Struct, rename="camel", frozen=True):
     `sessionId` stays while it grows. `meterId` is the meter of its first AC reading. A side or a measure without
     readings is null. `kwhLost`, `efficiencyRatio` and `efficiencyStatus` are as in a vehicle's performance. They are
     unknown if intervals of a slower meter lie across the start or the end. `isComplete`: at most one expected reading
-    of each side is missing. `isOpen`: it may still grow.
+    of each side is missing. `isOpen`: it may still grow. With `withCost`, `cost` (in `currency`) and `co2Kg` are
+    those of its AC energy. They are null without a price or a grid intensity; the cost also with several currencies.
     """
 
     session_id: UUID
@@ -63,6 +64,9 @@ class Session(Struct, rename="camel", frozen=True):
     meter_readings: int
     is_complete: bool
     is_open: bool
+    currency: str | None
+    cost: float | None
+    co2_kg: float | None
 
 
 class Sessions(Struct, frozen=True):
@@ -72,6 +76,14 @@ class Sessions(Struct, frozen=True):
     next: str | None
 
 
+WithCost = Annotated[
+    bool,
+    QueryParameter(
+        name="withCost",
+        description="true: with the cost and CO2 of each session, which take some time",
+        schema_extra=schema("boolean"),
+    ),
+]
 _Aware = Annotated[datetime, Meta(tz=True)]
 _POSITION = tuple[_Aware, _Aware, _Aware, str]
 """Content of a cursor: window, and the start and vehicle of the last session of the page."""
@@ -135,6 +147,7 @@ async def list_sessions(  # noqa: PLR0913, PLR0917
     start: Time = None,
     end: Time = None,
     hours: Hours = None,
+    with_cost: WithCost = False,
     cursor: Cursor = None,
     limit: Limit = 1000,
     format: FormatChoice = None,  # noqa: A002
@@ -147,7 +160,7 @@ async def list_sessions(  # noqa: PLR0913, PLR0917
     page = _Page(start, end, hours, cursor, limit)
     vehicle, meter = (None if id_ is None else storable_text(id_) for id_ in (vehicle_id, meter_id))
     rows = await database.read_rows(
-        LIST_SESSIONS, vehicle, *page.window, meter, status, is_open, *page.after, page.size
+        LIST_SESSIONS, vehicle, *page.window, meter, status, is_open, *page.after, page.size, with_cost
     )
     return await page.answer(request, rows, format)
 
@@ -166,6 +179,7 @@ async def list_vehicle_sessions(  # noqa: PLR0913, PLR0917
     start: Time = None,
     end: Time = None,
     hours: Hours = None,
+    with_cost: WithCost = False,
     cursor: Cursor = None,
     limit: Limit = 1000,
     format: FormatChoice = None,  # noqa: A002
@@ -175,5 +189,7 @@ async def list_vehicle_sessions(  # noqa: PLR0913, PLR0917
     The pages after the first keep its window. NDJSON and CSV name the next page in the header `Link`.
     """
     page = _Page(start, end, hours, cursor, limit)
-    rows = await database.read_rows(LIST_VEHICLE_SESSIONS, vehicle_id, *page.window, page.after[0], page.size)
+    rows = await database.read_rows(
+        LIST_VEHICLE_SESSIONS, vehicle_id, *page.window, page.after[0], page.size, with_cost
+    )
     return await page.answer(request, rows, format)
