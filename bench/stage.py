@@ -25,6 +25,7 @@ from tests.support.processes import free_port
 
 SERVICE = ("service.cli", "serve")
 READINGS_LUA = Path(__file__).parent / "readings.lua"
+READS_LUA = Path(__file__).parent / "reads.lua"
 MEBIBYTE = 1024 * 1024
 
 
@@ -103,13 +104,21 @@ class Stage:
 
     def wrk(self, path: str, *, seconds: int, connections: int, readings: int = 1) -> Load:
         """Post new readings at full speed over kept connections."""
-        if shutil.which("wrk") is None:
-            raise StartupError("wrk is needed to make the load: install it (Debian and Ubuntu: apt-get install wrk)")
         self._fleets += 1
         start = int(time.time()) // 86_400 * 86_400 - 86_400
-        options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(READINGS_LUA)]
-        readings_of = [f"B{self._fleets}-", str(start), str(readings)]
-        command = ["wrk", *options, self.address + path, "--", *readings_of]
+        arguments = (f"B{self._fleets}-", str(start), str(readings))
+        return self._run_wrk(READINGS_LUA, self.address + path, seconds, connections, *arguments)
+
+    def get(self, path: str, *, devices: int, seconds: int, connections: int) -> Load:
+        """Get `path` at full speed over kept connections; `%s` in it is the number of each device in turn."""
+        return self._run_wrk(READS_LUA, self.address, seconds, connections, path, str(devices))
+
+    @staticmethod
+    def _run_wrk(script: Path, url: str, seconds: int, connections: int, *arguments: str) -> Load:
+        if shutil.which("wrk") is None:
+            raise StartupError("wrk is needed to make the load: install it (Debian and Ubuntu: apt-get install wrk)")
+        options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script)]
+        command = ["wrk", *options, url, "--", *arguments]
         result = subprocess.run(command, capture_output=True, text=True, check=True)
         return msgspec.json.decode(result.stdout.splitlines()[-1], type=Load)
 

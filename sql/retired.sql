@@ -22,3 +22,4 @@ DROP FUNCTION IF EXISTS telemetry.judge_meter_readings(api.meter_reading [], big
 DROP FUNCTION IF EXISTS telemetry.judge_vehicle_readings(api.vehicle_reading [], bigint [], bigint [], boolean);
 DROP FUNCTION IF EXISTS telemetry.keep_rejected_readings(api.rejected_reading []);
 DROP FUNCTION IF EXISTS api.list_rejected_readings(boolean, bigint, integer, timestamptz, timestamptz, text, text, text, boolean);
+DROP FUNCTION IF EXISTS telemetry.sum_readings(text, timestamptz, timestamptz, text);

@@ -1,4 +1,4 @@
-"""Single-flight: concurrent callers share one execution."""
+"""Single-flight: concurrent callers share one execution, which is under way or (FreshFlight) begins after them."""
 
 from __future__ import annotations
 
@@ -27,5 +27,35 @@ class SingleFlight(Generic[Result]):
 
     def _done(self, task: asyncio.Task[Result]) -> None:
         self._task = None
-        if not task.cancelled():
-            task.exception()  # retrieved here, so that asyncio does not report it: every waiting caller has it
+        _retrieve(task)
+
+
+class FreshFlight(Generic[Result]):
+    """A piece of work that begins after its callers have come: those who come while it runs share the next execution.
+
+    So a caller finds in the result whatever was committed before its call.
+    """
+
+    def __init__(self) -> None:
+        self._running: asyncio.Task[Result] | None = None
+        self._next: asyncio.Task[Result] | None = None
+
+    async def run(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """Return the result of the next execution of `work`, which begins once no other one is under way."""
+        if self._next is None or self._next.done():
+            # a context of its own, and shielded: as in SingleFlight
+            self._next = asyncio.get_running_loop().create_task(self._follow(work), context=Context())
+            self._next.add_done_callback(_retrieve)
+        return await asyncio.shield(self._next)
+
+    async def _follow(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        if self._running is not None:
+            await asyncio.wait({self._running})
+        self._running, self._next = self._next, None
+        return await work()
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Retrieve the error of a task, so that asyncio does not report it: every waiting caller has it."""
+    if not task.cancelled():
+        task.exception()

@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from service.database.pool import Database
+from service.database.single_flight import FreshFlight
 from service.http.middleware import GuardedLitestar
 from service.http.openapi import get_docs_asset, openapi_config
 from service.http.problem_details import exception_handlers
@@ -111,6 +112,7 @@ def create_app(database: Database | None, settings: Settings, *, lifespan: Lifes
                 "database": database,
                 "settings": settings,
                 "pulses": Pulses(),
+                "overviews": FreshFlight(),
                 "database_metrics": DatabaseMetrics(),
                 "decoding": Decoding(),
             }

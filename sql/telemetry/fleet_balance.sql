@@ -26,7 +26,7 @@ AS $$
     ),
     meter AS (
         SELECT r.device_id, sum(r.kwh) AS kwh, sum(r.readings) AS readings
-        FROM telemetry.sum_readings('meter', p_start, p_end) AS r
+        FROM telemetry.sum_readings('meter', p_start, p_end, p_with_measure => FALSE) AS r
         GROUP BY r.device_id
     ),
     cut AS (
@@ -59,7 +59,7 @@ AS $$
         SELECT
             r.device_id, NULL, r.kwh, NULL, r.readings,
             telemetry.expected_interval(p.expected_interval, v.observed_interval)
-        FROM telemetry.sum_readings('vehicle', p_start, p_end) AS r
+        FROM telemetry.sum_readings('vehicle', p_start, p_end, p_with_measure => FALSE) AS r
         LEFT JOIN telemetry.device_profile AS p ON p.kind = 'vehicle' AND p.device_id = r.device_id
         LEFT JOIN telemetry.vehicle_current_status AS v ON v.vehicle_id = r.device_id
     ),

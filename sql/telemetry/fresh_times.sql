@@ -18,10 +18,14 @@ BEGIN
     IF p_end - p_start >= INTERVAL '15 minutes' THEN
         quarters := telemetry.whole_buckets(v_window - telemetry.unheld_times(p_kind || '_15min', p_exact), '15 minutes', 'UTC');
         IF p_end - p_start >= (CASE p_coarse WHEN 'daily' THEN INTERVAL '23 hours' WHEN 'hourly' THEN INTERVAL '1 hour' END) THEN
-            coarse := telemetry.whole_buckets(
-                quarters - telemetry.unheld_times(p_kind || '_' || p_coarse, p_exact),
-                telemetry.bucket_width(p_coarse), v_zone
-            );
+            coarse := telemetry.whole_buckets(quarters, telemetry.bucket_width(p_coarse), v_zone);
+            -- the last 24 hours have no whole day, and need not ask
+            IF NOT isempty(coarse) THEN
+                coarse := telemetry.whole_buckets(
+                    coarse - telemetry.unheld_times(p_kind || '_' || p_coarse, p_exact),
+                    telemetry.bucket_width(p_coarse), v_zone
+                );
+            END IF;
         END IF;
     END IF;
 END;

@@ -13,7 +13,7 @@ import pytest
 from service.database.calls import FIND_API_KEYS, GroupedCall
 from service.database.group_commit import GroupCommit
 from service.database.pool import Database
-from service.database.single_flight import SingleFlight
+from service.database.single_flight import FreshFlight, SingleFlight
 from service.errors import Problem
 from service.http import authentication
 from service.http.authentication import Keys
@@ -60,6 +60,47 @@ async def test_what_a_single_flight_asks_names_no_request() -> None:
 
     assert await flight.run(work) == ""
     assert REQUEST_ID.get() == "first"
+
+
+async def test_what_a_fresh_flight_asks_begins_after_its_callers_have_come() -> None:
+    flight = FreshFlight[int]()
+    begun, go = [asyncio.Event(), asyncio.Event()], [asyncio.Event(), asyncio.Event()]
+    named: list[str] = []
+    REQUEST_ID.set("first")
+
+    async def work() -> int:
+        number = len(named)
+        named.append(REQUEST_ID.get())
+        begun[number].set()
+        await go[number].wait()
+        return number
+
+    async with asyncio.timeout(5):
+        first = [asyncio.ensure_future(flight.run(work)) for _ in range(3)]
+        await begun[0].wait()
+        later = [asyncio.ensure_future(flight.run(work)) for _ in range(3)]
+        await asyncio.sleep(0)
+        go[0].set()
+        assert await asyncio.gather(*first) == [0, 0, 0]
+        await begun[1].wait()
+        later[0].cancel()  # does not cancel the others' work
+        go[1].set()
+        assert await asyncio.gather(*later[1:]) == [1, 1]
+    assert named == ["", ""]
+
+
+async def test_an_error_of_a_fresh_flight_reaches_its_callers_and_not_the_next() -> None:
+    flight = FreshFlight[int]()
+
+    async def fail() -> int:
+        raise Problem("overloaded", "no")
+
+    async def succeed() -> int:
+        return 1
+
+    answers = await asyncio.gather(flight.run(fail), flight.run(fail), return_exceptions=True)
+    assert all(isinstance(answer, Problem) for answer in answers)
+    assert await flight.run(succeed) == 1
 
 
 async def test_the_pulse_names_no_request_however_often_it_is_asked_for() -> None:

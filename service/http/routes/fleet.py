@@ -10,11 +10,13 @@ from typing import Any
 
 import msgspec
 from litestar import get
+from litestar.datastructures import State
 from litestar.di import NamedDependency
 from msgspec import Struct
 
 from service.database.calls import GET_FLEET_OVERVIEW, GET_FLEET_SUMMARY
 from service.database.pool import Database
+from service.database.single_flight import FreshFlight
 from service.http.openapi import problems
 from service.http.parameters import Hours, Time, parse_time
 
@@ -145,8 +147,13 @@ _LISTS: dict[str, Any] = {
 
 
 @get("/v1/fleet", responses=problems(503), tags=["analytics"], summary="The fleet at a glance")
-async def get_fleet_overview(database: NamedDependency[Database]) -> FleetOverview:
+async def get_fleet_overview(database: NamedDependency[Database], state: State) -> FleetOverview:
     """Energy of today, efficiencies and the worst vehicles of the last 24 hours, silent devices, rejected readings."""
+    overviews: FreshFlight[FleetOverview] = state.overviews
+    return await overviews.run(lambda: _read_overview(database))
+
+
+async def _read_overview(database: Database) -> FleetOverview:
     row = dict(await database.read_row(GET_FLEET_OVERVIEW))
     for name, type_ in _LISTS.items():
         row[name] = msgspec.json.decode(row[name], type=type_)
