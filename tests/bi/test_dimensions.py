@@ -78,14 +78,15 @@ async def test_the_meter_of_a_vehicle_is_the_one_that_feeds_it_now(api: Api, own
 async def test_the_current_state_is_the_newest_reading_with_the_status_of_the_service(
     api: Api, owner: Owner, pair: Pair
 ) -> None:
-    await api.post_vehicle(pair.vehicle, NOW - MINUTE, soc=None, batteryTemp=31.5, kwhDeliveredDc=0.25)
-    await api.post_meter(pair.meter, NOW - 30 * MINUTE, voltage=229.5, kwhConsumedAc=0.3)
+    present = now()
+    await api.post_vehicle(pair.vehicle, present - MINUTE, soc=None, batteryTemp=31.5, kwhDeliveredDc=0.25)
+    await api.post_meter(pair.meter, present - 30 * MINUTE, voltage=229.5, kwhConsumedAc=0.3)
     vehicle = await one(owner, "vehicle", pair.vehicle, "vehicle_current")
     meter = await one(owner, "meter", pair.meter, "meter_current")
     for row in (vehicle, meter):
         row.pop("received_at")
-    assert list(vehicle.values()) == [pair.vehicle, "reporting", NOW - MINUTE, 0.25, True, None, 31.5]
-    assert list(meter.values()) == [pair.meter, "silent", NOW - 30 * MINUTE, 0.3, 229.5]
+    assert list(vehicle.values()) == [pair.vehicle, "reporting", present - MINUTE, 0.25, True, None, 31.5]
+    assert list(meter.values()) == [pair.meter, "silent", present - 30 * MINUTE, 0.3, 229.5]
     for kind, device in (("vehicle", pair.vehicle), ("meter", pair.meter)):
         assert (await api.http.put(f"/v1/devices/{kind}/{device}", json={"retired": True})).status_code == 200
         assert (await one(owner, kind, device, f"{kind}_current"))["status"] == "retired"

@@ -174,6 +174,7 @@ def test_an_upgrade_drops_nothing_that_a_dba_has_kept_for_longer(empty_database:
     with connect(empty_database.url) as connection:
         kept = "SELECT object, drop_after::text FROM ops.policy WHERE object LIKE 'telemetry.%' ORDER BY 1"
         assert connection.execute(kept).fetchall() == [
+            ("telemetry.alert", "2 years"),
             ("telemetry.meter_telemetry_history", "5 years"),
             ("telemetry.rejected_reading", "30 days"),
             ("telemetry.vehicle_telemetry_history", None),
