@@ -14,9 +14,11 @@ from service.cli import cli
 from tests.support.processes import ENERGY, PLAIN, free_port, running
 
 ARGUMENTS = {
+    "alerts": ["list"],
     "archive": ["run"],
     "import": ["readings.csv"],
     "keys": ["list"],
+    "prices": ["list"],
     "rejected": ["list"],
     "time-zone": ["UTC"],
 }

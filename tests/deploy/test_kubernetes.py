@@ -267,7 +267,7 @@ def test_labels_select_the_pods_that_are_meant() -> None:
     assert selected(inner["podSelector"]) == databases
     assert selected(inner["ingress"][0]["from"][0]["podSelector"]) == set(PODS)
     assert selected(inner["ingress"][1]["from"][0]["podSelector"]) == databases
-    given = set(re.findall(r"^   kubectl label namespace \S+ (energy/\w+=true)$", README, re.MULTILINE))
+    given = set(re.findall(r"^    kubectl label namespace \S+ (energy/\w+=true)$", README, re.MULTILINE))
     asked = re.findall(r"'(energy/\w+)': '(\w+)'", str([inner, resource("NetworkPolicy", "energy-service")]))
     assert {f"{name}={value}" for name, value in asked} == given
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,13 +12,45 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
-from tests.support import NOW, Api, Owner, Pair
+from service.database.pool import Database
+from service.settings import Settings
+from tests.support import (
+    NOW,
+    Api,
+    Owner,
+    Pair,
+    TestDatabase,
+    owner_of,
+    pools_of,
+    run_migrated_database,
+    served,
+)
 from tests.support.energy_world import latest_clock_change
 
 HOUR = timedelta(hours=1)
 DAY = (NOW - timedelta(days=3)).replace(hour=0, minute=0)
 COSTS = "SELECT currency, kwh_consumed_ac, kwh_priced, cost, kwh_with_intensity, co2_kg FROM "
 SET = "SELECT ops.set_price(p_price_per_kwh => $1, p_currency => $2, p_zone => $3{})"
+
+
+@pytest.fixture(scope="module")
+async def own_database(test_database: TestDatabase) -> AsyncIterator[tuple[TestDatabase, Database]]:
+    """Of these tests alone: the daily costs are as stale as the aggregates, which other tests refresh."""
+    with run_migrated_database(test_database) as another:
+        async with pools_of(another) as opened:
+            yield another, opened
+
+
+@pytest.fixture(scope="module")
+async def owner(own_database: tuple[TestDatabase, Database]) -> AsyncIterator[Owner]:
+    async with owner_of(*own_database) as owner:
+        yield owner
+
+
+@pytest.fixture(scope="module")
+async def api(own_database: tuple[TestDatabase, Database], owner: Owner) -> AsyncIterator[Api]:
+    async with served(own_database[1], Settings()) as api:
+        yield api
 
 
 @pytest.fixture
