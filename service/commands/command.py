@@ -32,6 +32,7 @@ class Command(click.Command):
     def __init__(
         self, *arguments: Any, examples: Sequence[str], statuses: Mapping[int, str] | None = None, **options: Any
     ) -> None:
+        options.setdefault("context_settings", {}).setdefault("help_option_names", ["-h", "--help"])
         super().__init__(*arguments, **options)
         self.examples = examples
         self.statuses = STATUSES | dict(statuses or {})

@@ -79,7 +79,7 @@ BEGIN
 END;
 $$;
 
-CREATE FUNCTION telemetry.note_new_meter() RETURNS trigger
+CREATE FUNCTION telemetry.note_new_meters() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -89,10 +89,12 @@ END;
 $$;
 
 REVOKE EXECUTE ON FUNCTION telemetry.note_refreshed_quarters () FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION telemetry.note_new_meter () FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION telemetry.note_new_meters () FROM PUBLIC;
 
-CREATE TRIGGER note_new_meter AFTER INSERT OR DELETE ON telemetry.meter_current_status
-FOR EACH ROW EXECUTE FUNCTION telemetry.note_new_meter();
+CREATE TRIGGER note_new_meters AFTER INSERT ON telemetry.meter_current_status
+REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION telemetry.note_new_meters();
+CREATE TRIGGER note_removed_meters AFTER DELETE ON telemetry.meter_current_status
+REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION telemetry.note_new_meters();
 
 -- A statement is noted once: a trigger of each row would run for every device and quarter hour. A refresh deletes the rows of
 -- a changed time and inserts them anew, and the history loses no readings: deletes alone need no note.

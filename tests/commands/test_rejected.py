@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
@@ -23,7 +24,12 @@ pytestmark = pytest.mark.long
 
 @contextlib.asynccontextmanager
 async def serving_on(database: TestDatabase) -> AsyncIterator[Api]:
-    """The service, on a database that commands use before and after."""
+    """The service, on a database that commands use before and after.
+
+    The embedded database has one session, which keeps the prepared statements of a command that has ended.
+    """
+    with psycopg.connect(database.url, autocommit=True, prepare_threshold=None) as connection:
+        connection.execute("DEALLOCATE ALL")
     async with pools_of(database) as opened, served(opened, Settings()) as api:
         yield api
 

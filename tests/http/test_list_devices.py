@@ -8,9 +8,45 @@ from typing import Any
 
 import pytest
 
-from tests.support import NOW, Api, Owner, Pair, assert_problem, new_pair, now, rfc3339
+from service.database.pool import Database
+from service.settings import Settings
+from tests.support import (
+    NOW,
+    Api,
+    Owner,
+    Pair,
+    TestDatabase,
+    assert_problem,
+    new_pair,
+    now,
+    owner_of,
+    pools_of,
+    rfc3339,
+    run_migrated_database,
+    served,
+)
 
 MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(scope="module")
+async def own_database(test_database: TestDatabase) -> AsyncIterator[tuple[TestDatabase, Database]]:
+    """Of these tests alone: other tests leave tens of thousands of devices."""
+    with run_migrated_database(test_database) as another:
+        async with pools_of(another) as opened:
+            yield another, opened
+
+
+@pytest.fixture(scope="module")
+async def owner(own_database: tuple[TestDatabase, Database]) -> AsyncIterator[Owner]:
+    async with owner_of(*own_database) as owner:
+        yield owner
+
+
+@pytest.fixture(scope="module")
+async def api(own_database: tuple[TestDatabase, Database], owner: Owner) -> AsyncIterator[Api]:
+    async with served(own_database[1], Settings()) as api:
+        yield api
 
 
 @pytest.fixture(scope="module")

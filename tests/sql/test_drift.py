@@ -71,8 +71,8 @@ MEANT = [
     "LANGUAGE sql STABLE RETURN 'charger-' || p_vehicle_id",
     f"INSERT INTO {HISTORY} (meter_id, counted_at, kwh_consumed_ac) VALUES ('MD1', now(), 1)",
     f"INSERT INTO {HISTORY} (meter_id, counted_at, kwh_consumed_ac) VALUES ('MD1', now() - INTERVAL '9 days', 1); "
-    f"SELECT compress_chunk(c) FROM show_chunks('{HISTORY}', older_than => INTERVAL '8 days') AS c",
-    f"SELECT set_chunk_time_interval('{HISTORY}', INTERVAL '2 days')",
+    f"SELECT public.compress_chunk(c) FROM public.show_chunks('{HISTORY}', older_than => INTERVAL '8 days') AS c",
+    f"SELECT public.set_chunk_time_interval('{HISTORY}', INTERVAL '2 days')",
     "CREATE SCHEMA mine; CREATE TABLE mine.site (id text PRIMARY KEY); "
     "CREATE VIEW mine.day AS SELECT * FROM bi.meter_daily",
     "GRANT SELECT ON telemetry.meter_current_status TO energy_dba",
@@ -145,7 +145,7 @@ async def test_any_job_that_is_deleted_is_missed(owner: Owner) -> None:
         for job in jobs:
             step = connection.transaction()
             await step.start()
-            await connection.execute("SELECT delete_job($1)", job["job_id"])
+            await connection.execute("SELECT public.delete_job($1)", job["job_id"])
             rows = await connection.fetch(
                 "SELECT finding FROM ops.diagnose() WHERE is_fault AND topic IN ('jobs', 'policies')"
             )
