@@ -54,17 +54,15 @@ async def test_bi_has_relations_and_nothing_else(owner: Owner) -> None:
     assert await owner.fetchval("SELECT count(*) FROM pg_proc WHERE pronamespace = 'bi'::regnamespace") == 0
 
 
-async def test_bi_people_read_everything_in_bi(owner: Owner) -> None:
-    relations = await owner.fetch(
-        "SELECT relname FROM pg_class WHERE relnamespace = 'bi'::regnamespace AND relkind = 'v'"
-    )
-    assert len(relations) == len({line.partition(".")[0] for line in GOLDEN.read_text().splitlines()})
-    async with owner.connection() as connection, connection.transaction():
-        await connection.execute("SET LOCAL ROLE energy_bi")
+def test_bi_people_read_everything_in_bi(migrated_database: TestDatabase) -> None:
+    with psycopg.connect(migrated_database.url) as connection:
+        relations = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'bi'::regnamespace AND relkind = 'v'"
+        ).fetchall()
+        assert len(relations) == len({line.partition(".")[0] for line in GOLDEN.read_text().splitlines()})
+        connection.execute("SET LOCAL ROLE energy_bi")
         for (relation,) in relations:
-            is_bucketed = re.search(r"15min|hourly|daily|_day$", relation)
-            recent = "bucket > now() - INTERVAL '1 hour'" if is_bucketed else "TRUE"
-            await connection.fetch(f"SELECT * FROM bi.{relation} WHERE {recent} LIMIT 1")
+            connection.execute(f"SELECT * FROM bi.{relation} LIMIT 1")
 
 
 @pytest.mark.parametrize(
