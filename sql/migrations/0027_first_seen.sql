@@ -1,4 +1,4 @@
--- When a device was first heard. A default fills it in for every new device, so the ingest functions need not know of it.
+-- The time at which a device was first heard. A default fills it in for new devices, so the ingest functions do not know it.
 -- The history cannot tell: retention drops its beginning. Of the devices that are there already, the aggregates of days
 -- know the first day; they are read before the tables are locked.
 

@@ -90,7 +90,7 @@ async def feed(owner: Owner, database: Database, session: aiohttp.ClientSession,
 
 
 def sent(receiver: Receiver, device: str) -> list[dict[str, Any]]:
-    """What a receiver was sent about a device."""
+    """The alerts about a device that a receiver was sent."""
     alerts = [alert for request in receiver.received for alert in request.json]
     return [alert for alert in alerts if alert["labels"]["device_id"] == device]
 
@@ -241,7 +241,7 @@ class Alertmanager:
 
 
 def notified_of(receiver: Receiver, device: str) -> list[str]:
-    """What people were notified of about a device: firing, resolved."""
+    """The notifications about a device: firing, resolved."""
     alerts = [alert for request in receiver.received for alert in request.json["alerts"]]
     return [alert["status"] for alert in alerts if alert["labels"]["device_id"] == device]
 

@@ -1,4 +1,4 @@
-"""What a BI login finds: its settings, and what the navigators of BI tools list."""
+"""BI logins: their settings, and the relations that the navigators of BI tools list."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ EXAMPLES = [(name, example) for name, command in COMMANDS.items() for example in
 
 
 def output_of(*arguments: str) -> str:
-    """What the command line prints in this process, on both streams."""
+    """The output of the command line, run in this process, on both streams."""
     return CliRunner().invoke(cli, arguments, prog_name="energy", env={"COLUMNS": "80"}).output
 
 

@@ -18,7 +18,7 @@ from tests.support import Api, Owner, TestDatabase, owner_of, pools_of, run_migr
 
 @pytest.fixture(scope="package")
 def own_database(test_database: TestDatabase) -> Iterator[TestDatabase]:
-    """Of these tests alone: a page lists the worst and the silent few, and other tests leave many."""
+    """A database of these tests alone: a page lists the worst and the silent few, and other tests leave many."""
     with run_migrated_database(test_database) as another:
         yield another
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from service.database.pool import Database
-from service.settings import Settings
 from tests.support import (
     NOW,
     Api,
@@ -19,34 +17,28 @@ from tests.support import (
     assert_problem,
     new_pair,
     now,
-    owner_of,
-    pools_of,
+    own_service,
     rfc3339,
-    run_migrated_database,
-    served,
 )
 
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture(scope="module")
-async def own_database(test_database: TestDatabase) -> AsyncIterator[tuple[TestDatabase, Database]]:
-    """Of these tests alone: other tests leave tens of thousands of devices."""
-    with run_migrated_database(test_database) as another:
-        async with pools_of(another) as opened:
-            yield another, opened
+async def own(test_database: TestDatabase) -> AsyncIterator[tuple[Owner, Api]]:
+    """A database of these tests alone: other tests leave tens of thousands of devices."""
+    async with own_service(test_database) as own:
+        yield own
 
 
 @pytest.fixture(scope="module")
-async def owner(own_database: tuple[TestDatabase, Database]) -> AsyncIterator[Owner]:
-    async with owner_of(*own_database) as owner:
-        yield owner
+def owner(own: tuple[Owner, Api]) -> Owner:
+    return own[0]
 
 
 @pytest.fixture(scope="module")
-async def api(own_database: tuple[TestDatabase, Database], owner: Owner) -> AsyncIterator[Api]:
-    async with served(own_database[1], Settings()) as api:
-        yield api
+def api(own: tuple[Owner, Api]) -> Api:
+    return own[1]
 
 
 @pytest.fixture(scope="module")

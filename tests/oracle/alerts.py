@@ -49,7 +49,7 @@ def within(samples: Samples, end: datetime, window: timedelta) -> list[Sample]:
 
 
 def judge_mean(samples: Samples, end: datetime, rule: Rule, interval: timedelta) -> bool | None:
-    """Whether the mean of a window is beyond the thresholds; None with less than half of its readings."""
+    """True if the mean of a window is beyond the thresholds; None with less than half of its readings."""
     found = within(samples, end, rule.window)
     if 2 * len(found) < rule.window // interval or not found:
         return None

@@ -17,7 +17,7 @@ MINUTES_A_DAY = 24 * 60
 
 @dataclass(frozen=True)
 class Price:
-    """What a kWh costs from start until end, on these days of the week, between these minutes of the local day.
+    """The price of a kWh from start until end, on these days of the week, between these minutes of the local day.
 
     Minutes beyond midnight are on the next day. None is without limit; a meter of None is every meter.
     """
@@ -41,7 +41,7 @@ class Price:
         return time(minute // 60, minute % 60)
 
     def holds(self, quarter: datetime, zone: ZoneInfo) -> bool:
-        """Whether it holds in the quarter hour that begins then."""
+        """True if it holds in the quarter hour that begins then."""
         if (self.start is not None and quarter < self.start) or (self.end is not None and quarter >= self.end):
             return False
         clock = quarter.astimezone(zone)
@@ -65,7 +65,7 @@ def price_at(prices: Iterable[Price], meter: str, quarter: datetime, zone: ZoneI
 
 
 def overlaps(one: Price, other: Price) -> bool:
-    """Whether two prices hold at one time of validity and one minute of the week for the same meters."""
+    """True if two prices hold at one time of validity and one minute of the week for the same meters."""
     if one.meter != other.meter:
         return False
     if one.end is not None and other.start is not None and one.end <= other.start:

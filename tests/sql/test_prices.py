@@ -12,18 +12,13 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
-from service.database.pool import Database
-from service.settings import Settings
 from tests.support import (
     NOW,
     Api,
     Owner,
     Pair,
     TestDatabase,
-    owner_of,
-    pools_of,
-    run_migrated_database,
-    served,
+    own_service,
 )
 from tests.support.energy_world import latest_clock_change
 
@@ -34,23 +29,20 @@ SET = "SELECT ops.set_price(p_price_per_kwh => $1, p_currency => $2, p_zone => $
 
 
 @pytest.fixture(scope="module")
-async def own_database(test_database: TestDatabase) -> AsyncIterator[tuple[TestDatabase, Database]]:
-    """Of these tests alone: the daily costs are as stale as the aggregates, which other tests refresh."""
-    with run_migrated_database(test_database) as another:
-        async with pools_of(another) as opened:
-            yield another, opened
+async def own(test_database: TestDatabase) -> AsyncIterator[tuple[Owner, Api]]:
+    """A database of these tests alone: the daily costs are as stale as the aggregates, which other tests refresh."""
+    async with own_service(test_database) as own:
+        yield own
 
 
 @pytest.fixture(scope="module")
-async def owner(own_database: tuple[TestDatabase, Database]) -> AsyncIterator[Owner]:
-    async with owner_of(*own_database) as owner:
-        yield owner
+def owner(own: tuple[Owner, Api]) -> Owner:
+    return own[0]
 
 
 @pytest.fixture(scope="module")
-async def api(own_database: tuple[TestDatabase, Database], owner: Owner) -> AsyncIterator[Api]:
-    async with served(own_database[1], Settings()) as api:
-        yield api
+def api(own: tuple[Owner, Api]) -> Api:
+    return own[1]
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def _run_copy(copy: Callable[[Path], None]) -> Iterator[str]:
 
 
 async def answers(database: TestDatabase) -> bool:
-    """Whether a database still answers a statement."""
+    """True if a database still answers a statement."""
     try:
         async with asyncio.timeout(PATIENCE_S):
             connection = await asyncpg.connect(database.url)
@@ -192,6 +192,18 @@ async def owner_of(test_database: TestDatabase, database: Database) -> AsyncIter
     yield owner
     if connection is not None:
         connection.terminate()
+
+
+@contextlib.asynccontextmanager
+async def own_service(test_database: TestDatabase) -> AsyncIterator[tuple[Owner, Api]]:
+    """The owner of a database that some tests have for themselves, and the service on it."""
+    with run_migrated_database(test_database) as another:
+        async with (
+            pools_of(another) as database,
+            owner_of(another, database) as owner,
+            served(database, Settings()) as api,
+        ):
+            yield owner, api
 
 
 class WithoutNotices:

@@ -1,4 +1,4 @@
-// What was typed into the search box of all pages, as an address: of a device, or of the list of those that are like it.
+// The address for a text of the search box: that of the device with this id, or else of the list of devices with it in their ids.
 
 import { get, pathOf } from "./api.js";
 import { devicePath } from "./columns.js";

@@ -165,7 +165,7 @@ LIMITS = {"voltage": (0, 1500), "soc": (0, 100), "batteryTemp": (-60, 120)}
 
 
 def is_rejected(body: bytes) -> bool:
-    """Whether the service rejects a reading of the fleet's form, judged without it."""
+    """True if the service rejects a reading of the fleet's form; judged without the service."""
     try:
         pairs = json.loads(body, object_pairs_hook=list)
         fields = dict(pairs)
