@@ -51,23 +51,22 @@ AS $$
             s.meter_id,
             s.started_at,
             s.ended_at,
-            extract(EPOCH FROM s.ended_at - s.started_at)::double precision AS duration_s,
+            j.duration_s,
             round(s.kwh_delivered_dc::numeric, 9)::double precision AS kwh_delivered_dc,
-            round(e.kwh_consumed_ac::numeric, 9)::double precision AS kwh_consumed_ac,
-            round((e.kwh_judged_ac - s.kwh_delivered_dc)::numeric, 9)::double precision AS kwh_lost,
-            j.ratio,
-            j.status,
+            round(j.kwh_consumed_ac::numeric, 9)::double precision AS kwh_consumed_ac,
+            round(j.kwh_lost::numeric, 9)::double precision AS kwh_lost,
+            j.efficiency_ratio AS ratio,
+            j.efficiency_status AS status,
             s.soc_start,
             s.soc_end,
             s.battery_temp_avg,
             s.battery_temp_max,
-            s.kwh_delivered_dc * (3600 / extract(EPOCH FROM s.ended_at - s.started_at)::double precision) AS mean_kw,
+            j.mean_kw,
             s.peak_kw,
             s.readings,
             s.meter_readings,
-            telemetry.has_expected_readings(s.readings, s.ended_at - s.started_at, i.of_vehicle)
-            AND telemetry.has_expected_readings(s.meter_readings, s.ended_at - s.started_at, i.of_meter) AS is_complete,
-            s.ended_at > now() - f.session_gap AS is_open,
+            j.is_complete,
+            j.is_open,
             w.window_start,
             w.window_end
         FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w
@@ -84,30 +83,14 @@ AS $$
                 telemetry.expected_interval(mp.expected_interval, ms.observed_interval) AS of_meter,
                 telemetry.expected_interval(vp.expected_interval, vs.observed_interval) AS of_vehicle
         ) AS i
-        CROSS JOIN LATERAL (
-            SELECT
-                t.kwh AS kwh_consumed_ac,
-                CASE WHEN telemetry.is_aligned(
-                    s.started_at, s.ended_at, s.meter_first_at, s.meter_last_at, i.of_meter, i.of_vehicle
-                ) THEN t.kwh END AS kwh_judged_ac
-            FROM (SELECT CASE WHEN s.meter_readings > 0 THEN (
-                SELECT sum(d.kwh) FROM unnest(s.kwh_consumed_ac_by_day) AS d (kwh)
-            ) END AS kwh) AS t
-        ) AS e
-        CROSS JOIN LATERAL (
-            SELECT
-                telemetry.efficiency_ratio(
-                    e.kwh_judged_ac, s.kwh_delivered_dc, s.ended_at - s.started_at, greatest(i.of_meter, i.of_vehicle), f.standby_kw
-                ) AS ratio,
-                telemetry.efficiency_status(
-                    e.kwh_judged_ac, s.kwh_delivered_dc, s.ended_at - s.started_at, greatest(i.of_meter, i.of_vehicle), f.standby_kw
-                ) AS status
+        CROSS JOIN LATERAL telemetry.judge_session(
+            ROW(s.*)::telemetry.charging_session, i.of_meter, i.of_vehicle, f.standby_kw, f.session_gap
         ) AS j
         WHERE
             (p_after IS NULL OR (s.started_at, s.vehicle_id) > (p_after, p_after_vehicle_id COLLATE "C"))
             AND (p_meter_id IS NULL OR s.meter_id = p_meter_id)
-            AND (p_status IS NULL OR j.status = p_status)
-            AND (p_is_open IS NULL OR (s.ended_at > now() - f.session_gap) = p_is_open)
+            AND (p_status IS NULL OR j.efficiency_status = p_status)
+            AND (p_is_open IS NULL OR j.is_open = p_is_open)
         ORDER BY s.started_at, s.vehicle_id
         LIMIT p_limit
     )

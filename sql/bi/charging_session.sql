@@ -8,27 +8,22 @@ SELECT
     s.meter_id,
     s.started_at,
     s.ended_at,
-    extract(EPOCH FROM s.ended_at - s.started_at)::double precision AS duration_s,
+    j.duration_s,
     s.kwh_delivered_dc,
-    e.kwh_consumed_ac,
-    e.kwh_judged_ac - s.kwh_delivered_dc AS kwh_lost,
-    telemetry.efficiency_ratio(
-        e.kwh_judged_ac, s.kwh_delivered_dc, s.ended_at - s.started_at, greatest(i.of_meter, i.of_vehicle), f.standby_kw
-    ) AS efficiency_ratio,
-    telemetry.efficiency_status(
-        e.kwh_judged_ac, s.kwh_delivered_dc, s.ended_at - s.started_at, greatest(i.of_meter, i.of_vehicle), f.standby_kw
-    ) AS efficiency_status,
+    j.kwh_consumed_ac,
+    j.kwh_lost,
+    j.efficiency_ratio,
+    j.efficiency_status,
     s.soc_start,
     s.soc_end,
     s.battery_temp_avg,
     s.battery_temp_max,
-    s.kwh_delivered_dc * (3600 / extract(EPOCH FROM s.ended_at - s.started_at)::double precision) AS mean_kw,
+    j.mean_kw,
     s.peak_kw,
     s.readings,
     s.meter_readings,
-    telemetry.has_expected_readings(s.readings, s.ended_at - s.started_at, i.of_vehicle)
-    AND telemetry.has_expected_readings(s.meter_readings, s.ended_at - s.started_at, i.of_meter) AS is_complete,
-    s.ended_at > now() - f.session_gap AS is_open,
+    j.is_complete,
+    j.is_open,
     c.currency,
     c.cost,
     c.co2_kg::double precision AS co2_kg
@@ -43,16 +38,9 @@ CROSS JOIN LATERAL (
         telemetry.expected_interval(mp.expected_interval, ms.observed_interval) AS of_meter,
         telemetry.expected_interval(vp.expected_interval, vs.observed_interval) AS of_vehicle
 ) AS i
-CROSS JOIN LATERAL (
-    SELECT
-        t.kwh AS kwh_consumed_ac,
-        CASE WHEN telemetry.is_aligned(
-            s.started_at, s.ended_at, s.meter_first_at, s.meter_last_at, i.of_meter, i.of_vehicle
-        ) THEN t.kwh END AS kwh_judged_ac
-    FROM (SELECT CASE WHEN s.meter_readings > 0 THEN (
-        SELECT sum(d.kwh) FROM unnest(s.kwh_consumed_ac_by_day) AS d (kwh)
-    ) END AS kwh) AS t
-) AS e
+CROSS JOIN LATERAL telemetry.judge_session(
+    ROW(s.*)::telemetry.charging_session, i.of_meter, i.of_vehicle, f.standby_kw, f.session_gap
+) AS j
 LEFT JOIN LATERAL telemetry.session_cost(s.vehicle_id, s.started_at, s.ended_at) AS c ON TRUE;
 
 GRANT SELECT ON bi.charging_session TO energy_bi;
