@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -28,7 +27,7 @@ from tests.oracle.interleaving import (
 )
 from tests.oracle.model import World
 from tests.oracle.records import METER, VEHICLE, Reading
-from tests.support import TestDatabase, run_migrated_database
+from tests.support import TestDatabase
 from tests.support.energy_world import (
     AGGREGATES,
     EnergyDatabase,
@@ -42,6 +41,7 @@ from tests.support.energy_world import (
     efficiency_faults,
     fleet_day_faults,
     latest_clock_change,
+    run_energy_database,
     session_faults,
 )
 
@@ -60,11 +60,8 @@ MOST_BUCKETS = timedelta(days=30)
 @pytest.fixture(scope="module", params=ZONES)
 def zoned(test_database: TestDatabase, request: pytest.FixtureRequest) -> Iterator[tuple[str, EnergyDatabase]]:
     """A database of this time zone."""
-    with (
-        run_migrated_database(test_database, request.param) as another,
-        psycopg.connect(another.url, autocommit=True) as connection,
-    ):
-        yield request.param, EnergyDatabase(connection)
+    with run_energy_database(test_database, request.param) as database:
+        yield request.param, database
 
 
 @pytest.mark.timeout(max(120, EXAMPLES * 60))

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from tests.oracle.records import Link, Reading
 from tests.oracle.tariffs import MINUTES_A_DAY, Costs, Price, costs, overlaps
-from tests.support import TestDatabase, run_migrated_database
-from tests.support.energy_world import EnergyDatabase, latest_clock_change
+from tests.support import TestDatabase
+from tests.support.energy_world import EnergyDatabase, latest_clock_change, run_energy_database
 
 pytestmark = pytest.mark.long
 
@@ -69,11 +69,8 @@ def links(draw: st.DrawFn) -> list[Link]:
 
 @pytest.fixture(scope="module")
 def database(test_database: TestDatabase) -> Iterator[EnergyDatabase]:
-    with (
-        run_migrated_database(test_database, ZONE.key) as another,
-        psycopg.connect(another.url, autocommit=True) as connection,
-    ):
-        yield EnergyDatabase(connection)
+    with run_energy_database(test_database, ZONE.key) as database:
+        yield database
 
 
 def set_prices(database: EnergyDatabase, drawn: list[Price]) -> list[Price]:

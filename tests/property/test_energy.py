@@ -6,14 +6,13 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.oracle.model import World
 from tests.oracle.strategies import Scenario, scenarios
-from tests.support import TestDatabase, run_migrated_database
+from tests.support import TestDatabase
 from tests.support.energy_world import (
     EnergyDatabase,
     assert_aggregates,
@@ -23,6 +22,7 @@ from tests.support.energy_world import (
     assert_performance,
     assert_readings,
     latest_clock_change,
+    run_energy_database,
 )
 
 pytestmark = pytest.mark.long
@@ -37,11 +37,8 @@ _numbers = itertools.count()
 @pytest.fixture(scope="module", params=ZONES)
 def zoned(test_database: TestDatabase, request: pytest.FixtureRequest) -> Iterator[tuple[str, EnergyDatabase]]:
     """A database of this time zone."""
-    with (
-        run_migrated_database(test_database, request.param) as another,
-        psycopg.connect(another.url, autocommit=True) as connection,
-    ):
-        yield request.param, EnergyDatabase(connection)
+    with run_energy_database(test_database, request.param) as database:
+        yield request.param, database
 
 
 def arrive(database: EnergyDatabase, world: World, scenario: Scenario, numbers: Iterable[int]) -> None:
@@ -108,21 +105,17 @@ def test_before_any_refresh_the_views_say_it_in_real_time(test_database: TestDat
     zone = "Europe/Berlin"
     base = latest_clock_change(zone)
 
-    with (
-        run_migrated_database(test_database, zone) as another,
-        psycopg.connect(another.url, autocommit=True) as connection,
-    ):
-        database = EnergyDatabase(connection)
+    with run_energy_database(test_database, zone) as database:
         tables = ("telemetry_history", "current_status")
 
         @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
         @given(scenarios("live", base, time_zones=[zone], days=DAYS))
         def check(scenario: Scenario) -> None:
-            connection.execute(
+            database.connection.execute(
                 "TRUNCATE telemetry.device_profile, telemetry.register_exchange, telemetry.vehicle_meter_link"
             )
             for table in (f"telemetry.{kind}_{table}" for kind in ("meter", "vehicle") for table in tables):
-                connection.execute(f"DELETE FROM {table}")
+                database.connection.execute(f"DELETE FROM {table}")
             world = World(zone, scenario.profiles, scenario.links)
             database.prepare(scenario.profiles, scenario.links)
             arrive(database, world, scenario, range(len(scenario.batches) + 1))

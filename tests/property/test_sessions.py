@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.oracle.model import World
 from tests.oracle.records import METER, VEHICLE, Link, Reading
-from tests.support import TestDatabase, run_migrated_database
-from tests.support.energy_world import ENERGY, EnergyDatabase, latest_clock_change, session_faults
+from tests.support import TestDatabase
+from tests.support.energy_world import ENERGY, EnergyDatabase, latest_clock_change, run_energy_database, session_faults
 
 IS_PROOF = "PROOF_EXAMPLES" in os.environ
 EXAMPLES = int(os.environ.get("PROOF_EXAMPLES", "8"))
@@ -30,11 +29,8 @@ FLEETS = count()
 @pytest.fixture(scope="module")
 def energy_database(test_database: TestDatabase) -> Iterator[EnergyDatabase]:
     """A database that the tests of this file have for themselves."""
-    with (
-        run_migrated_database(test_database, ZONE) as another,
-        psycopg.connect(another.url, autocommit=True) as connection,
-    ):
-        yield EnergyDatabase(connection)
+    with run_energy_database(test_database, ZONE) as database:
+        yield database
 
 
 @st.composite

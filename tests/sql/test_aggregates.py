@@ -8,8 +8,8 @@ import pytest
 
 from service.database.migrate import set_time_zone
 from tests.oracle.records import Reading
-from tests.support import TestDatabase, run_migrated_database
-from tests.support.energy_world import AGGREGATES, EnergyDatabase
+from tests.support import TestDatabase
+from tests.support.energy_world import AGGREGATES, EnergyDatabase, run_energy_database
 
 pytestmark = pytest.mark.long
 
@@ -20,11 +20,8 @@ START = TODAY - 10 * DAY
 
 @pytest.fixture(scope="module")
 def energy_database(test_database: TestDatabase) -> Iterator[EnergyDatabase]:
-    with (
-        run_migrated_database(test_database) as another,
-        psycopg.connect(another.url, autocommit=True) as connection,
-    ):
-        yield EnergyDatabase(connection)
+    with run_energy_database(test_database) as database:
+        yield database
 
 
 def send(energy_database: EnergyDatabase, name: str, *times: datetime, kwh: float = 1.0) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from service.database.migrate import set_time_zone
 from tests.oracle.records import METER, VEHICLE, Device, Profile, Reading
 from tests.support import TestDatabase, run_migrated_database
-from tests.support.energy_world import ENERGY, EnergyDatabase, latest_clock_change
+from tests.support.energy_world import ENERGY, EnergyDatabase, latest_clock_change, run_energy_database
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 ZONE = "Europe/Berlin"
@@ -22,11 +22,8 @@ NAMES = count()
 
 @pytest.fixture(scope="module")
 def energy_database(test_database: TestDatabase) -> Iterator[EnergyDatabase]:
-    with (
-        run_migrated_database(test_database, ZONE) as another,
-        psycopg.connect(another.url, autocommit=True) as connection,
-    ):
-        yield EnergyDatabase(connection)
+    with run_energy_database(test_database, ZONE) as database:
+        yield database
 
 
 class Charger:
@@ -317,11 +314,8 @@ def test_a_refresh_by_hand_is_noted_once_a_statement_and_sessions_follow_it(ener
 def test_sessions_of_dropped_history_stay_and_retention_waits_for_them(
     test_database: TestDatabase, order: tuple[int, ...]
 ) -> None:
-    with (
-        run_migrated_database(test_database) as another,
-        psycopg.connect(another.url, autocommit=True) as connection,
-    ):
-        charger = Charger(EnergyDatabase(connection))
+    with run_energy_database(test_database) as database:
+        charger = Charger(database)
         midnight = START.replace(hour=0) + DAY
         for n in order:
             charger.charge(n * 10, n * 10 + 1, start=midnight - 25 * MINUTE)
@@ -337,7 +331,7 @@ def test_sessions_of_dropped_history_stay_and_retention_waits_for_them(
             assert charger.sessions() == before
         charger.draw(100, start=midnight)
         charger.charge(5, start=midnight - HOUR)  # for dropped history
-        connection.execute("SELECT ops.recompute_sessions()")
+        charger.database.connection.execute("SELECT ops.recompute_sessions()")
         assert charger.sessions() == before
         charger.database.refresh()
         assert charger.sessions() == before

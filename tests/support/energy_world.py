@@ -20,6 +20,7 @@ from tests.oracle.model import World
 from tests.oracle.records import METER, VEHICLE, Device, Exchange, Link, Profile, Reading
 from tests.oracle.sessions import REACH
 from tests.oracle.strategies import Window
+from tests.support import TestDatabase, run_migrated_database
 
 AGGREGATES = [f"{kind}_{resolution}" for resolution in ("15min", "hourly", "daily") for kind in ("meter", "vehicle")]
 INGEST = {
@@ -473,3 +474,13 @@ def assert_overview(database: EnergyDatabase, world: World) -> None:
             day: None if ratio is None else pytest.approx(ratio, abs=1.0001e-4, rel=1e-9)
             for day, ratio in expected.items()
         }, (one, expected)
+
+
+@contextlib.contextmanager
+def run_energy_database(first: TestDatabase, time_zone: str = "UTC") -> Iterator[EnergyDatabase]:
+    """A database of the same kind as `first`, that some tests have for themselves, with days of a time zone."""
+    with (
+        run_migrated_database(first, time_zone) as another,
+        psycopg.connect(another.url, autocommit=True) as connection,
+    ):
+        yield EnergyDatabase(connection)
