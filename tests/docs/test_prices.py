@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.support import ROOT, Api, Owner, Pair, meter_reading, vehicle_reading
+from tests.support import ROOT, Api, Owner, Pair, meter_reading, now, vehicle_reading
 
 PAGE = (ROOT / "docs/prices.md").read_text()
 BLOCKS = re.findall(r"(?ms)^```sql\n(.*?)^```", PAGE)
@@ -34,8 +34,9 @@ async def test_the_statements_of_the_page_run_as_a_dba(owner: Owner) -> None:
 
 
 async def test_a_day_of_the_page_costs_what_its_first_price_says(api: Api, owner: Owner, pair: Pair) -> None:
-    assert (await api.post("/v1/ingest", meter_reading(pair.meter, kwhConsumedAc=10.0))).status_code == 201
-    assert (await api.post("/v1/ingest", vehicle_reading(pair.vehicle))).status_code == 201
+    # of the present quarter hour, which no other test can have refreshed
+    assert (await api.post("/v1/ingest", meter_reading(pair.meter, now(), kwhConsumedAc=10.0))).status_code == 201
+    assert (await api.post("/v1/ingest", vehicle_reading(pair.vehicle, now()))).status_code == 201
     async with owner.undone() as connection:
         await connection.execute("DELETE FROM ops.price; DELETE FROM ops.grid_intensity")
         await connection.execute(BLOCKS[0])
