@@ -122,9 +122,14 @@ AS $$
         p.window_start,
         p.window_end
     FROM page AS p
-    LEFT JOIN LATERAL telemetry.session_cost(
-        p.vehicle_id, p.started_at, p.ended_at, (SELECT telemetry.unheld_times('meter_15min', TRUE))
-    ) AS c ON p_with_cost
+    LEFT JOIN LATERAL (
+        SELECT s.*
+        FROM telemetry.session_cost(
+            p.vehicle_id, p.started_at, p.ended_at, (SELECT telemetry.unheld_times('meter_15min', TRUE))
+        ) AS s
+        WHERE p_with_cost
+        OFFSET 0 -- or it became a condition of the join, which is asked after the cost is known
+    ) AS c ON TRUE
     ORDER BY p.started_at, p.vehicle_id;
 $$;
 

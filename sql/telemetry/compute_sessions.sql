@@ -2,6 +2,7 @@
 -- make a session while no more than a gap lies between them. The AC side is that of the meters that feed the vehicle then.
 -- It is summed by day, since the rest of a day is its standby energy. All vehicles in one statement, planned with the bounds of its
 -- chunks as constants. enable_bitmapscan: the planner expects few rows, and would sort all of a reach for the last two.
+-- enable_nestloop: of a fleet, it would look for each session among the meters of all vehicles.
 
 CREATE OR REPLACE FUNCTION telemetry.compute_sessions(
     p_vehicle_ids text [], p_starts timestamptz [], p_ends timestamptz []
@@ -10,6 +11,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, telemetry, pg_temp
 SET jit = off
 SET enable_bitmapscan = off
+SET enable_nestloop = on -- restored at the end
 AS $$
 DECLARE
     v_zone CONSTANT text := (SELECT f.time_zone FROM telemetry.fleet AS f);
@@ -20,6 +22,9 @@ DECLARE
 BEGIN
     IF v_start IS NULL THEN
         RETURN;
+    END IF;
+    IF cardinality(p_vehicle_ids) > 100 THEN
+        PERFORM set_config('enable_nestloop', 'off', TRUE);
     END IF;
     RETURN QUERY EXECUTE format(
         $query$
@@ -103,8 +108,9 @@ BEGIN
         ),
         consumed AS (
             SELECT
-                c.span, c.session, d.day, coalesce(sum(m.kwh), 0) AS kwh, coalesce(sum(m.readings), 0) AS readings,
-                min(m.first_at) AS first_at, max(m.last_at) AS last_at, public.first(m.meter_id, m.first_at) AS meter_id
+                c.span, c.session, d.day, coalesce(sum(m.kwh), 0) AS kwh, sum(m.readings) AS readings,
+                min(m.first_at) AS first_at, max(m.last_at) AS last_at,
+                public.first(g.meter_id, m.first_at) FILTER (WHERE m.readings > 0) AS meter_id
             FROM charge AS c
             CROSS JOIN LATERAL (
                 SELECT
@@ -115,18 +121,17 @@ BEGIN
                     0, (telemetry.counted_at(c.ended_at) AT TIME ZONE $6)::date - (c.started_at AT TIME ZONE $6)::date
                 ) AS n (day)
             ) AS d
-            LEFT JOIN LATERAL (
+            LEFT JOIN segment AS g
+                ON g.vehicle_id = c.vehicle_id AND g.valid_from < c.ended_at AND g.valid_until > c.started_at
+            CROSS JOIN LATERAL (
                 SELECT
-                    g.meter_id, sum(h.kwh_consumed_ac) AS kwh, count(*) AS readings,
-                    min(h.counted_at) AS first_at, max(h.counted_at) AS last_at
-                FROM segment AS g
-                JOIN telemetry.meter_telemetry_history AS h ON h.meter_id = g.meter_id
-                WHERE g.vehicle_id = c.vehicle_id AND g.valid_from < c.ended_at AND g.valid_until > c.started_at
+                    sum(h.kwh_consumed_ac) AS kwh, count(*) AS readings, min(h.counted_at) AS first_at, max(h.counted_at) AS last_at
+                FROM telemetry.meter_telemetry_history AS h
+                WHERE h.meter_id = g.meter_id
                     AND h.counted_at >= greatest(c.started_at, d.day_start, g.valid_from)
                     AND h.counted_at < least(c.ended_at, d.day_end, g.valid_until)
                     AND h.counted_at >= %3$L AND h.counted_at < %2$L
-                GROUP BY g.meter_id
-            ) AS m ON TRUE
+            ) AS m
             GROUP BY c.span, c.session, d.day
         ),
         total AS (

@@ -2,18 +2,40 @@
 
 import json
 import math
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
+import psycopg
 import pytest
 
 from service.database.pool import Database
 from service.readings.model import METER, VEHICLE
-from tests.support import NOW, Owner, Pair
+from tests.support import NOW, Owner, Pair, TestDatabase, owner_of, pools_of, run_migrated_database
 
 pytestmark = pytest.mark.long
 
 END = NOW.replace(hour=0, minute=0)
+
+
+@pytest.fixture(scope="module")
+def own_database(test_database: TestDatabase) -> Iterator[TestDatabase]:
+    """A database of these tests alone: their 60,000 devices would be in the way of others."""
+    with run_migrated_database(test_database) as another:
+        yield another
+
+
+@pytest.fixture(scope="module")
+async def database(own_database: TestDatabase) -> AsyncIterator[Database]:
+    async with pools_of(own_database) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+async def owner(own_database: TestDatabase, database: Database) -> AsyncIterator[Owner]:
+    async with owner_of(own_database, database) as owner:
+        yield owner
 
 
 async def store_days(owner: Owner, pair: Pair, days: range) -> None:
@@ -99,3 +121,24 @@ async def test_the_findings_about_60000_devices_cost_what_their_sums_cost(owner:
     # those of the tests above; compared each with each, it was minutes
     async with owner.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM ops.diagnose()", timeout=40) > 0
+
+
+def test_the_sessions_of_20000_vehicles_cost_what_each_of_them_costs(migrated_database: TestDatabase) -> None:
+    # none of them stored: looked for among the meters of all vehicles, it was minutes
+    with psycopg.connect(migrated_database.url, autocommit=True) as connection:
+        for kind, letter, columns, values in (
+            ("meter", "M", "kwh_consumed_ac, voltage", "0.1, 230"),
+            ("vehicle", "V", "soc, kwh_delivered_dc, battery_temp", "50, 0.09, 20"),
+        ):
+            for table, stamp in (("telemetry_history", "counted_at"), ("current_status", "recorded_at")):
+                time = "$1" if stamp == "recorded_at" else "telemetry.counted_at($1)"
+                connection.execute(
+                    f"INSERT INTO telemetry.{kind}_{table} ({kind}_id, {stamp}, {columns})"
+                    f" SELECT '{letter}' || n, {time.replace('$1', '%s::timestamptz')}, {values}"
+                    " FROM generate_series(1, 20000) AS n",
+                    [END],
+                )
+        page = "SELECT count(*) FROM api.list_sessions(NULL, NULL, %s, 24, NULL, NULL, NULL, NULL, NULL, 20000)"
+        began = monotonic()
+        assert connection.execute(page, [END + timedelta(hours=1)]).fetchone() == (20_000,)
+        assert monotonic() - began < 20
