@@ -1,6 +1,7 @@
 """Answers common to all routes: HEAD, unknown query parameters, and pages of other origins."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -9,18 +10,23 @@ from service.errors import StartupError
 from service.http.routes import events
 from service.settings import Settings, load_settings
 from tests.http.test_auth import ask, token
-from tests.support import YESTERDAY, Api, Owner, Pair, assert_problem, served
+from tests.support import ROOT, YESTERDAY, Api, Owner, Pair, assert_problem, served
 
 GETS = [
     *("/v1/analytics/performance/{vehicle}", "/v1/analytics/efficiency", "/v1/analytics/efficiency/{vehicle}"),
-    *("/v1/analytics/fleet", "/v1/fleet", "/v1/history/meter/{meter}", "/v1/history/vehicle/{vehicle}"),
+    *("/v1/analytics/fleet", "/v1/analytics/cost", "/v1/analytics/cost/{vehicle}", "/v1/fleet"),
+    *("/v1/history/meter/{meter}", "/v1/history/vehicle/{vehicle}", "/v1/sessions", "/v1/sessions/{vehicle}"),
     *("/v1/links/{vehicle}", "/v1/devices", "/v1/devices/meter/{meter}", "/v1/devices/vehicle/{vehicle}"),
-    "/v1/devices/meter/{meter}/vehicles",
+    *("/v1/devices/meter/{meter}/exchange", "/v1/devices/vehicle/{vehicle}/exchange"),
+    *("/v1/devices/meter/{meter}/vehicles", "/v1/alerts"),
     *("/v1/status/meter/{meter}", "/v1/status/vehicle/{vehicle}", "/health/live", "/health/ready", "/metrics"),
     *("/", "/dashboard/style.css", "/docs", "/docs/openapi.json", "/docs/assets/swagger-ui.css"),
 ]
 POSTS = [f"/v1/ingest{kind}{batch}" for kind in ("", "/meter", "/vehicle") for batch in ("", "/batch")]
 OTHERS = [("PUT", "/v1/links/{vehicle}"), ("DELETE", "/v1/links/{vehicle}"), ("PUT", "/v1/devices/meter/{meter}")]
+OTHERS += [("PUT", "/v1/devices/vehicle/{vehicle}"), ("POST", "/v1/devices/meter/{meter}/exchange")]
+OTHERS += [("POST", "/v1/devices/vehicle/{vehicle}/exchange"), ("POST", "/v1/alerts/1/acknowledge")]
+ALL = [*(("GET", path) for path in (*GETS, "/v1/events", "/v1/alerts/1")), *(("POST", path) for path in POSTS), *OTHERS]
 
 
 async def known(api: Api, pair: Pair) -> None:
@@ -62,10 +68,15 @@ async def test_allow_names_head_wherever_it_names_get(api: Api) -> None:
     assert set((await api.http.options("/v1/ingest")).headers["allow"].split(", ")) == {"POST", "OPTIONS"}
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [*(("GET", path) for path in (*GETS, "/v1/events")), *(("POST", path) for path in POSTS), *OTHERS],
-)
+def test_no_route_is_left_out_here() -> None:
+    for line in (ROOT / "tests/security/routes.txt").read_text().splitlines():
+        method, path = line.split(": ")[0].split()
+        pattern = re.sub(r"\{.*?:str\}", "[^/]+", path)
+        if path.startswith("/v1/") and method != "HEAD":
+            assert [1 for each, asked in ALL if each == method and re.fullmatch(pattern, asked)], line
+
+
+@pytest.mark.parametrize(("method", "path"), ALL)
 async def test_a_query_parameter_that_the_route_does_not_know_is_named(
     api: Api, pair: Pair, method: str, path: str
 ) -> None:
