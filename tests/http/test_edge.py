@@ -96,6 +96,32 @@ async def test_the_parameters_that_the_route_knows_are_named_too(api: Api, pair:
         assert (await api.http.get(path + empty)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("asked", "detail"),
+    [
+        ("/v1/sessions?isOpen=maybe", "isOpen must be true or false, not 'maybe'"),
+        ("/v1/sessions/{vehicle}?withCost=x", "withCost must be true or false, not 'x'"),
+        ("/v1/sessions?limit=ten&hours=x", "limit must be a whole number, not 'ten'"),
+        ("/v1/sessions?limit=ten&hours=x", "hours must be a number, not 'x'"),
+        ("/v1/alerts?state=x", "state must be one of open, closed, all, not 'x'"),
+        (
+            "/v1/devices?sort=Timestamp",
+            "sort must be one of deviceId, -deviceId, timestamp, -timestamp, not 'Timestamp'",
+        ),
+        ("/v1/devices?kind=&format=json", "kind must be one of meter, vehicle, not ''"),
+        ("/v1/history/meter/{meter}?resolution=x", "resolution must be one of raw, 15min, hourly, daily, not 'x'"),
+        ("/v1/history/meter/{meter}?format=xml", "format must be one of json, ndjson, csv, not 'xml'"),
+        ("/v1/history/meter/{meter}?hours=1&hours=24", "hours is there more than once"),
+        ("/v1/alerts?state=all&state=all", "state is there more than once"),
+    ],
+)
+async def test_a_parameter_of_the_wrong_form_is_named_with_what_it_may_be(
+    api: Api, pair: Pair, asked: str, detail: str
+) -> None:
+    answer = await api.http.get(asked.format(vehicle=pair.vehicle, meter=pair.meter))
+    assert_problem(answer, 422, "parameter_invalid", detail)
+
+
 async def test_an_unknown_route_stays_404_and_a_request_without_a_key_401(database: Database, api: Api) -> None:
     assert_problem(await api.http.get("/v1/nothing?x=1"), 404, "route_unknown")
     assert_problem(await api.http.delete("/v1/fleet?x=1"), 405, "method_not_allowed")
