@@ -164,6 +164,10 @@ def test_of_two_registers_that_contradict_each_other_the_one_that_comes_second_i
     fleet.declare(kind, "Dglitch", energy_kind="register")
     sent = [(0, 1000.0), (1, 0.0), (3, 1000.5), (2, 0.25), (2, 0.0)]
     assert fleet.send(kind, "Dglitch", *sent) == [*["stored"] * 3, "implausible_energy", "stored"]
+    # a low level before a zero of a start: the reading after the zero tells
+    fleet.declare(kind, "Dstart", energy_kind="register")
+    sent = [(1, 0.0), (2, 1000.5), (0, 5.0), (0, 1000.0)]
+    assert fleet.send(kind, "Dstart", *sent) == [*["stored"] * 2, "implausible_energy", "stored"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
