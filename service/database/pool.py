@@ -89,6 +89,10 @@ class Database:
             rows = await self.replica.fetch(_fetch(self.replica.pool, query, arguments))
             if rows is not None:
                 return rows
+        return await self.read_primary_rows(query, *arguments)
+
+    async def read_primary_rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Return the rows of a call that reads from the primary, where its author sees a change at once."""
         async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
             await self._primary_reads.acquire()
         try:
