@@ -173,7 +173,8 @@ def test_a_bi_login_has_a_limit_on_the_disk_that_it_cannot_change_and_no_migrati
 ) -> None:
     query = (
         "SELECT s.setconfig FROM pg_db_role_setting AS s"
-        " WHERE s.setrole = %s::regrole AND s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " JOIN pg_database AS d ON d.oid = s.setdatabase"
+        " WHERE s.setrole = %s::regrole AND d.datname = current_database()"
     )
     [settings] = admin.execute(query, [login]).fetchone() or [[]]
     assert "temp_file_limit=2GB" in settings
