@@ -23,7 +23,8 @@ from tests.support.processes import run
 from tests.support.releases import Release, releases
 from tests.upgrade.test_upgrade import connect, is_fresh, run_jobs
 
-pytestmark = pytest.mark.long
+# the time-out is that of the release's own code, too
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 Connection = psycopg.Connection[Any]
 Rows = dict[str, list[tuple[Any, ...]]]
