@@ -20,6 +20,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from service import __version__
 from service.alerting.addresses import is_public
 from service.http.app import create_app
 from service.http.server import DRAIN_TIMEOUT_S
@@ -418,7 +419,7 @@ def test_the_overlay_builds_and_its_pods_find_what_it_generates(tmp_path: Path) 
         if each["kind"] in {"Deployment", "Job"}:
             pod = each["spec"]["template"]["spec"]
             [only] = pod["containers"]
-            assert only["image"] == "registry.example.org/energy/ingestion-engine:0.1.0"
+            assert only["image"] == f"registry.example.org/energy/ingestion-engine:{__version__}"
             assert ("ConfigMap", only["envFrom"][0]["configMapRef"]["name"]) in names
             secrets = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
             assert {("Secret", name) for name in secrets if not name.startswith("energy-db-")} <= names
