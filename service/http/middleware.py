@@ -169,7 +169,7 @@ class GuardedLitestar(Litestar):
             return "unknown"
 
     def _check_parameters(self, scope: Any) -> None:
-        """Reject a query parameter that the route does not know.
+        """Reject a query parameter that the route does not know, or that is there twice.
 
         Raises:
             Problem: `parameter_invalid`: the detail names the parameter, and those that the route knows.
@@ -181,10 +181,13 @@ class GuardedLitestar(Litestar):
         except HTTPException:
             return  # answered by the router
         known = self._parameters[cast("HTTPRouteHandler", handler)]
-        for name in Request[Any, Any, Any](scope).query_params:
+        given = [name for name, _ in Request[Any, Any, Any](scope).query_params.multi_items()]
+        for name in given:
             if name not in known:
                 rest = f"only {', '.join(known)}" if known else "nor any other"
                 raise Problem("parameter_invalid", f"there is no query parameter {name[:64]!r} here, {rest}")
+            if given.count(name) > 1:
+                raise Problem("parameter_invalid", f"the query parameter {name} is there more than once")
 
     async def _admit(self, scope: Any, authorization: bytes, *, is_preflight: bool) -> None:
         """Authenticate the request, and put its key into `scope["auth"]`.
