@@ -25,8 +25,13 @@ DECLARE
         p_name, p_kind, p_threshold, p_upper_threshold, p_window_length, p_least, p_open_after, p_close_after, p_severity,
         p_device_ids, NULL
     );
-    v_from CONSTANT timestamptz := telemetry.quarter_of(now() - p_past);
+    v_from timestamptz;
 BEGIN
+    IF NOT coalesce(p_past > INTERVAL '0' AND p_past <= INTERVAL '731 days', FALSE) THEN
+        RAISE EXCEPTION 'p_past must be a time of up to 731 days, not %', coalesce(p_past::text, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    v_from := telemetry.quarter_of(now() - p_past);
     v_rule.judged_from := '-infinity';
     RETURN QUERY
     SELECT k.kind, s.device_id, s.opened_at, s.closed_at, s.value, telemetry.describe_alert(v_rule, s.value, s.details)
@@ -57,4 +62,4 @@ GRANT EXECUTE ON FUNCTION ops.preview_alert_rule (
 COMMENT ON FUNCTION ops.preview_alert_rule (
     text, text, double precision, double precision, interval, double precision, interval, interval, text, text [], interval
 ) IS
-'The alerts that a rule, with the settings given (as for ops.set_alert_rule), would have opened in the last p_past, by what is stored now: device, opened and closed (NULL: still open), the value of the newest fault, and the reason in words. Stores nothing. Raises as ops.set_alert_rule does';
+'The alerts that a rule, with the settings given (as for ops.set_alert_rule), would have opened in the last p_past (at most 731 days), by what is stored now: device, opened and closed (NULL: still open), the value of the newest fault, and the reason in words. Stores nothing. Raises as ops.set_alert_rule does, and invalid_parameter_value for another p_past';

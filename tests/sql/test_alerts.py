@@ -420,6 +420,12 @@ def test_a_charger_that_fades_is_told_at_midnight(
     ] == expected
 
 
+@pytest.mark.parametrize("past", ["infinity", "-infinity", "732 days", "0", None])
+def test_a_preview_judges_no_endless_past(fleet: AlertFleet, past: str | None) -> None:
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="p_past must be a time of up to 731 days"):
+        fleet.run("SELECT * FROM ops.preview_alert_rule('battery_hot', p_past => %s::interval)", past)
+
+
 def test_a_preview_lists_the_alerts_that_a_rule_would_have_opened(fleet: AlertFleet) -> None:
     fleet.only("battery_hot", **QUARTERLY)
     fleet.drive("X", GOOD, Phase(2, degrees=48), GOOD, kinds="vehicle")
