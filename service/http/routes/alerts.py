@@ -93,7 +93,7 @@ async def list_alerts(  # noqa: PLR0913, PLR0917
 async def get_alert(alert_id: AlertId, database: NamedDependency[Database]) -> Alert:
     """Return an alert by its number."""
     # from the primary: an alert that somebody was told of is there
-    [row] = await database.write_rows(GET_ALERT, _number(alert_id))
+    [row] = await database.read_primary_rows(GET_ALERT, _number(alert_id))
     return alert_of(row)
 
 
