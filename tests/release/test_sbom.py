@@ -26,9 +26,7 @@ def test_the_software_bill_of_materials_has_every_locked_package(tmp_path: Path)
     }
     pins = re.findall(r"^([\w.-]+)==([\w.!+-]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     assert listed.pop("service") == set(pins)
-    for part in listed:
+    for part, found in listed.items():
         packages = json.loads((ROOT / f"service/{part}/package-lock.json").read_text())["packages"]
-        assert listed[part] == {
-            (path.split("node_modules/")[-1], each["version"]) for path, each in packages.items() if path
-        }
+        assert found == {(path.split("node_modules/")[-1], each["version"]) for path, each in packages.items() if path}
     assert set(listed) == {"dashboard", "embedded"}
