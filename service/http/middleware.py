@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.routes import HTTPRoute
 from litestar.utils import normalize_path
 
+from service.database.pool import READER
 from service.errors import Problem
 from service.http.authentication import Key, Keys, unauthorized
 from service.http.client_address import TrustedProxies
@@ -212,3 +213,4 @@ class GuardedLitestar(Litestar):
         if not may(key.scope, method, path):
             raise Problem("forbidden", f"a key of scope {key.scope} may not {method} here")
         scope["auth"] = key
+        READER.set(key.key_id)
