@@ -82,6 +82,7 @@ BEGIN
             v_exchange.first_register_kwh, v_exchange.exchanged_at, 0, FALSE, FALSE, NULL, NULL, NULL, 0
         )::telemetry.register_state;
     END LOOP;
+    v_old.exchange_kwh := 0; -- lastRegister is declared: zeros before it are none of a start
     PERFORM
         telemetry.require_value(
             'lastRegister',
