@@ -37,7 +37,7 @@ FILL = {  # tables and their rows
         SELECT
             v.meter_id, telemetry.counted_at(v.recorded_at),
             CASE WHEN s.charging THEN round(19800 + random() * 400) / 100000 ELSE 0.00005 END,
-            round(2290 + random() * 40) / 10, v.recorded_at + random() * INTERVAL '0.2 s'
+            round(2290 + random() * 40) / 10, date_trunc('second', v.recorded_at + random() * INTERVAL '0.2 s')
         {_READINGS}
     """,
     "vehicle": f"""
@@ -48,7 +48,7 @@ FILL = {  # tables and their rows
             v.vehicle_id, telemetry.counted_at(v.recorded_at),
             round(600 + 200 * sin(extract(epoch FROM v.recorded_at)::float8 / 13751)) / 10,
             CASE WHEN s.charging THEN round(18000 + random() * 300) / 100000 ELSE 0 END,
-            round(240 + 60 * random()) / 10, v.recorded_at + random() * INTERVAL '0.2 s'
+            round(240 + 60 * random()) / 10, date_trunc('second', v.recorded_at + random() * INTERVAL '0.2 s')
         {_READINGS}
     """,  # noqa: S608
 }
