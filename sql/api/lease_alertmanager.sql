@@ -1,4 +1,5 @@
--- One service at a time sends to an Alertmanager. A first look without a lock spares the others a write.
+-- One service at a time sends to an Alertmanager. A first look without a lock spares the others a write. The lease waits for
+-- the standbys, which then have the alerts that are sent.
 
 CREATE OR REPLACE FUNCTION api.lease_alertmanager(p_address text) RETURNS timestamptz
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -17,6 +18,7 @@ BEGIN
     IF NOT found THEN
         RETURN NULL;
     END IF;
+    PERFORM api.await_standbys();
     RETURN greatest(v_sent_at - INTERVAL '15 minutes', now() - INTERVAL '3 days');
 END;
 $$;

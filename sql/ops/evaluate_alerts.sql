@@ -36,7 +36,7 @@ BEGIN
             v_kinds || array_agg('vehicle'::text), v_ids || array_agg(m.vehicle_id), v_since || array_agg(c.since)
         INTO v_kinds, v_ids, v_since
         FROM unnest(v_kinds, v_ids, v_since) AS c (kind, device_id, since)
-        JOIN telemetry.fleet_meters((SELECT min(s.since) FROM unnest(v_since) AS s (since)), v_until) AS m
+        JOIN telemetry.fleet_meters((SELECT min(s.since) FROM unnest(v_since) AS s (since)), greatest(p_now, v_until)) AS m
             ON m.meter_id = c.device_id AND coalesce(m.valid_until > c.since, TRUE)
         WHERE c.kind = 'meter';
     END IF;

@@ -1,6 +1,7 @@
 """A primary with a synchronous standby: whatever was acknowledged is on the standby when it is promoted."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,10 @@ from tests.support.processes import assert_one_plain_line, run, running
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 
 SETTINGS = {"ENERGY_LOG_LEVEL": "error"}
+REJECTED = (
+    "SELECT api.ingest_rejected_readings(ARRAY[('meter', 'field_missing', '', '{}', NULL)::api.rejected_reading])"
+)
+STORABLE = REJECTED.replace("{}", json.dumps(meter_reading("M-replayed")))
 WAITING = (
     "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database() "
     "AND backend_type = 'client backend'"  # not of jobs
@@ -120,7 +125,7 @@ async def test_a_wait_that_a_dba_cancels_is_no_acknowledgement(standby: Standby,
         assert (await client.post("/v1/ingest/meter", json=meter_reading(pair.meter))).status_code == 200
 
 
-@pytest.mark.parametrize("command", ["import", "keys", "replay"])
+@pytest.mark.parametrize("command", ["import", "keys", "replay", "migrate", "time zone"])
 async def test_a_command_whose_wait_is_cancelled_says_so_and_may_be_run_again(
     standby: Standby, url: str, tmp_path: Path, command: str
 ) -> None:
@@ -130,11 +135,12 @@ async def test_a_command_whose_wait_is_cancelled_says_so_and_may_be_run_again(
         "import": ["import", str(file)],
         "keys": ["keys", "create", "--scope", "read"],
         "replay": ["rejected", "replay"],
+        "migrate": ["migrate"],
+        "time zone": ["time-zone", "Europe/Berlin"],
     }[command]
     if command == "replay":
-        rejected = "ARRAY[('meter', 'field_missing', '', '{}', NULL)::api.rejected_reading]"
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"SELECT api.ingest_rejected_readings({rejected})")
+            connection.execute(REJECTED)
     await asyncio.to_thread(standby.stall)
     command_runs = asyncio.create_task(asyncio.to_thread(run, *arguments, DATABASE_URL=url))
     await cancel_waits(url, command_runs)
@@ -142,6 +148,34 @@ async def test_a_command_whose_wait_is_cancelled_says_so_and_may_be_run_again(
     assert_one_plain_line(found, "not confirmed by the synchronous standbys")
     await asyncio.to_thread(standby.go_on)
     assert (await asyncio.to_thread(run, *arguments, DATABASE_URL=url)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "arguments", "status", "said"),
+    [
+        (STORABLE, ["rejected", "replay"], 0, ""),
+        (
+            "SELECT ops.set_webhook('night', 'https://a.example')",
+            ["alerts", "webhooks", "remove", "night"],
+            1,
+            "no webhook",
+        ),
+    ],
+    ids=["replay", "webhook"],
+)
+async def test_a_command_that_finds_its_work_done_waits_for_the_standby_too(
+    standby: Standby, url: str, before: str, arguments: list[str], status: int, said: str
+) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(before)
+    await asyncio.to_thread(standby.stall)
+    for _ in range(2):  # done, and found done
+        command = asyncio.create_task(asyncio.to_thread(run, *arguments, DATABASE_URL=url))
+        await cancel_waits(url, command)
+        assert_one_plain_line(await command, "not confirmed by the synchronous standbys")
+    await asyncio.to_thread(standby.go_on)
+    found = await asyncio.to_thread(run, *arguments, DATABASE_URL=url)
+    assert (found.returncode, said in found.stderr) == (status, True), found
 
 
 async def test_the_standby_stalls_and_then_the_primary_is_lost(
