@@ -13,6 +13,8 @@ from typing import Any
 
 import psycopg
 
+from bench.stage import rest_jobs
+
 DAY = timedelta(days=1)
 
 # a vehicle charges for four hours a day, from an hour of its own, at 11 kW
@@ -81,7 +83,7 @@ class History:
     def __init__(self, vehicles: int, connection: psycopg.Connection) -> None:
         self.vehicles = vehicles
         self.connection = connection
-        connection.execute("SELECT alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs")
+        rest_jobs(connection)
         # as sessions of energy_owner, the owner of these jobs
         connection.execute("SET timescaledb.max_tuples_decompressed_per_dml_transaction = 0")
         for statement in STATUS.values():

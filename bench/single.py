@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from bench.report import Figure, Row
-from bench.stage import SERVICE, Stage, cpu_seconds
+from bench.stage import SERVICE, Stage, cpu_seconds, rest_jobs
 
 CONNECTIONS = 64
 ROUNDS = 3
@@ -24,6 +24,7 @@ CREATE_KEY = "SELECT token FROM ops.create_api_key('gateway', p_id_prefix => '')
 def measure(stage: Stage) -> list[Row]:
     """Measure in turns, so that noise of the machine affects all alike."""
     with stage.connection() as connection:
+        rest_jobs(connection)
         [token] = connection.execute(CREATE_KEY).fetchone() or [""]
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
     for _ in range(ROUNDS):

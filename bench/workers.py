@@ -15,7 +15,7 @@ from collections import defaultdict
 
 from bench.report import Row, values
 from bench.single import ROUNDS, by_figure, post_readings
-from bench.stage import SERVICE, Stage
+from bench.stage import SERVICE, Stage, rest_jobs
 
 CONNECTIONS = {"few": 64, "many": 256}
 CORES = 4
@@ -28,6 +28,8 @@ def measure(stage: Stage) -> list[Row]:
         return []
     if (os.cpu_count() or 1) >= CORES:
         stage.load_cores = frozenset({0})
+    with stage.connection() as connection:
+        rest_jobs(connection)
     rounds: dict[tuple[str, int], list[dict[str, float]]] = defaultdict(list)
     for _ in range(ROUNDS):
         for name, connections in CONNECTIONS.items():
