@@ -72,8 +72,14 @@ BEGIN
         JOIN (
             SELECT u.name, u.kind, u.device_id, min(u.since) AS since
             FROM (
-                SELECT r.name, c.kind, c.device_id, c.since
+                SELECT
+                    r.name, c.kind, c.device_id,
+                    CASE
+                        WHEN r.kind = 'charger_fading' AND c.rule_name IS NOT NULL THEN date_trunc('day', c.since, f.time_zone)
+                        ELSE c.since
+                    END AS since
                 FROM unnest(v_rules, v_kinds, v_ids, v_since) AS c (rule_name, kind, device_id, since)
+                CROSS JOIN telemetry.fleet AS f
                 JOIN ops.alert_rule AS r
                     ON r.name = c.rule_name OR c.rule_name IS NULL AND c.kind = ANY (telemetry.alert_device_kinds(r.kind))
                 UNION ALL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -399,7 +400,7 @@ def test_rejected_readings_are_counted_for_the_device_in_their_payload(fleet: Al
 @pytest.mark.parametrize(
     ("lost", "expected"), [(0.02, []), (0.06, [("VX", "efficiency fell from 0.92 to 0.86, by more")])]
 )
-def test_a_charger_that_fades_is_told_at_midnight(
+def test_a_charger_that_fades_is_told_in_the_hours_after_midnight(
     fleet: AlertFleet, lost: float, expected: list[tuple[str, str]]
 ) -> None:
     fleet.only("charger_fading", window_length=timedelta(days=2), least=1)
@@ -413,8 +414,9 @@ def test_a_charger_that_fades_is_told_at_midnight(
         fleet.send("vehicle", "VX", first, last, HOUR, dc, 30.0)
     fleet.run("DELETE FROM telemetry.alert_recheck")
     fleet.run("UPDATE telemetry.fleet SET alerts_judged_until = %s", midnight - QUARTER)
-    fleet.evaluate(midnight + SETTLED)
+    fleet.evaluate(midnight + 6 * HOUR + SETTLED)
     found = fleet.alerts()
+    assert {START + alert["opened_at"] * HOUR for alert in found} <= {midnight}
     assert [
         (a["device_id"], a["reason"][: len(words)]) for a, (_, words) in zip(found, expected, strict=True)
     ] == expected
@@ -434,6 +436,30 @@ def test_a_preview_lists_the_alerts_that_a_rule_would_have_opened(fleet: AlertFl
     silent = fleet.run("SELECT * FROM ops.preview_alert_rule('device_silent')")
     assert [(a["device_id"], a["closed_at"]) for a in silent] == [("VX", None)]
     assert fleet.alerts(disproved=True) == []
+
+
+def test_a_preview_that_would_take_minutes_says_how_much_it_can_judge(fleet: AlertFleet) -> None:
+    fleet.only("battery_hot", **QUARTERLY)
+    for number in range(60):
+        fleet.send_at("vehicle", f"V{number}", [START], 0.09, 30.0)
+    fleet.drive("X", Phase(1), Phase(2, degrees=60), GOOD, kinds="vehicle")
+    long = timedelta(days=366)
+    with pytest.raises(psycopg.errors.ProgramLimitExceeded) as refused, fleet.connection.transaction():
+        fleet.run("SELECT ops.preview_alert_rule('efficiency_low', p_past => %s)", long)
+    assert refused.value.diag.message_hint is not None
+    [(devices, past)] = re.findall(r"at most (\d+) of them, or p_past => '(.*)'", refused.value.diag.message_hint)
+    assert int(devices) * long / QUARTER <= 400_000 < (int(devices) + 1) * long / QUARTER
+    [fits] = fleet.run("SELECT %s::interval AS past", past)
+    assert 61 * fits["past"] / QUARTER <= 400_000 < 61 * (fits["past"] / QUARTER + 1)
+    # of a mean, only devices with a reading beyond the limit are judged
+    found = fleet.run("SELECT device_id FROM ops.preview_alert_rule('battery_hot', p_past => %s)", timedelta(days=300))
+    assert [alert["device_id"] for alert in found] == ["VX"]
+
+
+@pytest.mark.parametrize("past", [None, "infinity", "-infinity", "0", "1 minute", "367 days"])
+def test_a_preview_of_no_time_or_an_endless_one_is_refused(fleet: AlertFleet, past: str | None) -> None:
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="p_past is a time from 15 minutes to 366 days"):
+        fleet.run("SELECT ops.preview_alert_rule('battery_hot', p_past => %s::interval)", past)
 
 
 def test_the_faults_of_a_rule_are_named_all_at_once(fleet: AlertFleet) -> None:
