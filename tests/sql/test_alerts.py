@@ -277,6 +277,17 @@ def test_a_late_reading_of_a_quarter_hour_that_is_not_judged_yet_is_no_trouble(f
     assert fleet.times() == []
 
 
+@pytest.mark.parametrize(("days", "silent"), [(6, ["MX"]), (8, [])])
+def test_a_device_whose_newest_reading_is_older_than_a_week_when_it_comes_is_no_alert(
+    fleet: AlertFleet, days: int, silent: list[str]
+) -> None:
+    fleet.only("device_silent")
+    fleet.send_at("meter", "MX", [START - timedelta(days=days)], 0.1, 230.0)
+    fleet.evaluate(START)
+    fleet.evaluate(START + HOUR)
+    assert [device for device, *_ in fleet.times()] == silent
+
+
 def test_a_slow_device_and_a_retired_one_are_not_silent(fleet: AlertFleet) -> None:
     fleet.only("device_silent")
     fleet.declare("meter", "MX", 3600)
