@@ -1,5 +1,5 @@
 -- One look at the current status: who fell silent, and who came back. Open silences are looked at once more each quarter hour,
--- by ops.evaluate_alerts. Who was silent for longer than readings change alerts came with an import, or has had an alert.
+-- by ops.evaluate_alerts. A device that was silent for longer than telemetry.alert_horizon is one of an import, or has had an alert.
 
 CREATE OR REPLACE FUNCTION telemetry.find_silence_changes(p_now timestamptz)
 RETURNS TABLE (rule_name text, kind text, device_id text, since timestamptz)
