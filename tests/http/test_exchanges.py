@@ -180,6 +180,10 @@ async def test_maxkw_guards_both_parts_of_an_exchange(api: Api, pair: Pair, kind
     at = rfc3339(YESTERDAY + 3.5 * MINUTE)
     assert (await exchange(api, kind, device, at=at, lastRegister=25000.75, firstRegister=0)).status_code == 201
     assert await send(api, kind, device, (4, 5.0), (4, 0.25)) == ["implausible_energy", "stored"]
+    await declare(api, kind, new := f"{device}-new", maxKw=22)
+    assert await send(api, kind, new, (1, 0.0)) == ["stored"]
+    refused = await exchange(api, kind, new, lastRegister=5)
+    assert_problem(refused, 422, "parameter_invalid", "lastRegister", "maxKw 22", "0 kWh")
 
 
 @pytest.mark.parametrize(

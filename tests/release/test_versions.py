@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -72,8 +73,9 @@ def test_the_image_has_the_python_that_the_suite_runs_on_and_the_package_names_i
     assert PROJECT["requires-python"] == f">={image}"
     assert f"--python-version {image} " in (ROOT / "Makefile").read_text()
     running = "{}.{}".format(*sys.version_info)
-    if running != image:
+    if running != image and not os.environ.get("CI"):
         pytest.skip(f"this run is on Python {running}; .ci/run and the image have {image}")
+    assert running == image
 
 
 def test_the_changelog_is_in_releases_each_with_its_day_and_its_known_subsections() -> None:
