@@ -174,7 +174,7 @@ class Profile(Struct, rename="camel", frozen=True):
 
 async def _profile(database: Database, kind: Kind, device_id: str) -> Profile:
     # from the primary: a change is visible to its author at once
-    [row] = await database.write_rows(GET_DEVICE_PROFILE, kind.name, device_id)
+    [row] = await database.read_primary_rows(GET_DEVICE_PROFILE, kind.name, device_id)
     return Profile(**row)
 
 
