@@ -197,7 +197,9 @@ async def owner_of(test_database: TestDatabase, database: Database) -> AsyncIter
 @contextlib.asynccontextmanager
 async def own_service(test_database: TestDatabase) -> AsyncIterator[tuple[Owner, Api]]:
     """The owner of a database that some tests have for themselves, and the service on it."""
-    with run_migrated_database(test_database) as another:
+    with contextlib.ExitStack() as stack:
+        # in a thread, as a migration has an event loop of its own
+        another = await asyncio.to_thread(stack.enter_context, run_migrated_database(test_database))
         async with (
             pools_of(another) as database,
             owner_of(another, database) as owner,
