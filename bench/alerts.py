@@ -28,6 +28,29 @@ LATE = """
     FROM unnest(ARRAY['meter', 'vehicle']) AS k (kind), generate_series(0, %s - 1) AS n
 """
 
+DAYS = {  # of the window of charger_fading, and of the four times as long time before it
+    "meter": """
+        INSERT INTO {} (meter_id, bucket, kwh_consumed_ac, readings)
+        SELECT 'M' || lpad(n::text, 6, '0'), %(midnight)s - d * INTERVAL '1 day', 44 + random(), 1440
+        FROM generate_series(0, %(vehicles)s - 1) AS n, generate_series(3, 36) AS d
+    """,
+    "vehicle": """
+        INSERT INTO {} (vehicle_id, bucket, kwh_delivered_dc, readings)
+        SELECT 'V' || lpad(n::text, 6, '0'), %(midnight)s - d * INTERVAL '1 day', 40 + random(), 1440
+        FROM generate_series(0, %(vehicles)s - 1) AS n, generate_series(3, 36) AS d
+    """,
+}
+"""Days before the history, straight in the daily aggregates."""
+FADING = """
+    SELECT count(*)
+    FROM ops.alert_rule AS r
+    CROSS JOIN LATERAL telemetry.judge_days(r, %(midnight)s, %(midnight)s, ARRAY(
+        SELECT v.vehicle_id FROM telemetry.vehicle_current_status AS v WHERE abs(hashtext(v.vehicle_id) %% 24) = 1
+    )) AS d
+    WHERE r.kind = 'charger_fading'
+"""
+"""As telemetry.find_suspects has it."""
+
 
 def measure(stage: Stage) -> list[Row]:
     """Measure the runs of a minute with a new quarter hour, of one without, with late readings, and of an outage."""
@@ -39,7 +62,7 @@ def measure(stage: Stage) -> list[Row]:
         connection.execute("DELETE FROM telemetry.alert_recheck")
         history.refresh()
         history.settle()
-        return measure_runs(connection, vehicles, end)
+        return [*measure_runs(connection, vehicles, end), measure_fading(connection, vehicles, end)]
 
 
 def measure_runs(connection: psycopg.Connection, vehicles: int, end: datetime) -> list[Row]:
@@ -61,6 +84,21 @@ def measure_runs(connection: psycopg.Connection, vehicles: int, end: datetime) -
         _row("1 % of the devices with readings of 2 hours ago", late),
         Row(f"alerts, all devices fall silent: {alerts} open", outage),
     ]
+
+
+def measure_fading(connection: psycopg.Connection, vehicles: int, end: datetime) -> Row:
+    """Measure the judgement of the vehicles whose turn it is in a quarter hour after midnight."""
+    parameters = {"midnight": end.replace(hour=0, minute=0), "vehicles": vehicles}
+    for kind, statement in DAYS.items():
+        query = "SELECT telemetry.aggregate_table(%s)::text, set_config('session_replication_role', 'replica', FALSE)"
+        [table, _] = connection.execute(query, [f"{kind}_daily"]).fetchone() or ["", ""]
+        connection.execute(statement.format(table), parameters)  # type: ignore[arg-type]
+        connection.execute("RESET session_replication_role")
+        connection.execute(f"ANALYZE {table}")  # type: ignore[arg-type]
+    return _row(
+        "charger_fading, a quarter hour after midnight: a 24th of the vehicles, over 35 days",
+        _took(connection, lambda: connection.execute(FADING, parameters)),
+    )
 
 
 def _row(name: str, figures: dict[str, float | None]) -> Row:

@@ -26,7 +26,7 @@ NEEDED = 2 * MILLION_VEHICLES / 60
 
 def measure_mission(stage: Stage) -> list[Row]:
     """Measure 10,000 meters and 10,000 vehicles, a reading a minute each, one a request: 333 requests/s."""
-    found = _simulate(stage, MISSION_VEHICLES, MISSION_SECONDS, "--batch", "1")
+    found = simulate(stage, MISSION_VEHICLES, MISSION_SECONDS, "--batch", "1")
     counts = found["counts"]
     errors = counts["retries"] + counts["lost"] + sum(found["faults"].values())
     figures = {
@@ -43,7 +43,7 @@ def measure_mission(stage: Stage) -> list[Row]:
 def measure_million(stage: Stage) -> list[Row]:
     """Measure a million meters and a million vehicles, a reading a minute each, through batches of both kinds."""
     path = stage.folder / "samples.ndjson"
-    found = _simulate(
+    found = simulate(
         stage, MILLION_VEHICLES, MILLION_SECONDS, "--batch", str(BATCH), "--concurrency", "16", "--samples", str(path)
     )
     samples = [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
@@ -80,20 +80,23 @@ def _rate(samples: list[dict[str, Any]], low: int, high: int) -> float:
     return float((settled[1] - settled[0]) / (last["seconds"] - first["seconds"]))
 
 
-def _simulate(stage: Stage, vehicles: int, seconds: int, *options: str) -> dict[str, Any]:
-    """Run the simulator; `usage` adds rows with the processor time and the memory of all processes involved."""
+def simulate(stage: Stage, vehicles: int, seconds: int, *options: str) -> dict[str, Any]:
+    """Run the simulator; `usage` adds rows of all processes involved, `spent` their seconds of a processor."""
     command = ["service.cli", "simulate", "--url", stage.address, "--vehicles", str(vehicles), "--json"]
     with stage.serving(*SERVICE) as service:
         database = stage.database_processes(service)
-        used = cpu_seconds([service]), cpu_seconds(database), _children_seconds()
+        used = {"service": cpu_seconds([service]), "database": cpu_seconds(database), "simulate": _children_seconds()}
         began = time.monotonic()
         found: dict[str, Any] = msgspec.json.decode(stage.run(*command, "--duration", str(seconds), *options))
         elapsed = time.monotonic() - began
         database = stage.database_processes(service)  # some of its backends are new
+        spent = {"service": cpu_seconds([service]), "database": cpu_seconds(database), "simulate": _children_seconds()}
+        spent = {name: seconds - used[name] for name, seconds in spent.items()}
+        found["spent"] = spent
         found["usage"] = [
-            Row("  service", {"cores": (cpu_seconds([service]) - used[0]) / elapsed, "MiB": resident([service])}),
-            Row("  database", {"cores": (cpu_seconds(database) - used[1]) / elapsed, "MiB": resident(database)}),
-            Row("  energy simulate", {"cores": (_children_seconds() - used[2]) / elapsed}),
+            Row("  service", {"cores": spent["service"] / elapsed, "MiB": resident([service])}),
+            Row("  database", {"cores": spent["database"] / elapsed, "MiB": resident(database)}),
+            Row("  energy simulate", {"cores": spent["simulate"] / elapsed}),
         ]
     return found
 

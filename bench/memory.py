@@ -29,5 +29,5 @@ def measure(stage: Stage) -> list[Row]:
     growth = after / warm - 1 if warm and after else None
     return [
         Row("memory of the service", figures),
-        Row("its growth under load", {"ratio": growth}, f"at most {FLAT:g}", growth is not None and growth <= FLAT),
+        Row("its growth under load", {"growth": growth}, f"at most {FLAT:g}", growth is not None and growth <= FLAT),
     ]

@@ -84,7 +84,7 @@ def _over_http(stages: dict[str, Stage], vehicles: int) -> list[Row]:
     p50 = {key: _quantile(found, 50) for key, found in latencies.items()}
     for window in WINDOWS_HOURS:
         ratio = p50["30 days", window] / p50["1 day", window]
-        rows.append(Row(f"{window}: 30 days / 1 day of history", {"ratio of p50": ratio}, "at most 1.3", ratio <= 1.3))
+        rows.append(Row(f"{window}: 30 days / 1 day of history", {"times the p50": ratio}, "at most 1.3", ratio <= 1.3))
     more = p50["30 days", "365 days"] - p50["30 days", "24 h"]
     rows.append(Row("365 days - 24 h, 30 days of history", {"ms": more}, "at most a few ms", more <= 5))
     return rows

@@ -1,6 +1,7 @@
 -- For wrk: posts readings that no other has posted, of 10,000 meters in turn, a minute apart.
--- wrk ... -s bench/readings.lua URL -- PREFIX START READINGS
+-- wrk ... -s bench/readings.lua URL -- PREFIX START READINGS [TOKEN]
 -- PREFIX of the meter ids, START in seconds of Unix time, READINGS a request: 1 is a single object, more is NDJSON.
+-- TOKEN of an API key.
 -- Prints one JSON object when it ends; times in microseconds.
 
 local METERS = 10000
@@ -13,6 +14,9 @@ local minute, time = -1, nil
 function init(args)
    prefix, start, size = args[1], tonumber(args[2]), tonumber(args[3])
    wrk.method = "POST"
+   if args[4] and args[4] ~= "" then
+      wrk.headers["Authorization"] = "Bearer " .. args[4]
+   end
    wrk.headers["Content-Type"] = size > 1 and "application/x-ndjson" or "application/json"
 end
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import msgspec
@@ -52,6 +53,7 @@ class Stage:
         server_url: of its server, for another stage; None for the embedded database.
         url: of the database on a server; None for the embedded one.
         folder: for files; deleted at the end.
+        load_cores: wrk has these processor cores to itself, and servers run on all others; empty for no such rule.
     """
 
     def __init__(self, server_url: str | None, url: str | None, folder: Path) -> None:
@@ -62,6 +64,7 @@ class Stage:
         port = free_port()
         self.environment = {**os.environ, **where, "PORT": str(port), "ENERGY_LOG_LEVEL": "error"}
         self.address = f"http://127.0.0.1:{port}"
+        self.load_cores: frozenset[int] = frozenset()
         self._fleets = 0
 
     def run(self, *command: str) -> str:
@@ -77,10 +80,14 @@ class Stage:
         return result.stdout
 
     @contextlib.contextmanager
-    def serving(self, *command: str) -> Iterator[psutil.Process]:
-        """Run `python -m` with these arguments until the block ends, and return its process once it serves."""
-        arguments = [sys.executable, "-m", *command]
-        process = subprocess.Popen(arguments, env=self.environment, stdout=subprocess.PIPE, text=True)
+    def serving(self, *command: str, **settings: str) -> Iterator[psutil.Process]:
+        """Run `python -m` with these arguments until the block ends, and return its process once it serves.
+
+        `settings` are further environment variables.
+        """
+        arguments = [*self._on(os.sched_getaffinity(0) - self.load_cores), sys.executable, "-m", *command]
+        environment = self.environment | settings
+        process = subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         try:
             while not (line := process.stdout.readline()).startswith("serving"):
@@ -102,25 +109,32 @@ class Stage:
             connection.execute("RESET ROLE; SET search_path = public")
             yield connection
 
-    def wrk(self, path: str, *, seconds: int, connections: int, readings: int = 1) -> Load:
-        """Post new readings at full speed over kept connections."""
+    def wrk(self, path: str, *, seconds: int, connections: int, readings: int = 1, token: str = "") -> Load:
+        """Post new readings at full speed over kept connections, with an API key if a token is given."""
         self._fleets += 1
         start = int(time.time()) // 86_400 * 86_400 - 86_400
-        arguments = (f"B{self._fleets}-", str(start), str(readings))
+        arguments = (f"B{self._fleets}-", str(start), str(readings), token)
         return self._run_wrk(READINGS_LUA, self.address + path, seconds, connections, *arguments)
 
     def get(self, path: str, *, devices: int, seconds: int, connections: int) -> Load:
         """Get `path` at full speed over kept connections; `%s` in it is the number of each device in turn."""
         return self._run_wrk(READS_LUA, self.address, seconds, connections, path, str(devices))
 
-    @staticmethod
-    def _run_wrk(script: Path, url: str, seconds: int, connections: int, *arguments: str) -> Load:
+    def _on(self, cores: AbstractSet[int]) -> list[str]:
+        """Return the beginning of a command that runs on these cores."""
+        return ["taskset", "--cpu-list", ",".join(map(str, sorted(cores)))] if self.load_cores else []
+
+    def _run_wrk(self, script: Path, url: str, seconds: int, connections: int, *arguments: str) -> Load:
         if shutil.which("wrk") is None:
             raise StartupError("wrk is needed to make the load: install it (Debian and Ubuntu: apt-get install wrk)")
         options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script)]
-        command = ["wrk", *options, url, "--", *arguments]
+        command = [*self._on(self.load_cores), "wrk", *options, url, "--", *arguments]
         result = subprocess.run(command, capture_output=True, text=True, check=True)
         return msgspec.json.decode(result.stdout.splitlines()[-1], type=Load)
+
+    def service_processes(self, service: psutil.Process) -> list[psutil.Process]:
+        """Return the processes of the service: its workers with it, but not the embedded database."""
+        return [service, *service.children(recursive=True)] if self.url else [service]
 
     def database_processes(self, service: psutil.Process) -> list[psutil.Process]:
         """Return the processes of the database: the embedded one, or a server's on this machine, else none."""
@@ -146,12 +160,12 @@ def fresh_stage(server_url: str | None) -> Iterator[Stage]:
 
 
 def cpu_seconds(processes: list[psutil.Process]) -> float:
-    """Return the processor time used so far; 0 for a process that has ended."""
+    """Return the processor time used so far, by these processes and their children that have ended."""
     total = 0.0
     for process in processes:
         with contextlib.suppress(psutil.Error):
             times = process.cpu_times()
-            total += times.user + times.system
+            total += times.user + times.system + times.children_user + times.children_system
     return total
 
 

@@ -13,6 +13,7 @@ from service.database.pool import Database
 from service.embedded.install import ensure_charts, ensure_installed
 from service.errors import StartupError
 from service.settings import Settings
+from tests.dashboard.axe import ensure_axe
 from tests.support import (
     Api,
     Owner,
@@ -34,8 +35,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # once, before there are several processes that would do it
         # and here, with the user's own npm settings; tests start processes without them
         ensure_installed()
-        with contextlib.suppress(StartupError):  # the tests of the charts say so
+        with contextlib.suppress(StartupError):  # the tests of the dashboard say so
             ensure_charts()
+            ensure_axe()
         templates.make_folders(config.cache.mkdir("embedded-templates"))
 
 

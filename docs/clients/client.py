@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 
@@ -54,7 +54,7 @@ class Client:
         reading = json.loads(line)
         if "timestamp" not in reading:
             self.last_ms = max(int(at_s * 1000), self.last_ms + 1)
-            at = datetime.fromtimestamp(self.last_ms / 1000, UTC)
+            at = datetime.fromtimestamp(self.last_ms / 1000, timezone.utc)
             reading["timestamp"] = at.isoformat(timespec="milliseconds")
         return json.dumps(reading)
 

@@ -120,7 +120,7 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
             rows = csv.reader(opened, strict=True)
-            header = next(rows, [])
+            header = [name.strip() for name in next(rows, [])]
             if unknown := [name for name in header if name not in COLUMNS]:
                 raise StartupError(f"{file}: column {unknown[0]!r} is unknown; the columns are {', '.join(COLUMNS)}")
             if len(set(header)) < len(header) or not header:

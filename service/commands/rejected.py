@@ -13,7 +13,7 @@ import click
 from service.commands.command import Group
 from service.commands.options import TIME, json_option
 from service.commands.output import print_json, print_table
-from service.database.calls import LIST_REJECTED_READINGS, SETTLE_REJECTED_READINGS
+from service.database.calls import AWAIT_STANDBYS, LIST_REJECTED_READINGS, SETTLE_REJECTED_READINGS
 from service.database.failures import CONNECTION_ERRORS
 from service.database.group_commit import MOST_ROWS_A_CALL
 from service.database.pool import Database, lend, open_database
@@ -116,6 +116,9 @@ async def replay(
                     found = await _send_again(connection, rows, dropped)
                     await connection.execute(SETTLE_REJECTED_READINGS, ids, received, found)
         outcomes.update(found)
+    if not dry_run and not outcomes:
+        # nothing is left: a replay that did not hear from the standbys may have settled all of it
+        await database.write_rows(AWAIT_STANDBYS)
     return outcomes
 
 

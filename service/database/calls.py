@@ -121,6 +121,7 @@ LIST_VEHICLE_SESSIONS = "SELECT * FROM api.list_vehicle_sessions($1, $2, $3, $4,
 GET_METER_STATUS = "SELECT * FROM api.get_meter_status($1)"
 GET_VEHICLE_STATUS = "SELECT * FROM api.get_vehicle_status($1)"
 LIST_DEVICES = "SELECT * FROM api.list_devices($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+LIST_DEVICES_BY_ENERGY = "SELECT * FROM api.list_devices_by_energy($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 GET_DEVICE_PROFILE = "SELECT * FROM api.get_device_profile($1, $2)"
 SET_DEVICE_PROFILE = "SELECT api.set_device_profile($1, $2, $3, $4, $5, $6, $7)"
 EXCHANGE_REGISTER = "SELECT * FROM api.exchange_register($1, $2, $3, $4, $5, $6)"

@@ -15,6 +15,7 @@ from service.errors import StartupError
 
 BULK_TIMEOUT_S = 300.0
 CLOSE_TIMEOUT_S = 5.0
+CLIENT_CHECK = "5s"
 ANSWER_TIMEOUT_S = 0.5
 """Limit of a server's answer to the cancellation of a statement; beyond it, the server counts as silent."""
 
@@ -39,9 +40,14 @@ async def set_up(connection: Session) -> None:
     """Set the role and the session settings that the service relies on.
 
     It is a statement, as the embedded database ignores start-up options. `jit` slows the look-up of types down. What an
-    acknowledgement depends on is not set here, where a pooler may lose it: see `api.await_standbys`.
+    acknowledgement depends on is not set here, where a pooler may lose it: see `api.await_standbys`. Where its system
+    can, the server looks for its client every `CLIENT_CHECK`: the statements of a service that was killed end.
     """
-    await connection.execute("SET ROLE energy_service; SET TimeZone = 'UTC'; SET jit = off; SET lock_timeout = '5s'")
+    await connection.execute(
+        "SET ROLE energy_service; SET TimeZone = 'UTC'; SET jit = off; SET lock_timeout = '5s';"
+        f"DO $$ BEGIN SET client_connection_check_interval = '{CLIENT_CHECK}';"
+        "EXCEPTION WHEN invalid_parameter_value THEN NULL; END $$"
+    )
 
 
 @asynccontextmanager

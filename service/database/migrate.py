@@ -29,6 +29,7 @@ from yoyo.connections import DatabaseURI
 from service.database.calls import REFRESH_AGGREGATES
 from service.database.libpq import connect_libpq
 from service.database.migrations import SQL_DIR, check_applied, code_files, known_migrations
+from service.database.replication import UnreplicatedCommitError, replicated_commands
 from service.database.server import inspect_server
 from service.database_url import describe_url, parse_database_url
 from service.errors import StartupError, first_line
@@ -70,7 +71,7 @@ def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) 
     if fault := asyncio.run(inspect_server(url)).fault():
         raise StartupError(fault)
     try:
-        with warnings.catch_warnings(), _locked_backend(url) as backend:
+        with warnings.catch_warnings(), _locked_backend(url) as backend, replicated_commands(backend.connection):
             # yoyo takes a lost connection for a nested transaction
             warnings.filterwarnings("ignore", "Nested transaction")
             backend.execute("SELECT set_config('energy.time_zone', :zone, FALSE)", {"zone": time_zone or ""})
@@ -88,7 +89,7 @@ def migrate(url: str, sql_dir: Path = SQL_DIR, *, time_zone: str | None = None) 
             if (sql_dir / "ops" / "record_schema.sql").exists():  # absent in older versions
                 backend.connection.execute("SELECT ops.record_schema(%s)", [drift])
             return pending
-    except psycopg.Error as error:
+    except (psycopg.Error, UnreplicatedCommitError) as error:
         raise StartupError(f"the database at {describe_url(url)} refused to migrate: {first_line(error)}") from error
 
 
@@ -163,7 +164,7 @@ def set_time_zone(url: str, time_zone: str) -> None:
         StartupError: the database refused; the message says why.
     """
     try:
-        with connect_libpq(url) as connection:
+        with connect_libpq(url) as connection, replicated_commands(connection):
             _until_locked(connection, lambda: _rebuild_days(connection, time_zone))
             for kind, refresh in zip(("meter", "vehicle"), REFRESH_AGGREGATES, strict=True):
                 left = None
@@ -173,7 +174,7 @@ def set_time_zone(url: str, time_zone: str) -> None:
                     left = due
                     with contextlib.suppress(psycopg.errors.LockNotAvailable):  # the job refreshes at this moment
                         connection.execute(refresh)
-    except psycopg.Error as error:
+    except (psycopg.Error, UnreplicatedCommitError) as error:
         raise StartupError(f"cannot change the time zone: {first_line(error)}") from error
 
 
@@ -224,7 +225,7 @@ def make_login(url: str, name: str, password: str, role: str) -> None:
         StartupError: the database refused, or `name` is a role of the engine, or has more rights than `role`.
     """
     try:
-        with connect_libpq(url) as connection:
+        with connect_libpq(url) as connection, replicated_commands(connection):
             found = connection.execute(_POWERS, {"name": name, "role": role}).fetchone()
             if found and found[0]:
                 raise StartupError(f"{name} {found[0]}: a member of {role} needs a login of its own")
@@ -248,7 +249,7 @@ def make_login(url: str, name: str, password: str, role: str) -> None:
                         sql.Identifier(name), sql.Identifier(parameter), sql.Literal(value)
                     )
                 )
-    except psycopg.Error as error:
+    except (psycopg.Error, UnreplicatedCommitError) as error:
         raise StartupError(f"cannot make the login {name}: {first_line(error)}") from error
 
 

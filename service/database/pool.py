@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from typing import Any, cast
+from weakref import WeakValueDictionary
 
 import asyncpg
 
@@ -34,6 +36,8 @@ CONNECTIONS = 10
 COMMAND_TIMEOUT_S = 10.0
 WRITERS = 2
 """Connections that store readings of a kind at once: while one commits, the next call is gathered."""
+READER: ContextVar[str] = ContextVar("reader", default="")
+"""Id of the API key that the current request reads with; empty without one."""
 PROBE_TIMEOUT_S = 0.8
 """Limit of a health check. The release of a silent connection waits once more; both together stay below the promised 2
 s."""
@@ -42,7 +46,8 @@ s."""
 class Database:
     """The pools of the handlers: `write` for ingest and, without a replica that answers, for everything else.
 
-    Reads leave the writers of both kinds their connections of the primary.
+    Reads leave the writers of both kinds their connections of the primary. One key reads on at most half of the others
+    at once, so that slow reads of one keep no other key waiting.
     """
 
     def __init__(self, write: Pool, replica: Replica | None, max_pending: int) -> None:
@@ -50,7 +55,10 @@ class Database:
         self.replica = replica
         self._max_pending = max_pending
         self._groups: dict[GroupedCall, GroupCommit] = {}
-        self._primary_reads = asyncio.Semaphore(max(1, write.get_max_size() - len(INGEST) * WRITERS))
+        most_reads = max(1, write.get_max_size() - len(INGEST) * WRITERS)
+        self._primary_reads = asyncio.Semaphore(most_reads)
+        self._most_reads_of_a_key = max(1, most_reads // 2)
+        self._reads_of_keys: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def check_room(self, *calls: GroupedCall) -> None:
         """Check that rows are accepted now, before the work of decoding them.
@@ -86,15 +94,22 @@ class Database:
     async def read_rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """Return the rows of a call that reads: from the replica, or else from the primary."""
         if self.replica is not None and self.replica.is_usable():
-            rows = await self.replica.fetch(_fetch(self.replica.pool, query, arguments))
+            async with _turn(*self._places_of_reader()):
+                rows = await self.replica.fetch(_fetch(self.replica.pool, query, arguments))
             if rows is not None:
                 return rows
-        async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
-            await self._primary_reads.acquire()
-        try:
+        return await self.read_primary_rows(query, *arguments)
+
+    async def read_primary_rows(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Return the rows of a call that reads, from the primary: with all that was committed before."""
+        async with _turn(*self._places_of_reader(), self._primary_reads):
             return await _fetch(self.write, query, arguments)
-        finally:
-            self._primary_reads.release()
+
+    def _places_of_reader(self) -> list[asyncio.Semaphore]:
+        """Return the places of the key that reads; none where no key does."""
+        if not (reader := READER.get()):
+            return []
+        return [self._reads_of_keys.setdefault(reader, asyncio.Semaphore(self._most_reads_of_a_key))]
 
     async def read_row(self, query: str, *arguments: Any) -> asyncpg.Record:
         """Return the only row of a call that reads."""
@@ -141,6 +156,21 @@ class Database:
             POOL.labels(name, "idle").set(idle)
             POOL.labels(name, "busy").set(pool.get_size() - idle)
             POOL_LIMIT.labels(name).set(pool.get_max_size())
+
+
+@asynccontextmanager
+async def _turn(*places: asyncio.Semaphore) -> AsyncIterator[None]:
+    """Hold one of each of `places`; waiting for them is limited as waiting for a connection is."""
+    held = []
+    try:
+        async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+            for place in places:
+                await place.acquire()
+                held.append(place)
+        yield
+    finally:
+        for place in held:
+            place.release()
 
 
 @asynccontextmanager

@@ -42,9 +42,18 @@ def ensure_charts() -> None:
     Raises:
         StartupError: a registry cannot be reached or refuses; the message includes the installer's error output.
     """
-    if not has_charts():
+    ensure_packages(DASHBOARD, "the dashboard's charts")
+
+
+def ensure_packages(folder: Path, what: str) -> None:
+    """Install the packages of the lock file in `folder` if they are missing; `what` names them to people.
+
+    Raises:
+        StartupError: a registry cannot be reached or refuses; the message includes the installer's error output.
+    """
+    if not _is_current(folder):
         with _one_at_a_time():
-            _ensure_packages(_ensure_node(), DASHBOARD, "the dashboard's charts")
+            _ensure_packages(_ensure_node(), folder, what)
 
 
 def has_charts() -> bool:

@@ -84,7 +84,13 @@ def _as_text(media_type: str, items: list[dict[str, Any]]) -> str:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, items[0])
     writer.writeheader()
-    writer.writerows(items)
+    for item in items:
+        writer.writerow(
+            {
+                name: json.dumps(value, separators=(",", ":")) if isinstance(value, dict) else value
+                for name, value in item.items()
+            }
+        )
     return text.getvalue()
 
 

@@ -84,6 +84,9 @@ _DEVICE = {
     "voltage": 230,
     "soc": None,
     "batteryTemp": None,
+    "kwh24h": None,
+    "efficiencyRatio": None,
+    "efficiencyStatus": None,
 }
 _EFFICIENCY_BUCKET = {
     "bucket": "2026-02-08T17:00:00Z",

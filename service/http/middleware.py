@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.routes import HTTPRoute
 from litestar.utils import normalize_path
 
+from service.database.pool import READER
 from service.errors import Problem
 from service.http.authentication import Key, Keys, unauthorized
 from service.http.client_address import TrustedProxies
@@ -168,7 +169,7 @@ class GuardedLitestar(Litestar):
             return "unknown"
 
     def _check_parameters(self, scope: Any) -> None:
-        """Reject a query parameter that the route does not know.
+        """Reject a query parameter that the route does not know, or that is there twice.
 
         Raises:
             Problem: `parameter_invalid`: the detail names the parameter, and those that the route knows.
@@ -180,10 +181,13 @@ class GuardedLitestar(Litestar):
         except HTTPException:
             return  # answered by the router
         known = self._parameters[cast("HTTPRouteHandler", handler)]
-        for name in Request[Any, Any, Any](scope).query_params:
+        given = [name for name, _ in Request[Any, Any, Any](scope).query_params.multi_items()]
+        for name in given:
             if name not in known:
                 rest = f"only {', '.join(known)}" if known else "nor any other"
                 raise Problem("parameter_invalid", f"there is no query parameter {name[:64]!r} here, {rest}")
+            if given.count(name) > 1:
+                raise Problem("parameter_invalid", f"the query parameter {name} is there more than once")
 
     async def _admit(self, scope: Any, authorization: bytes, *, is_preflight: bool) -> None:
         """Authenticate the request, and put its key into `scope["auth"]`.
@@ -209,3 +213,4 @@ class GuardedLitestar(Litestar):
         if not may(key.scope, method, path):
             raise Problem("forbidden", f"a key of scope {key.scope} may not {method} here")
         scope["auth"] = key
+        READER.set(key.key_id)

@@ -22,6 +22,8 @@ from service.http.parameters import schema
 Format: TypeAlias = Literal["json", "ndjson", "csv"]
 MEDIA_TYPES: dict[Format, str] = {"json": "application/json", "ndjson": "application/x-ndjson", "csv": "text/csv"}
 
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
 FormatChoice = Annotated[
     Format | None,
     QueryParameter(
@@ -75,14 +77,19 @@ def _accepted(accept: str) -> Format:
 
 
 def _csv(type_: type[Any], items: Sequence[Any]) -> bytes:
-    """Render items as CSV (RFC 4180) with a header line.
-
-    They have times, numbers, and ids, which begin with a letter or digit: no cell is a formula to a spreadsheet.
-    """
+    """Render items as CSV (RFC 4180) with a header line."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(name.encode_name for name in msgspec.structs.fields(type_))
     for item in items:
-        values = msgspec.structs.astuple(item)
-        writer.writerow(rfc3339(value) if isinstance(value, datetime) else value for value in values)
+        writer.writerow(map(_cell, msgspec.structs.astuple(item)))
     return text.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as a cell of a CSV; a text that a spreadsheet would run as a formula has a ' before it."""
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, dict):
+        return msgspec.json.encode(value).decode()
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value

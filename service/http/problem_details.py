@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable
-from typing import Any
+from types import NoneType
+from typing import Any, Literal
 
 import asyncpg
 import msgspec
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
+_FORMS = {bool: "true or false", int: "a whole number", float: "a number"}
+"""Type of a query parameter -> its form."""
 _HTTP_CODES = {404: "route_unknown", 405: "method_not_allowed", 413: "body_too_large"}
 
 
@@ -57,17 +60,29 @@ def exception_handlers(max_body_bytes: int) -> ExceptionHandlersMap:
 
     return {
         Problem: answer(lambda problem: problem),
+        ValidationException: lambda request, error: to_response(from_invalid_parameters(request, error)),
         HTTPException: answer(lambda error: from_http_exception(error, max_body_bytes)),
         Exception: answer(from_exception),
     }
 
 
+def from_invalid_parameters(request: Request[Any, Any, Any], error: ValidationException) -> Problem:
+    """Translate parameters of a wrong form: the detail has their names on the wire, and what they may be."""
+    signature = request.route_handler.parsed_fn_signature.parameters
+    details = []
+    for item in error.extra if isinstance(error.extra, list) else []:
+        field = signature[item["key"]]
+        name = getattr(field.kwarg_definition, "name", None) or field.name
+        [type_] = (
+            [each for each in field.inner_types if each.annotation is not NoneType] if field.is_optional else [field]
+        )
+        allowed = f"one of {', '.join(type_.args)}" if type_.origin is Literal else _FORMS[type_.annotation]
+        details.append(f"{name} must be {allowed}, not {request.query_params[name][:64]!r}")
+    return Problem("parameter_invalid", "; ".join(details) or error.detail)
+
+
 def from_http_exception(error: HTTPException, max_body_bytes: int) -> Problem:
     """Translate an error that Litestar raised itself."""
-    if isinstance(error, ValidationException):
-        wrong = error.extra if isinstance(error.extra, list) else []
-        detail = "; ".join(f"{item.get('key')}: {item.get('message')}" for item in wrong if isinstance(item, dict))
-        return Problem("parameter_invalid", detail or error.detail)
     code = _HTTP_CODES.get(error.status_code)
     if code == "body_too_large":
         return Problem(code, f"the body is longer than {max_body_bytes} bytes (ENERGY_MAX_BODY_BYTES)")

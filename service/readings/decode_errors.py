@@ -39,11 +39,12 @@ _FLAT = re.compile(r'\{(?:[^{}\[\]"]++|"[^"\\]*+")*+\}')
 _WORDS = re.compile(
     r"""
     "(?:[^"\\]++|\\.)*+"?  # a string, even one without an end, so that no part of it is scanned twice
-    | (?<![\w.+-])[+-]?(?:nan(?:\(\w*\))?|inf(?:inity)?)(?![\w.])
+    | (?<![\w.+-])[+-]?(?:nan(?:\(\w*\))?|inf(?:inity)?|ovf|\d\.\#\w+)(?![\w.])
     """,
     re.ASCII | re.DOTALL | re.IGNORECASE | re.VERBOSE,
 )
-"""Strings, which are kept, and the words of C, Python and JavaScript for NaN and infinity."""
+"""Strings, which are kept, and words for NaN and infinity: of C, Python, JavaScript, Arduino (`ovf`), and of old
+compilers of Microsoft (`1.#QNAN`)."""
 # finds the end of a value; numbers stay text, as they may be longer than Python converts
 _scan = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode
 
@@ -97,7 +98,7 @@ def _digits(word: str) -> str:
 def _replace_words(text: str, number: Callable[[str], str]) -> str:
     """Replace each word for NaN and infinity outside of strings by its `number`."""
     lower = text.lower()
-    if "nan" not in lower and "inf" not in lower:
+    if not any(mark in lower for mark in ("nan", "inf", "ovf", "#")):
         return text
     return _WORDS.sub(lambda found: found[0] if found[0][0] == '"' else number(found[0]), text)
 
@@ -178,10 +179,11 @@ def _length(text: str) -> int:
     Raises:
         json.JSONDecodeError: there is none.
     """
-    try:
-        return _scan(text, 0)[1]
-    except json.JSONDecodeError:
-        return _scan(_replace_words(text, _digits), 0)[1]
+    with contextlib.suppress(json.JSONDecodeError):
+        length = _scan(text, 0)[1]
+        if not text.startswith(".#", length):  # as of 1.#INF
+            return length
+    return _scan(_replace_words(text, _digits), 0)[1]
 
 
 def _after_space(text: str, at: int) -> int:

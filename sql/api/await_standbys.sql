@@ -22,7 +22,7 @@ END;
 $$;
 
 REVOKE EXECUTE ON FUNCTION api.await_standbys () FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION api.await_standbys () TO energy_service;
+GRANT EXECUTE ON FUNCTION api.await_standbys () TO energy_service, energy_dba;
 
 COMMENT ON FUNCTION api.await_standbys () IS
 'Makes the commit of this transaction wait for the disk and for the synchronous standbys, even if it writes nothing else. Every function that stores, or answers that something is stored, calls it. Raises 25006 on a server that takes no writes';

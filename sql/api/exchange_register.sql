@@ -79,9 +79,10 @@ BEGIN
     ) LOOP
         CONTINUE WHEN v_exchange.exchanged_at > p_at;
         v_old := ROW(
-            v_exchange.first_register_kwh, v_exchange.exchanged_at, 0, FALSE, FALSE, NULL, NULL, NULL, NULL
+            v_exchange.first_register_kwh, v_exchange.exchanged_at, 0, FALSE, FALSE, NULL, NULL, NULL, 0
         )::telemetry.register_state;
     END LOOP;
+    v_old.exchange_kwh := 0; -- lastRegister is declared: zeros before it are none of a start
     PERFORM
         telemetry.require_value(
             'lastRegister',
@@ -128,7 +129,7 @@ BEGIN
             'firstRegister',
             NOT (telemetry.register_step(
                 NULL, v_after.register_kwh, v_after.recorded_at,
-                ROW(p_first_register, p_at, 0, FALSE, FALSE, NULL, NULL, NULL, NULL)::telemetry.register_state,
+                ROW(p_first_register, p_at, 0, FALSE, FALSE, NULL, NULL, NULL, 0)::telemetry.register_state,
                 v_profile.register_max_kwh, v_profile.max_kw, v_profile.expected_interval, TRUE, NULL
             )).is_implausible,
             format(

@@ -36,16 +36,12 @@ DECLARE
 BEGIN
     SELECT f.time_zone INTO time_zone FROM telemetry.fleet AS f;
     today_start := date_trunc('day', now(), time_zone);
+    SELECT d.period_start, d.period_end INTO period_start, period_end FROM telemetry.recent_day(v_is_exact) AS d;
     IF v_is_exact THEN
-        period_end := now();
         received_until := now();
     ELSE
-        period_end := least(now(), greatest(
-            now() - INTERVAL '1 day', least(telemetry.held_until('meter_15min'), telemetry.held_until('vehicle_15min'))
-        ));
         SELECT min(r.received_until) INTO received_until FROM telemetry.refresh_state AS r;
     END IF;
-    period_start := date_trunc('hour', period_end + INTERVAL '59 minutes 59.999999 seconds', 'UTC') - INTERVAL '1 day';
     energy_until := greatest(today_start, period_end);
 
     WITH total AS MATERIALIZED (

@@ -1,4 +1,5 @@
--- One service at a time sends to an Alertmanager. A first look without a lock spares the others a write.
+-- One service at a time sends to an Alertmanager. A first look without a lock spares the others a write. The lease waits for
+-- the standbys, which then have the alerts that are sent.
 
 CREATE OR REPLACE FUNCTION api.lease_alertmanager(p_address text) RETURNS timestamptz
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -17,6 +18,7 @@ BEGIN
     IF NOT found THEN
         RETURN NULL;
     END IF;
+    PERFORM api.await_standbys();
     RETURN greatest(v_sent_at - INTERVAL '15 minutes', now() - INTERVAL '3 days');
 END;
 $$;
@@ -25,4 +27,4 @@ REVOKE EXECUTE ON FUNCTION api.lease_alertmanager (text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.lease_alertmanager (text) TO energy_service;
 
 COMMENT ON FUNCTION api.lease_alertmanager (text) IS
-'Leases the sending to an Alertmanager for a minute. Returns the time since which closed alerts are to be sent, which is 15 minutes before it last accepted any, at most 3 days ago; NULL if it is not due, or another service has the lease. Raises IE004 for an invalid address';
+'Leases the sending to an Alertmanager for a minute. Returns the time since which closed alerts are to be sent, which is 15 minutes before it last accepted any, at most 3 days ago; NULL if it is not due, or another service has the lease. The commit of a lease waits for the synchronous standbys. Raises IE004 for an invalid address';

@@ -1,5 +1,6 @@
 -- A lease instead of a transaction that stays open while the receiver answers. At most 5 messages of a webhook are under
--- way, so a slow receiver keeps no other waiting. A message waits for the earlier ones of its alert.
+-- way, so a slow receiver keeps no other waiting. A message waits for the earlier ones of its alert. Nobody is told of a
+-- change that a failover may take back: the lease waits for the standbys, which then have the change as well.
 
 CREATE OR REPLACE FUNCTION api.lease_webhook_messages() RETURNS TABLE (
     message_id bigint, attempts bigint, webhook_name text, url text, secret text, webhook_id text, event text,
@@ -41,6 +42,9 @@ BEGIN
     WHERE q.message_id = d.message_id
     RETURNING
         q.message_id, q.attempts, q.webhook_name, d.url, d.secret, q.webhook_id, q.event, q.created_at, q.alert;
+    IF found THEN
+        PERFORM api.await_standbys();
+    END IF;
 END;
 $$;
 
@@ -48,4 +52,4 @@ REVOKE EXECUTE ON FUNCTION api.lease_webhook_messages () FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION api.lease_webhook_messages () TO energy_service;
 
 COMMENT ON FUNCTION api.lease_webhook_messages () IS
-'Leases due messages of the enabled webhooks for a minute, at most 5 of each, and returns them with the URL and the secret to sign with. The caller sends them, and calls api.settle_webhook_message; without that they are due again after the lease';
+'Leases due messages of the enabled webhooks for a minute, at most 5 of each, and returns them with the URL and the secret to sign with. The caller sends them, and calls api.settle_webhook_message; without that they are due again after the lease. If there are any, the commit waits for the synchronous standbys';

@@ -17,8 +17,7 @@ FROM telemetry.device AS d
 LEFT JOIN telemetry.device_profile AS p ON p.kind = d.kind AND p.device_id = d.device_id
 LEFT JOIN (
     SELECT l.meter_id, min(l.vehicle_id) AS vehicle_id
-    FROM bi.vehicle_meter AS l
-    WHERE (l.valid_from IS NULL OR l.valid_from <= now()) AND (l.valid_until IS NULL OR l.valid_until > now())
+    FROM telemetry.current_link AS l
     GROUP BY l.meter_id
 ) AS l ON l.meter_id = d.device_id
 WHERE d.kind = 'meter';

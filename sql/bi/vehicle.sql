@@ -14,11 +14,7 @@ SELECT
     extract(EPOCH FROM d.expected_interval)::double precision AS expected_interval_s
 FROM telemetry.device AS d
 LEFT JOIN telemetry.device_profile AS p ON p.kind = d.kind AND p.device_id = d.device_id
-LEFT JOIN (
-    SELECT m.vehicle_id, m.meter_id
-    FROM bi.vehicle_meter AS m
-    WHERE (m.valid_from IS NULL OR m.valid_from <= now()) AND (m.valid_until IS NULL OR m.valid_until > now())
-) AS m ON m.vehicle_id = d.device_id
+LEFT JOIN telemetry.current_link AS m ON m.vehicle_id = d.device_id
 WHERE d.kind = 'vehicle';
 
 GRANT SELECT ON bi.vehicle TO energy_bi;

@@ -36,7 +36,7 @@ BEGIN
             v_kinds || array_agg('vehicle'::text), v_ids || array_agg(m.vehicle_id), v_since || array_agg(c.since)
         INTO v_kinds, v_ids, v_since
         FROM unnest(v_kinds, v_ids, v_since) AS c (kind, device_id, since)
-        JOIN telemetry.fleet_meters((SELECT min(s.since) FROM unnest(v_since) AS s (since)), v_until) AS m
+        JOIN telemetry.fleet_meters((SELECT min(s.since) FROM unnest(v_since) AS s (since)), greatest(p_now, v_until)) AS m
             ON m.meter_id = c.device_id AND coalesce(m.valid_until > c.since, TRUE)
         WHERE c.kind = 'meter';
     END IF;
@@ -72,8 +72,14 @@ BEGIN
         JOIN (
             SELECT u.name, u.kind, u.device_id, min(u.since) AS since
             FROM (
-                SELECT r.name, c.kind, c.device_id, c.since
+                SELECT
+                    r.name, c.kind, c.device_id,
+                    CASE
+                        WHEN r.kind = 'charger_fading' AND c.rule_name IS NOT NULL THEN date_trunc('day', c.since, f.time_zone)
+                        ELSE c.since
+                    END AS since
                 FROM unnest(v_rules, v_kinds, v_ids, v_since) AS c (rule_name, kind, device_id, since)
+                CROSS JOIN telemetry.fleet AS f
                 JOIN ops.alert_rule AS r
                     ON r.name = c.rule_name OR c.rule_name IS NULL AND c.kind = ANY (telemetry.alert_device_kinds(r.kind))
                 UNION ALL

@@ -1,4 +1,5 @@
--- By default every login may take the engine's advisory locks, make jobs, fill the disk, and read TimescaleDB's own tables.
+-- By default every login may take the engine's advisory locks, make jobs, fill the disk, lock the history, and read
+-- TimescaleDB's own tables.
 -- It is called at every migration: an upgrade of TimescaleDB brings new functions, and a restore forgets the rights of the
 -- database. It works with the rights of its caller, as only a superuser can do all of it.
 

@@ -63,17 +63,25 @@ BEGIN
     GROUP BY r.name, k.kind, b.device_id, r.threshold
     HAVING sum(b.readings) >= r.threshold;
 
+    -- weeks of days take seconds, so the vehicles take turns in the first 24 quarter hours of a day
     RETURN QUERY
     SELECT r.name, 'vehicle', d.device_id
     FROM ops.alert_rule AS r
     CROSS JOIN telemetry.fleet AS f
-    CROSS JOIN LATERAL telemetry.judge_days(r, p_at, p_at) AS d
-    WHERE r.enabled AND r.kind = 'charger_fading' AND d.is_fault
-        AND (p_at AT TIME ZONE f.time_zone)::time = '00:00';
+    CROSS JOIN LATERAL (
+        SELECT t.midnight, extract(EPOCH FROM p_at - t.midnight)::integer / 900 AS turn
+        FROM (SELECT date_trunc('day', p_at, f.time_zone) AS midnight) AS t
+    ) AS n
+    CROSS JOIN LATERAL telemetry.judge_days(r, n.midnight, n.midnight, ARRAY(
+        SELECT v.vehicle_id
+        FROM telemetry.vehicle_current_status AS v
+        WHERE abs(hashtext(v.vehicle_id) % 24) = n.turn AND (r.device_ids IS NULL OR v.vehicle_id = ANY (r.device_ids))
+    )) AS d
+    WHERE r.enabled AND r.kind = 'charger_fading' AND n.turn < 24 AND d.is_fault;
 END;
 $$;
 
 REVOKE EXECUTE ON FUNCTION telemetry.find_suspects (timestamptz) FROM PUBLIC;
 
 COMMENT ON FUNCTION telemetry.find_suspects (timestamptz) IS
-'The devices that may have a fault, by the enabled rules but those of silence, in the windows that end at p_at (the end of a quarter hour)';
+'The devices that may have a fault, by the enabled rules but those of silence, in the windows that end at p_at (the end of a quarter hour); by charger_fading, those of a 24th of the vehicles at the last midnight';

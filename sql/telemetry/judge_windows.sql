@@ -2,7 +2,7 @@
 -- over a threshold. A window moves on without adding up all of it again. A window that is not complete enough to judge is
 -- neither a fault nor the end of one. Energies need 90 % of the expected readings of both sides, means half of them. An idle
 -- vehicle has no efficiency. A window shorter than the interval of a device holds no energy of its own. A device that is new,
--- back or silent is not incomplete.
+-- back or silent is not incomplete. Without a declared interval, what it has lost is counted (telemetry.missing_readings).
 
 CREATE OR REPLACE FUNCTION telemetry.judge_windows(
     p_rule ops.alert_rule, p_kind text, p_from timestamptz, p_until timestamptz, p_device_ids text [] DEFAULT NULL
@@ -17,6 +17,7 @@ AS $$
 DECLARE
     v_quarter CONSTANT interval := INTERVAL '15 minutes';
     v_quarters CONSTANT integer := extract(EPOCH FROM p_rule.window_length) / 900;
+    v_most CONSTANT bigint := telemetry.expected_readings(p_rule.window_length, INTERVAL '1 minute');
     v_start CONSTANT timestamptz := p_from - p_rule.window_length
         * CASE p_rule.kind WHEN 'data_incomplete' THEN 2 ELSE 1 END;
 BEGIN
@@ -26,7 +27,7 @@ BEGIN
     ),
     device AS MATERIALIZED (
         SELECT
-            d.device_id, d.meter_interval,
+            d.device_id, d.meter_interval, p_rule.kind = 'data_incomplete' AND p.expected_interval IS NULL AS is_counted,
             telemetry.expected_interval(p.expected_interval, coalesce(v.observed_interval, m.observed_interval)) AS own_interval
         FROM (
             SELECT k.device_id, max(k.meter_interval) AS meter_interval
@@ -41,13 +42,15 @@ BEGIN
         LEFT JOIN telemetry.vehicle_current_status AS v ON p_kind = 'vehicle' AND v.vehicle_id = d.device_id
         LEFT JOIN telemetry.meter_current_status AS m ON p_kind = 'meter' AND m.meter_id = d.device_id
     ),
-    figure AS (
+    figure AS MATERIALIZED (
         SELECT
             d.device_id,
+            t.bucket,
             t.bucket + v_quarter AS judged_at,
+            d.is_counted,
             d.own_interval,
             greatest(d.own_interval, d.meter_interval) AS longest_interval,
-            telemetry.expected_readings(p_rule.window_length, d.own_interval) AS expected,
+            telemetry.expected_readings(p_rule.window_length, d.own_interval) AS expected_by_interval,
             telemetry.expected_readings(p_rule.window_length, d.meter_interval) AS meter_expected,
             (sum(b.kwh_ac::numeric) OVER w)::double precision AS kwh_ac,
             (sum(b.kwh_dc::numeric) OVER w)::double precision AS kwh_dc,
@@ -64,6 +67,38 @@ BEGIN
         LEFT JOIN bucket AS b ON b.device_id = d.device_id AND b.bucket = t.bucket
         WINDOW w AS (PARTITION BY d.device_id ORDER BY t.bucket ROWS BETWEEN v_quarters - 1 PRECEDING AND CURRENT ROW)
     ),
+    -- the missing readings come into the sum once they are known, and leave it with their window, or with a reading that tells it
+    change AS MATERIALIZED (
+        SELECT c.device_id, c.bucket, sum(c.readings)::bigint AS missing
+        FROM telemetry.missing_readings(p_kind, v_start, p_until, ARRAY(
+            SELECT DISTINCT f.device_id FROM figure AS f
+            WHERE f.is_counted AND f.judged_at >= p_from AND f.readings < p_rule.threshold * v_most
+        )) AS m
+        CROSS JOIN LATERAL (
+            VALUES
+            (m.device_id, m.known_at, m.readings),
+            (
+                m.device_id, least(m.bucket + p_rule.window_length, m.known_since + 2 * p_rule.window_length),
+                -m.readings
+            )
+        ) AS c (device_id, bucket, readings)
+        WHERE m.known_at < least(m.bucket + p_rule.window_length, m.known_since + 2 * p_rule.window_length)
+        GROUP BY c.device_id, c.bucket
+    ),
+    counted AS (
+        SELECT
+            f.*,
+            CASE
+                WHEN f.is_counted THEN least(
+                    greatest(f.readings, 1)
+                    + coalesce(sum(c.missing) OVER (PARTITION BY f.device_id ORDER BY f.bucket), 0),
+                    v_most
+                )
+                ELSE f.expected_by_interval
+            END AS expected
+        FROM figure AS f
+        LEFT JOIN change AS c ON c.device_id = f.device_id AND c.bucket = f.bucket
+    ),
     judged AS (
         SELECT
             f.*,
@@ -73,6 +108,7 @@ BEGIN
             ) AS value,
             CASE
                 WHEN p_rule.kind = 'readings_rejected' THEN TRUE
+                WHEN f.is_counted THEN f.is_known AND f.readings >= greatest(p_rule.least, 1)
                 WHEN f.longest_interval > p_rule.window_length * 1.25 THEN FALSE
                 WHEN p_rule.kind = 'data_incomplete'
                     THEN f.is_known AND f.judged_at - f.heard_at <= f.own_interval AND f.readings >= p_rule.least
@@ -88,7 +124,7 @@ BEGIN
                         AND CASE p_rule.kind WHEN 'efficiency_low' THEN f.kwh_ac ELSE greatest(f.kwh_ac, f.kwh_dc) END >= p_rule.least
                     END
             END AS is_judged
-        FROM figure AS f
+        FROM counted AS f
         CROSS JOIN telemetry.fleet AS l
         WHERE f.judged_at >= p_from
     ),

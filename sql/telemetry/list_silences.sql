@@ -1,5 +1,6 @@
--- A silence is a gap in a device's own times, however late its readings come. The last one has no end yet. EXECUTE: planned
--- with its bounds as constants, so only the chunks of that time are opened.
+-- A silence is a gap in a device's own times, however late its readings come. The last one has no end yet. One that lasts when a
+-- rule is changed is an alert from then on. EXECUTE: planned with its bounds as constants, so only the chunks of that time are
+-- opened.
 
 CREATE OR REPLACE FUNCTION telemetry.list_silences(
     p_rule ops.alert_rule, p_kind text, p_from timestamptz, p_now timestamptz, p_device_ids text []
@@ -11,7 +12,7 @@ BEGIN
     RETURN QUERY EXECUTE format(
         $query$
             SELECT
-                g.device_id, g.silent_at, g.next_at, coalesce(g.next_at, $2),
+                g.device_id, greatest(g.silent_at, $7), g.next_at, coalesce(g.next_at, $2),
                 round((extract(EPOCH FROM coalesce(g.next_at, $2) - g.recorded_at) / extract(EPOCH FROM g.expected_interval)), 1)
                 ::double precision,
                 jsonb_build_object(
@@ -42,8 +43,7 @@ BEGIN
             ) AS g
             WHERE
                 telemetry.is_silent(g.recorded_at, g.expected_interval, coalesce(g.next_at, $2) - $4, $3)
-                AND g.silent_at >= $7
-                AND coalesce(g.next_at, $2) > $1
+                AND coalesce(g.next_at, 'infinity') > $1
         $query$,
         p_kind || '_id', p_kind || '_telemetry_history', telemetry.counted_at(p_from),
         telemetry.counted_at(p_from) - telemetry.alert_horizon()

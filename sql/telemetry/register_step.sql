@@ -1,7 +1,8 @@
 -- The meaning of one register after another. The write path folds it over new readings (register_chain);
 -- mend_register_energy folds it over the readings around a late one. p_base stands in for p_state before the first reading.
 -- An exchange ends a baseline. The rest of the old register goes to the first reading after it. The new register's baseline is
--- a microsecond after it, so a baseline tells which exchanges lie before it.
+-- a microsecond after it, so a baseline tells which exchanges lie before it. An exchange_kwh in p_base says that its baseline, or
+-- this register, was declared. Energy that is not rejected is judged by the times of the readings alone, so that a late one finds the same.
 
 CREATE OR REPLACE FUNCTION telemetry.register_step(
     p_state telemetry.register_state,
@@ -33,6 +34,7 @@ BEGIN
     IF p_exchanges IS NOT NULL THEN
         FOREACH v_exchange IN ARRAY p_exchanges LOOP
             CONTINUE WHEN v_exchange.exchanged_at >= p_recorded_at OR v_exchange.exchanged_at < v_new.baseline_at;
+            v_new.exchange_kwh := coalesce(v_new.exchange_kwh, 0);
             v_old := telemetry.register_step(
                 NULL, v_exchange.last_register_kwh, v_exchange.exchanged_at, v_new, p_register_max_kwh, p_max_kw, NULL, FALSE, NULL
             );
@@ -40,7 +42,7 @@ BEGIN
             v_exchange_glitch := coalesce(v_old.glitch_after, v_exchange_glitch);
             v_new := ROW(
                 v_exchange.first_register_kwh, v_exchange.exchanged_at + INTERVAL '1 microsecond', 0, FALSE, FALSE,
-                NULL, NULL, NULL, NULL
+                NULL, NULL, NULL, 0
             )::telemetry.register_state;
         END LOOP;
     END IF;
@@ -65,7 +67,12 @@ BEGIN
 
     IF p_register_kwh >= v_level_kwh THEN -- a rise
         v_kwh := p_register_kwh - v_level_kwh;
-        IF p_is_new AND telemetry.is_implausible(
+        IF
+            v_level_kwh = 0 AND v_before.former_kwh IS NULL AND NOT (p_state IS NULL AND v_before.exchange_kwh IS NOT NULL)
+            AND telemetry.is_implausible(v_kwh, p_recorded_at - v_level_at, p_max_kw)
+        THEN -- the zero of a start came first
+            RETURN ROW(p_register_kwh, p_recorded_at, 0, FALSE, FALSE, NULL, NULL, NULL, NULL)::telemetry.register_state;
+        ELSIF p_is_new AND telemetry.is_implausible(
             v_kwh, greatest(p_recorded_at - v_level_at, p_expected_interval), p_max_kw
         ) THEN
             RETURN ROW(
@@ -88,13 +95,15 @@ BEGIN
     END IF;
 
     v_kwh := CASE
-        WHEN telemetry.is_rollover(v_before.baseline_kwh, p_register_kwh, p_register_max_kwh)
+        WHEN
+            telemetry.is_rollover(v_before.baseline_kwh, p_register_kwh, p_register_max_kwh)
+            AND NOT telemetry.is_implausible(
+                p_register_max_kwh - v_before.baseline_kwh + p_register_kwh, p_recorded_at - v_before.baseline_at, p_max_kw
+            )
             THEN p_register_max_kwh - v_before.baseline_kwh + p_register_kwh
         WHEN
             p_register_kwh > 0.1 * v_before.baseline_kwh
-            AND telemetry.is_implausible(
-                p_register_kwh, greatest(p_recorded_at - v_before.baseline_at, p_expected_interval), p_max_kw
-            )
+            AND telemetry.is_implausible(p_register_kwh, p_recorded_at - v_before.baseline_at, p_max_kw)
             THEN 0 -- the register of another meter
         ELSE p_register_kwh -- a reset
     END;
@@ -114,4 +123,4 @@ COMMENT ON FUNCTION telemetry.register_step (
     telemetry.register_state, double precision, timestamptz, telemetry.register_state,
     double precision, double precision, interval, boolean, telemetry.register_exchange []
 ) IS
-'The state after a register (kWh). The first is a baseline (energy 0). A rise is the energy; beyond what p_max_kw allows it is implausible where p_is_new (same baseline). A fall by at most a tenth is a dip (energy 0, same baseline). A larger fall is a rollover from within a tenth of p_register_max_kwh to within a tenth of zero, else a reset: its energy is the new value, or 0 where that is more than a tenth of the old one and implausible. A register that is back at the level before such a fall (at least 90 % of it), with no rise between, makes glitches of the readings between, and its energy counts from that level. p_exchanges are exchanges of the device in the order of time; those between the baseline and this register count: the old register up to its last value, then the new one from its first';
+'The state after a register (kWh). The first is a baseline (energy 0). A rise is the energy; beyond what p_max_kw allows it is implausible where p_is_new (same baseline); after nothing but zeros it is then a baseline instead (energy 0), unless a zero was declared. A fall by at most a tenth is a dip (energy 0, same baseline). A larger fall is a rollover from within a tenth of p_register_max_kwh to within a tenth of zero, if p_max_kw allows its energy, else a reset: its energy is the new value, or 0 where that is more than a tenth of the old one and implausible. A register that is back at the level before such a fall (at least 90 % of it), with no rise between, makes glitches of the readings between, and its energy counts from that level. p_exchanges are exchanges of the device in the order of time; those between the baseline and this register count: the old register up to its last value, then the new one from its first';

@@ -1,5 +1,6 @@
 -- Brings telemetry.alert in line with the alerts that the data shows. Those that overlap are the same one: it keeps its
--- number and its acknowledgement. What the data does not show was disproved. What closed for another reason stays as it is.
+-- number and its acknowledgement. What the data does not show was disproved. What closed for another reason stays as it is, and
+-- what lasts beyond that is another alert. A rule says nothing of the time before it was changed, nor of its alerts of then.
 -- Closing goes before opening, as a device has one open alert of a rule at most.
 
 CREATE OR REPLACE FUNCTION telemetry.settle_alerts(
@@ -13,23 +14,27 @@ AS $$
 DECLARE
     v_disproved CONSTANT text := 'disproved by later data';
     v_recovered CONSTANT text := 'recovered';
+    v_from CONSTANT timestamptz := CASE p_rule.kind
+        WHEN 'device_silent' THEN greatest(p_from, p_rule.judged_from)
+        ELSE telemetry.quarter_of(greatest(p_from, p_rule.judged_from + INTERVAL '15 minutes' - INTERVAL '1 microsecond'))
+    END;
     v_stored CONSTANT telemetry.alert[] := ARRAY(
         SELECT a
         FROM telemetry.alert AS a
         WHERE a.rule_name = p_rule.name AND a.kind = p_kind AND a.device_id = ANY (p_device_ids)
-            AND (a.closed_at IS NULL OR a.closed_at >= p_from) AND a.close_reason IS DISTINCT FROM v_disproved
+            AND (a.closed_at IS NULL OR a.closed_at >= v_from) AND a.close_reason IS DISTINCT FROM v_disproved
     );
     v_spans telemetry.alert_span[];
     v_ids bigint[];
 BEGIN
     IF p_rule.kind = 'device_silent' THEN
-        v_spans := ARRAY(SELECT s FROM telemetry.list_silences(p_rule, p_kind, p_from, p_now, p_device_ids) AS s);
+        v_spans := ARRAY(SELECT s FROM telemetry.list_silences(p_rule, p_kind, v_from, p_now, p_device_ids) AS s);
     ELSE
         v_spans := ARRAY(
             SELECT s
-            FROM telemetry.list_alert_spans(p_rule, p_kind, p_from, p_until, p_device_ids, ARRAY(
+            FROM telemetry.list_alert_spans(p_rule, p_kind, v_from, p_until, p_device_ids, ARRAY(
                 SELECT a.device_id FROM unnest(v_stored) AS a
-                WHERE a.opened_at < p_from AND coalesce(a.close_reason, v_recovered) = v_recovered
+                WHERE a.opened_at < v_from AND coalesce(a.close_reason, v_recovered) = v_recovered
             )) AS s
         );
     END IF;
@@ -48,6 +53,7 @@ BEGIN
                         a.device_id = s.device_id
                         AND a.opened_at < coalesce(s.closed_at, 'infinity')
                         AND coalesce(a.closed_at, 'infinity') > coalesce(s.opened_at, '-infinity')
+                        AND (s.closed_at IS NOT NULL OR coalesce(a.close_reason, v_recovered) = v_recovered)
                 ORDER BY s.place, a.id
             ) AS p
             ORDER BY p.id, p.place
@@ -64,8 +70,8 @@ BEGIN
     FOR v_opens IN 0..1 LOOP
         UPDATE telemetry.alert AS a
         SET
-            opened_at = coalesce(s.opened_at, a.opened_at),
-            last_seen_at = coalesce(s.last_seen_at, least(a.last_seen_at, p_from)),
+            opened_at = CASE WHEN s.opened_at > p_rule.judged_from THEN s.opened_at ELSE least(s.opened_at, a.opened_at) END,
+            last_seen_at = coalesce(s.last_seen_at, least(a.last_seen_at, v_from)),
             closed_at = s.closed_at,
             close_reason = CASE WHEN s.closed_at IS NOT NULL THEN v_recovered END,
             severity = p_rule.severity,
@@ -80,7 +86,8 @@ BEGIN
         WHERE
             a.id = s.id AND (s.closed_at IS NULL) = (v_opens = 1) AND coalesce(a.close_reason, v_recovered) = v_recovered
             AND (
-                coalesce(s.opened_at, a.opened_at), s.closed_at, coalesce(s.last_seen_at, least(a.last_seen_at, p_from)),
+                CASE WHEN s.opened_at > p_rule.judged_from THEN s.opened_at ELSE least(s.opened_at, a.opened_at) END, s.closed_at,
+                coalesce(s.last_seen_at, least(a.last_seen_at, v_from)),
                 CASE WHEN s.last_seen_at IS NULL THEN a.value ELSE s.value END
             ) IS DISTINCT FROM (a.opened_at, a.closed_at, a.last_seen_at, a.value);
     END LOOP;
@@ -109,7 +116,7 @@ BEGIN
                 array_agg(i.last_seen_at ORDER BY i.id) AS ends
             FROM telemetry.alert AS i
             WHERE i.rule_name = p_rule.name AND i.kind = p_kind AND i.device_id = ANY (p_device_ids)
-                AND i.last_seen_at >= p_from AND i.close_reason IS DISTINCT FROM v_disproved
+                AND i.last_seen_at >= v_from AND i.close_reason IS DISTINCT FROM v_disproved
         ) AS n
         CROSS JOIN LATERAL telemetry.energy_lost(n.vehicle_ids, n.starts, n.ends, p_rule.threshold) AS e
         WHERE a.id = n.ids[e.place] AND a.energy_lost_kwh IS DISTINCT FROM e.kwh;

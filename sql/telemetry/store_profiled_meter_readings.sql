@@ -52,7 +52,10 @@ BEGIN
             v_late.register_max_kwh, v_late.max_kw, v_late.expected_interval, TRUE,
             telemetry.register_exchanges('meter', v_late.meter_id, v_base.baseline_at)
         );
-        IF v_state.is_implausible THEN
+        IF v_state.is_implausible OR telemetry.contradicts_next_register(
+            'meter', v_late.meter_id, v_late.recorded_at, v_state,
+            v_late.register_max_kwh, v_late.max_kw, v_late.expected_interval
+        ) THEN
             v_late_implausible := v_late_implausible || v_late.position;
         ELSE
             INSERT INTO telemetry.meter_telemetry_history

@@ -52,7 +52,10 @@ BEGIN
             v_late.register_max_kwh, v_late.max_kw, v_late.expected_interval, TRUE,
             telemetry.register_exchanges('vehicle', v_late.vehicle_id, v_base.baseline_at)
         );
-        IF v_state.is_implausible THEN
+        IF v_state.is_implausible OR telemetry.contradicts_next_register(
+            'vehicle', v_late.vehicle_id, v_late.recorded_at, v_state,
+            v_late.register_max_kwh, v_late.max_kw, v_late.expected_interval
+        ) THEN
             v_late_implausible := v_late_implausible || v_late.position;
         ELSE
             INSERT INTO telemetry.vehicle_telemetry_history

@@ -43,6 +43,22 @@ async def test_a_redirect_is_not_followed(session: aiohttp.ClientSession, status
         assert other.received == []
 
 
+@pytest.mark.parametrize("scheme", ["http", "https", "all"])
+async def test_no_proxy_and_no_password_of_the_environment_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scheme: str
+) -> None:
+    async with receiving() as proxy, receiving() as receiver:
+        monkeypatch.setenv(f"{scheme}_proxy", proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        netrc = tmp_path / "netrc"
+        netrc.write_text("machine localhost login operator password secret\n")
+        monkeypatch.setenv("NETRC", str(netrc))
+        async with open_session(only_public=False) as session:
+            await post(session, receiver.url, b"{}")
+        assert proxy.received == []
+        assert "authorization" not in receiver.received[0].headers
+
+
 async def test_a_receiver_that_does_not_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TIMEOUT_S", 0.2)
     over = asyncio.Event()

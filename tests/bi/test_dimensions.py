@@ -75,6 +75,65 @@ async def test_the_meter_of_a_vehicle_is_the_one_that_feeds_it_now(api: Api, own
             assert fed == (pair.vehicle if meter == feeding else None)
 
 
+NOW_FEEDING = """
+    SELECT l.vehicle_id, l.meter_id FROM bi.vehicle_meter AS l
+    WHERE (l.valid_from IS NULL OR l.valid_from <= now()) AND (l.valid_until IS NULL OR l.valid_until > now())
+"""
+OWN_RULE = "CREATE OR REPLACE FUNCTION telemetry.default_meter_id(p_vehicle_id text) RETURNS text LANGUAGE sql STABLE"
+SAME_ID = "RETURN p_vehicle_id"
+"""A fleet's own rule: a vehicle's meter has its id."""
+
+
+@pytest.mark.parametrize("rule", [None, SAME_ID], ids=["standard", "own"])
+async def test_the_meters_that_feed_now_are_those_of_the_times(api: Api, owner: Owner, rule: str | None) -> None:
+    pairs = [new_pair() for _ in range(6)]
+    past, present = (NOW - 60 * MINUTE, NOW - 30 * MINUTE), (NOW - 60 * MINUTE, None)
+    links = (
+        (pairs[1].vehicle, pairs[0].meter, past),
+        (pairs[2].vehicle, pairs[3].meter, present),
+        (new_pair().vehicle, pairs[4].meter, present),  # it has sent nothing
+        (f"V{pairs[5].meter[1:]}x", pairs[5].meter, past),  # nor has this one, and its link is over
+    )
+    for pair in pairs:
+        await api.post_meter(pair.meter, NOW - MINUTE)
+        await api.post_vehicle(pair.vehicle, NOW - MINUTE)
+    both = new_pair().meter  # a meter and a vehicle of one id
+    await api.post_meter(both, NOW - MINUTE)
+    await api.post_vehicle(both, NOW - MINUTE)
+    await api.post_meter(f"M{pairs[5].meter[1:]}x", NOW - MINUTE)
+    async with owner.undone() as connection:
+        for vehicle, meter, during in links:
+            query = "INSERT INTO telemetry.vehicle_meter_link VALUES ($1, $2, tstzrange($3, $4))"
+            await connection.execute(query, vehicle, meter, *during)
+        if rule:
+            await connection.execute(f"{OWN_RULE} {rule}")
+        expected = {tuple(row) for row in await connection.fetch(NOW_FEEDING)}
+        assert {tuple(row) for row in await connection.fetch("SELECT * FROM telemetry.current_link")} == expected
+        await connection.execute("SET LOCAL ROLE energy_bi")
+        vehicles = {tuple(row) for row in await connection.fetch("SELECT vehicle_id, meter_id FROM bi.vehicle")}
+        reporting = {vehicle for vehicle, _ in vehicles}
+        fed = {(vehicle, meter) for vehicle, meter in vehicles if meter is not None}
+        assert fed == {(vehicle, meter) for vehicle, meter in expected if vehicle in reporting}
+        query = "SELECT vehicle_id, meter_id FROM bi.meter WHERE vehicle_id IS NOT NULL"
+        assert {tuple(row) for row in await connection.fetch(query)} <= expected
+    assert (pairs[2].vehicle, pairs[3].meter) in expected
+
+
+async def test_one_meter_is_found_without_asking_the_rule_for_every_vehicle(api: Api, owner: Owner, pair: Pair) -> None:
+    await api.post_meter(pair.meter, NOW - MINUTE)
+    await api.post_vehicle(pair.vehicle, NOW - MINUTE)
+    async with owner.undone() as connection:
+        await connection.execute(
+            "CREATE OR REPLACE FUNCTION telemetry.find_default_meter(p_vehicle_id text) RETURNS text "
+            "LANGUAGE plpgsql STABLE AS $$ BEGIN "
+            "IF EXISTS (SELECT FROM telemetry.vehicle_current_status AS s WHERE s.vehicle_id = p_vehicle_id) "
+            "THEN RAISE EXCEPTION 'asked for %', p_vehicle_id; END IF; RETURN NULL; END $$"
+        )
+        for kind, device, other in (("meter", pair.meter, pair.vehicle), ("vehicle", pair.vehicle, pair.meter)):
+            [row] = await connection.fetch(f"SELECT * FROM bi.{kind} WHERE {kind}_id = $1", device)
+            assert other in row.values()
+
+
 async def test_the_current_state_is_the_newest_reading_with_the_status_of_the_service(
     api: Api, owner: Owner, pair: Pair
 ) -> None:

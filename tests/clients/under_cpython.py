@@ -1,5 +1,6 @@
 """Runs a client on CPython with a wrong clock (SKEW_S); one for MicroPython with what CPython lacks of it."""
 
+import datetime
 import io
 import os
 import runpy
@@ -41,6 +42,7 @@ if __name__ == "__main__":
     time.time = lambda: right_s() + SKEW_S
     time.time_ns = lambda: right_ns() + SKEW_S * 10**9
     sys.argv = sys.argv[1:]
+    del datetime.UTC  # as in Python 3.9
     if "micropython" in sys.argv[0]:
         add_micropython()
     runpy.run_path(sys.argv[0], run_name="__main__")

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.long
 
 HEADER = "zone,meter,valid_from,valid_to,price_per_kwh,currency,co2_g_per_kwh,days,local_from,local_until\n"
 SPOT = (
-    "\ufeffvalid_from,valid_to,price_per_kwh,currency,co2_g_per_kwh\r\n"
+    "\ufeffvalid_from, valid_to,price_per_kwh, currency,co2_g_per_kwh\r\n"
     "2026-10-25T02:00:00+02:00,2026-10-25T02:00:00+01:00,0.0812,EUR,312.5\r\n"  # the hour that comes twice
     "2026-10-25T02:00:00+01:00,2026-10-25T03:00:00+01:00,-0.0003,EUR,\r\n"
 )

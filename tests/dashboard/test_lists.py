@@ -97,6 +97,32 @@ async def test_a_list_is_searched_filtered_and_ordered_by_its_address(
     await expect(page.get_by_role("columnheader", name="Newest reading")).to_have_attribute("aria-sort", "ascending")
 
 
+async def test_a_list_in_order_of_the_last_day_has_its_energies_and_efficiencies(
+    api: Api, faulty: Pair, live: Pair, new_page: Callable[..., Any]
+) -> None:
+    page = await new_page(api, "/#/vehicles")
+    await shown(page, "Vehicles")
+    assert "24 h" not in await page.locator("table").inner_text()
+    await page.get_by_label("Order", exact=True).select_option("By efficiency in 24 h")
+    head = page.get_by_role("columnheader", name="Efficiency in 24 h")
+    await expect(head).to_have_attribute("aria-sort", "ascending")
+    row = page.get_by_role("row", name=faulty.vehicle)
+    for text in ("75.0 %", "low", "6.0"):
+        await expect(row).to_contain_text(text)
+    shown_ids = await ids(page)
+    assert shown_ids.index(faulty.vehicle) < shown_ids.index(live.vehicle)
+    await head.get_by_role("link").click()
+    await expect(head).to_have_attribute("aria-sort", "descending")
+    await page.get_by_role("columnheader", name="Energy in 24 h").get_by_role("link").click()
+    await expect(page.get_by_label("Order", exact=True)).to_have_value("-energy")
+    params = {"kind": "vehicle", "sort": "-energy", "limit": 100}
+    answer = (await api.http.get("/v1/devices", params=params)).json()
+    assert await ids(page) == [item["deviceId"] for item in answer["items"]]
+    await page.goto("/#/meters?sort=-energy")
+    await expect(page.get_by_role("row", name=faulty.meter)).to_contain_text("8.0")
+    assert "Efficiency" not in await page.locator("table").inner_text()
+
+
 async def test_vehicles_with_a_low_efficiency_are_a_list(api: Api, faulty: Pair, new_page: Callable[..., Any]) -> None:
     page = await new_page(api)
     await page.get_by_role("link", name="All with a low efficiency").click()
@@ -129,6 +155,26 @@ async def test_a_long_list_has_pages_and_its_csv_holds_what_the_page_shows(
     await expect(page.get_by_role("link", name="Next page")).to_have_count(0)
     await page.get_by_role("link", name="First page").click()
     await expect(page.locator(".list tbody tr")).to_have_count(100)
+
+
+async def test_a_page_leads_to_the_one_before_it_also_after_a_reload(api: Api, new_page: Callable[..., Any]) -> None:
+    pair = new_pair()
+    names = [f"{pair.meter}-{number:03d}" for number in range(301)]
+    answer = await api.post("/v1/ingest/meter/batch", [meter_reading(name, now() - HOUR) for name in names])
+    assert answer.status_code == 201
+    page = await new_page(api, f"/#/meters?search={pair.meter}-")
+
+    async def follow(link: str, first: int) -> None:
+        await page.get_by_role("link", name=link).click()
+        await expect(page.locator(".list tbody th").first).to_have_text(names[first])
+
+    for first in (100, 200, 300):
+        await follow("Next page", first)
+    await page.reload()
+    for first in (200, 100):
+        await follow("Previous page", first)
+    await expect(page.get_by_role("link", name="Previous page")).to_have_count(0)  # it is the first one
+    await follow("First page", 0)
 
 
 async def test_the_search_box_opens_an_id_in_any_case_and_else_lists_what_is_like_it(

@@ -79,6 +79,18 @@ async def test_days_weeks_and_months_are_those_of_the_fleets_zone(
         assert found == [midnight(zone, date) for date in expected], time
 
 
+@pytest.mark.parametrize(
+    ("zone", "words"), [("UTC", "31 Dec 2025 23:30"), ("Europe/Berlin", "1 Jan 00:30")], ids=["last year", "this year"]
+)
+async def test_a_time_has_its_year_where_that_is_not_the_year_of_the_fleets_clocks(
+    api: Api, new_page: Callable[..., Any], zone: str, words: str
+) -> None:
+    page = await new_page(api, BLANK, expected=("404",))
+    times = ["2025-12-31T23:30:00Z", "2026-02-08T18:00:00Z"]
+    shown = "(m.setZone(argument[0]), m.dateTime(...argument[1].map((time) => new Date(time))))"
+    assert await call(page, "format", shown, [zone, times]) == words
+
+
 async def test_an_address_that_is_no_window_of_the_api_is_the_last_24_hours(
     api: Api, new_page: Callable[..., Any]
 ) -> None:

@@ -4,12 +4,14 @@ The schemas of Kubernetes come with `kubernetes-validate`. The operators' resour
 `crd_fields.txt`, which were looked up. Where `CRDS` names the folder of their CRDs, these decide as well.
 """
 
+import copy
 import dataclasses
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from service import __version__
+from service.alerting.addresses import is_public
 from service.http.app import create_app
 from service.http.server import DRAIN_TIMEOUT_S
 from service.settings import Settings, load_settings, variable_of
@@ -166,7 +170,7 @@ def test_every_secret_is_made_by_the_overlay_the_operator_or_a_command_of_the_re
     assert fixed == {each["name"] for each in credentials.values()}
     assert CLUSTER["metadata"]["name"] == "energy-db"
     files = {file.partition("=")[2] for each in KUSTOMIZATION["secretGenerator"] for file in each["files"]}
-    assert files == set(re.findall(r"> (secrets/[\w-]+)", README))
+    assert files == set(re.findall(r"> (secrets/[\w-]+)", README)) - {"secrets/database-read-url"}
     ignored = subprocess.run(["git", "check-ignore", "-q", str(OVERLAY / "secrets/password")], cwd=ROOT, check=False)
     assert ignored.returncode in {0, 128}  # 128: no repository
 
@@ -272,6 +276,27 @@ def test_labels_select_the_pods_that_are_meant() -> None:
     assert {f"{name}={value}" for name, value in asked} == given
 
 
+def test_alerts_leave_for_alertmanager_and_for_public_addresses_alone() -> None:
+    policy = resource("NetworkPolicy", "energy-alerts")["spec"]
+    labels = {name: pod["metadata"]["labels"] for name, pod in PODS.items()}
+    assert {name for name, each in labels.items() if selects(policy["podSelector"], each)} == {"service", "admin"}
+    managers, internet = policy["egress"]
+    assert managers["to"] == [{"namespaceSelector": {"matchLabels": {"energy/monitoring": "true"}}}]
+    assert (managers["ports"], internet["ports"]) == ([{"port": 9093}], [{"port": 443}])
+    blocks = [each["ipBlock"] for each in internet["to"]]
+    for text in (
+        *("8.8.8.8", "2606:4700::1111", "10.1.2.3", "172.31.0.1", "192.168.0.1", "100.64.0.1", "169.254.169.254"),
+        *("fd00::1", "fe80::1"),
+    ):
+        address = ip_address(text)
+        may_leave = any(
+            address in ip_network(block["cidr"])
+            and not any(address in ip_network(each) for each in block.get("except", []))
+            for block in blocks
+        )
+        assert may_leave == is_public(text), text
+
+
 @pytest.mark.parametrize("pod", PODS)
 def test_no_pod_has_a_right_it_can_do_without(pod: str) -> None:
     spec = PODS[pod]["spec"]
@@ -350,18 +375,43 @@ KUSTOMIZE = next(
 )
 
 
-@pytest.mark.skipif(not KUSTOMIZE, reason="neither kustomize nor kubectl is installed")
-def test_the_overlay_builds_and_its_pods_find_what_it_generates(tmp_path: Path) -> None:
-    shutil.copytree(KUBERNETES, tmp_path / "kubernetes")
-    overlay = tmp_path / "kubernetes/overlays/production"
+def build(folder: Path, kustomization: dict[str, Any]) -> list[dict[str, Any]]:
+    """The resources of the overlay with another kustomization."""
+    assert KUSTOMIZE
+    shutil.copytree(KUBERNETES, folder / "kubernetes")
+    overlay = folder / "kubernetes/overlays/production"
+    (overlay / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     (overlay / "secrets").mkdir(exist_ok=True)
-    for generator in KUSTOMIZATION["secretGenerator"]:
+    for generator in kustomization["secretGenerator"]:
         for file in generator["files"]:
             (overlay / file.partition("=")[2]).write_text("secret")
-    assert KUSTOMIZE
     result = subprocess.run([*KUSTOMIZE, str(overlay)], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    built = list(yaml.safe_load_all(result.stdout))
+    return list(yaml.safe_load_all(result.stdout))
+
+
+@pytest.mark.skipif(not KUSTOMIZE, reason="neither kustomize nor kubectl is installed")
+def test_with_the_patch_of_the_readme_the_service_reads_from_the_standbys(tmp_path: Path) -> None:
+    kustomization = copy.deepcopy(KUSTOMIZATION)
+    [file] = re.findall(r"`(database-read-url=\S+)`", README)
+    [patch] = re.findall(r"```yaml\n# one more of the overlay's patches\n(.+?)```", README, re.DOTALL)
+    kustomization["secretGenerator"][0]["files"].append(file)
+    kustomization["patches"] += yaml.safe_load(patch)
+    built = build(tmp_path, kustomization)
+    [deployment] = [each for each in built if each["kind"] == "Deployment"]
+    kubernetes_validate.validate(deployment, kubernetes_validate.latest_version(), strict=True)
+    pod = deployment["spec"]["template"]["spec"]
+    [path] = [each["value"] for each in pod["containers"][0]["env"] if each["name"] == "DATABASE_READ_URL_FILE"]
+    [mount] = [each for each in pod["containers"][0]["volumeMounts"] if path.startswith(f"{each['mountPath']}/")]
+    [volume] = [each["secret"] for each in pod["volumes"] if each["name"] == mount["name"]]
+    key = {item["path"]: item["key"] for item in volume["items"]}[path.removeprefix(f"{mount['mountPath']}/")]
+    [secret] = [each for each in built if each["metadata"]["name"] == volume["secretName"]]
+    assert key in secret["data"]
+
+
+@pytest.mark.skipif(not KUSTOMIZE, reason="neither kustomize nor kubectl is installed")
+def test_the_overlay_builds_and_its_pods_find_what_it_generates(tmp_path: Path) -> None:
+    built = build(tmp_path, KUSTOMIZATION)
     names = {(each["kind"], each["metadata"]["name"]) for each in built}
     for each in built:
         if not is_of_an_operator(each):
@@ -369,7 +419,7 @@ def test_the_overlay_builds_and_its_pods_find_what_it_generates(tmp_path: Path) 
         if each["kind"] in {"Deployment", "Job"}:
             pod = each["spec"]["template"]["spec"]
             [only] = pod["containers"]
-            assert only["image"] == "registry.example.org/energy/ingestion-engine:0.1.0"
+            assert only["image"] == f"registry.example.org/energy/ingestion-engine:{__version__}"
             assert ("ConfigMap", only["envFrom"][0]["configMapRef"]["name"]) in names
             secrets = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
             assert {("Secret", name) for name in secrets if not name.startswith("energy-db-")} <= names

@@ -13,7 +13,8 @@ import pytest
 
 from service.database.migrate import migrate
 from tests.faults.server import Server
-from tests.support.delivery import receiving
+from tests.faults.standby import run_standby
+from tests.support.delivery import Received, receiving
 from tests.support.processes import running
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
@@ -62,6 +63,23 @@ async def empty_outbox(connection: psycopg.Connection[Any]) -> None:
             await asyncio.sleep(0.5)
 
 
+def expected_messages(connection: psycopg.Connection[Any]) -> set[tuple[int, str]]:
+    """The number of an alert and the event, of every change that the database has."""
+    states = connection.execute("SELECT id, closed_at IS NOT NULL FROM telemetry.alert").fetchall()
+    return {(number, event) for number, closed in states for event in ["opened", *["closed"] * closed]}
+
+
+def check_messages(received: list[Received], expected: set[tuple[int, str]]) -> None:
+    """Each change was sent, under one id, and nothing else was."""
+    by_id: dict[str, set[bytes]] = {}
+    for request in received:
+        by_id.setdefault(request.headers["webhook-id"], set()).add(request.body)
+    assert {len(bodies) for bodies in by_id.values()} == {1}, "an id has one message"
+    sent = {(request.json["data"]["id"], request.json["type"].removeprefix("alert.")) for request in received}
+    assert sent == expected
+    assert len(by_id) == len(expected), "each message has one id"
+
+
 async def test_services_and_database_are_killed_while_alerts_open_and_close(url: str, server: Server) -> None:
     await asyncio.to_thread(migrate, url)
     environment = {"DATABASE_URL": url, "ENERGY_WEBHOOK_PRIVATE": "on", "ENERGY_LOG_LEVEL": "error"}
@@ -85,15 +103,45 @@ async def test_services_and_database_are_killed_while_alerts_open_and_close(url:
             await changing
         with psycopg.connect(url, autocommit=True) as connection, running(environment):
             await empty_outbox(connection)
-            states = connection.execute("SELECT id, closed_at IS NOT NULL FROM telemetry.alert").fetchall()
-    expected = {(number, event) for number, closed in states for event in ["opened", *["closed"] * closed]}
-    by_id: dict[str, set[bytes]] = {}
-    for request in people.received:
-        by_id.setdefault(request.headers["webhook-id"], set()).add(request.body)
-    assert {len(bodies) for bodies in by_id.values()} == {1}, "an id has one message"
-    sent = {(request.json["data"]["id"], request.json["type"].removeprefix("alert.")) for request in people.received}
-    assert sent == expected
-    assert len(by_id) == len(expected) >= changes.committed > ROUNDS * 50, "each message has one id"
+            expected = expected_messages(connection)
+    check_messages(people.received, expected)
+    assert len(expected) >= changes.committed > ROUNDS * 50
+
+
+async def test_a_standby_is_promoted_while_alerts_are_delivered(url: str, server: Server) -> None:
+    await asyncio.to_thread(migrate, url)
+    with run_standby(server) as standby:
+        standby.make_synchronous()
+        hosts = url.replace(f":{server.port}/", f":{server.port},127.0.0.1:{standby.port}/")
+        environment = {"DATABASE_URL": hosts, "ENERGY_WEBHOOK_PRIVATE": "on", "ENERGY_LOG_LEVEL": "error"}
+        async with receiving() as people:
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("SELECT ops.set_webhook('people', %s)", [people.url])
+                # so that changes are visible before a standby has them, as after a cancelled wait
+                connection.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET synchronous_commit = off")
+            changes = Changes(f"{hosts}?target_session_attrs=read-write")
+            changing = asyncio.create_task(asyncio.to_thread(changes.run))
+            try:
+                with running(environment), running(environment):
+                    await people.wait_for(lambda received: len(received) > 50, 120)
+                    await asyncio.to_thread(standby.stall)
+                    before = changes.committed
+                    await asyncio.sleep(3)
+                    ahead = changes.committed - before
+                    await asyncio.to_thread(server.kill)
+                    await asyncio.to_thread(standby.promote)
+                    before = len(people.received)
+                    await people.wait_for(lambda received: len(received) > before + 50, 120)
+                    changes.stopping = True
+                    await changing
+                    with psycopg.connect(standby.url_of(url), autocommit=True) as connection:
+                        await empty_outbox(connection)
+                        expected = expected_messages(connection)
+            finally:
+                changes.stopping = True
+                await changing
+    assert ahead > 10, "nothing was on the lost primary alone"
+    check_messages(people.received, expected)
 
 
 MINUTE = timedelta(minutes=1)

@@ -5,13 +5,17 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from service.http.app import create_app
+from service.settings import Settings
 from tests.faults.probe import probing
 from tests.faults.server import Server, run_server
-from tests.support import meter_reading
+from tests.support import YESTERDAY, meter_reading, rfc3339
 from tests.support.processes import Service, assert_one_plain_line, free_port, run, running
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
@@ -150,3 +154,102 @@ def test_a_read_url_that_asks_for_a_standby_takes_the_one_of_several_hosts(
         assert "replica     standby" in found.stdout, found.stdout
     refused = run("serve", DATABASE_URL=url_of(standby), PORT=str(free_port()))
     assert_one_plain_line(refused, "is read-only", "DATABASE_URL must reach the primary")
+
+
+START, END = YESTERDAY - timedelta(days=1), YESTERDAY
+WINDOW = f"start={rfc3339(START)}&end={rfc3339(END)}"
+READS = {
+    "/v1/alerts": ["/v1/alerts?state=all"],
+    "/v1/analytics/cost": [f"/v1/analytics/cost?{WINDOW}"],
+    "/v1/analytics/cost/{vehicle_id:str}": [f"/v1/analytics/cost/V1?{WINDOW}"],
+    "/v1/analytics/efficiency": [f"/v1/analytics/efficiency?{WINDOW}"],
+    "/v1/analytics/efficiency/{vehicle_id:str}": [f"/v1/analytics/efficiency/V1?{WINDOW}"],
+    "/v1/analytics/fleet": [f"/v1/analytics/fleet?{WINDOW}"],
+    "/v1/analytics/performance/{vehicle_id:str}": [f"/v1/analytics/performance/V1?{WINDOW}"],
+    "/v1/devices": ["/v1/devices"],
+    "/v1/fleet": ["/v1/fleet"],
+    "/v1/history/meter/{device_id:str}": [
+        f"/v1/history/meter/M1?resolution={resolution}&{WINDOW}" for resolution in ("raw", "15min", "hourly", "daily")
+    ],
+    "/v1/history/vehicle/{device_id:str}": [f"/v1/history/vehicle/V1?resolution=raw&{WINDOW}"],
+    "/v1/sessions": [f"/v1/sessions?withCost={cost}&{WINDOW}" for cost in ("false", "true")],
+    "/v1/sessions/{vehicle_id:str}": [f"/v1/sessions/V1?withCost=true&{WINDOW}"],
+    "/v1/status/meter/{meter_id:str}": ["/v1/status/meter/M1"],
+    "/v1/status/vehicle/{vehicle_id:str}": ["/v1/status/vehicle/V1"],
+}
+"""Route -> reads that a replica answers."""
+READS_OF_THE_PRIMARY = {
+    "/v1/alerts/{alert_id:str}": "/v1/alerts/1",
+    "/v1/devices/meter/{device_id:str}": "/v1/devices/meter/M1",
+    "/v1/devices/vehicle/{device_id:str}": "/v1/devices/vehicle/V1",
+    "/v1/devices/meter/{device_id:str}/exchange": "/v1/devices/meter/M1/exchange",
+    "/v1/devices/vehicle/{device_id:str}/exchange": "/v1/devices/vehicle/V1/exchange",
+    "/v1/devices/meter/{meter_id:str}/vehicles": "/v1/devices/meter/M1/vehicles",
+    "/v1/links/{vehicle_id:str}": "/v1/links/V1",
+}
+VIEWS = """
+    SELECT c.oid::regclass::text
+    FROM pg_class AS c
+    WHERE c.relkind = 'v' AND c.relnamespace IN ('bi'::regnamespace, 'ops'::regnamespace)
+"""
+FILL = [
+    "SELECT count(api.link_vehicle('V' || n, 'M' || n, %(start)s)) FROM generate_series(1, 120) AS n",
+    "SELECT ops.set_price(0.3, 'EUR'), ops.set_grid_intensity(300)",
+    """
+        SELECT count(*) FROM api.ingest_meter_readings(ARRAY(
+            SELECT ('M' || n, t, 1, 230, NULL)::api.meter_reading
+            FROM generate_series(1, 120) AS n, generate_series(%(start)s, %(end)s, INTERVAL '15 minutes') AS t
+        ))
+    """,
+    """
+        SELECT count(*) FROM api.ingest_vehicle_readings(ARRAY(
+            SELECT ('V' || n, t, 50, CASE WHEN t > %(noon)s THEN 0.9 ELSE 0 END, 30, NULL)::api.vehicle_reading
+            FROM generate_series(1, 120) AS n, generate_series(%(start)s, %(end)s, INTERVAL '15 minutes') AS t
+        ))
+    """,
+    """
+        INSERT INTO telemetry.alert (
+            rule_name, rule_kind, kind, device_id, severity, opened_at, last_seen_at, threshold, reason
+        )
+        VALUES ('hot', 'battery_hot', 'vehicle', 'V1', 'critical', %(start)s, %(end)s, 50, 'battery at 60 °C')
+    """,
+]
+"""A fleet of more than 100 vehicles, which some functions read in another way than a few."""
+
+
+def test_a_hot_standby_answers_every_read_as_the_primary_does(
+    primary: Server, standby: Server, environment: dict[str, str]
+) -> None:
+    routes = {route.path for route in create_app(None, Settings()).routes if "GET" in route.methods}
+    asked = {path for path in routes if path.startswith("/v1/")} - {"/v1/events"}
+    assert READS.keys() | READS_OF_THE_PRIMARY.keys() == asked
+    with psycopg.connect(url_of(primary), autocommit=True) as connection:
+        for statement in FILL:
+            connection.execute(statement, {"start": START, "noon": START + timedelta(hours=12), "end": END})
+        [position] = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone() or ()
+    paths = [path for each in READS.values() for path in each]
+    with running({"DATABASE_URL": url_of(primary)}) as service:
+        expected = {path: service.get(path).json() for path in paths}
+    until = time.monotonic() + 30
+    while not standby.execute(f"SELECT WHERE pg_last_wal_replay_lsn() >= '{position}'"):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    with running(environment) as service:
+        primary.stop()
+        try:
+            answers = {path: service.get(path) for path in paths}
+            refused = {service.get(path).status_code for path in READS_OF_THE_PRIMARY.values()}
+            # of BI people and DBAs, who connect to it themselves
+            with psycopg.connect(url_of(standby), autocommit=True) as connection:
+                for (view,) in connection.execute(VIEWS).fetchall():
+                    connection.execute(f"SELECT * FROM {view} LIMIT 1")
+        finally:
+            primary.start()
+    assert {path: answer.text for path, answer in answers.items() if answer.status_code != 200} == {}
+    found = {path: answer.json() for path, answer in answers.items()}
+    for path in paths:
+        if WINDOW in path:
+            assert found[path] == expected[path]
+    sessions = found[f"/v1/sessions?withCost=true&{WINDOW}"]["items"]
+    assert [session["cost"] is None for session in sessions] == [False] * 120
+    assert refused == {503}

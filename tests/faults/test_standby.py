@@ -1,6 +1,7 @@
 """A primary with a synchronous standby: whatever was acknowledged is on the standby when it is promoted."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,16 @@ from tests.support.processes import assert_one_plain_line, run, running
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 
 SETTINGS = {"ENERGY_LOG_LEVEL": "error"}
+REJECTED = (
+    "SELECT api.ingest_rejected_readings(ARRAY[('meter', 'field_missing', '', '{}', NULL)::api.rejected_reading])"
+)
+STORABLE = REJECTED.replace("{}", json.dumps(meter_reading("M-replayed")))
+ALERT = """
+    INSERT INTO telemetry.alert (
+        rule_name, rule_kind, kind, device_id, severity, opened_at, last_seen_at, threshold, reason
+    )
+    VALUES ('hot', 'battery_hot', 'vehicle', 'V1', 'critical', now(), now(), 50, 'battery at 60 °C')
+"""
 WAITING = (
     "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database() "
     "AND backend_type = 'client backend'"  # not of jobs
@@ -56,6 +67,8 @@ async def test_what_is_told_a_second_time_waits_for_the_standby_as_the_first_tim
 ) -> None:
     pair = new_pair()
     linked = new_pair()
+    replaced = new_pair()
+    exchange = {"at": rfc3339(YESTERDAY), "lastRegister": 2, "firstRegister": 1}
     batch = [meter_reading(f"{pair.meter}-{n}") for n in range(3)]
     asked: list[tuple[str, str, Any]] = [
         ("POST", "/v1/ingest/meter", meter_reading(pair.meter)),
@@ -66,6 +79,8 @@ async def test_what_is_told_a_second_time_waits_for_the_standby_as_the_first_tim
         ("POST", "/v1/ingest/meter", meter_reading(linked.meter, kwhConsumedAc=-1)),
         ("DELETE", f"/v1/links/{linked.vehicle}", None),
         ("PUT", f"/v1/devices/meter/{pair.meter}", {"expectedIntervalS": 60}),
+        ("POST", f"/v1/devices/meter/{replaced.meter}/exchange", exchange),
+        ("POST", "/v1/alerts/1/acknowledge", {"note": "on my way"}),
     ]
 
     async with serving(url) as client:
@@ -82,6 +97,11 @@ async def test_what_is_told_a_second_time_waits_for_the_standby_as_the_first_tim
         ):
             assert (await client.post(path, json=body)).status_code == 201
         assert (await client.put(f"/v1/links/{linked.vehicle}", json={"meterId": linked.meter})).status_code == 200
+        assert (
+            await client.put(f"/v1/devices/meter/{replaced.meter}", json={"energyKind": "register"})
+        ).status_code == 200
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(ALERT)
         await asyncio.to_thread(standby.stall)
         assert await ask() == [503] * len(asked)
         # by now all of it is committed on the primary, and visible there
@@ -90,15 +110,19 @@ async def test_what_is_told_a_second_time_waits_for_the_standby_as_the_first_tim
         assert stored == (5,)
         assert await ask() == [503] * len(asked)
         await asyncio.to_thread(standby.go_on)
-        assert await ask() == [200, 200, 200, 201, 422, 404, 200]
+        assert await ask() == [200, 200, 200, 201, 422, 404, 200, 200, 200]
         await asyncio.to_thread(server.kill)
     standby.promote()
     with psycopg.connect(standby.url_of(url)) as connection:
         stored = connection.execute("SELECT count(*) FROM telemetry.meter_telemetry_history").fetchone()
         holding = "SELECT vehicle_id FROM telemetry.vehicle_meter_link WHERE upper_inf(during)"
         links = connection.execute(holding).fetchall()
+        told = connection.execute(
+            "SELECT note, exchanged_at FROM telemetry.alert, telemetry.register_exchange"
+        ).fetchall()
     assert stored == (5,)
     assert links == []
+    assert told == [("on my way", YESTERDAY)]
 
 
 async def test_a_wait_that_a_dba_cancels_is_no_acknowledgement(standby: Standby, url: str) -> None:
@@ -120,7 +144,7 @@ async def test_a_wait_that_a_dba_cancels_is_no_acknowledgement(standby: Standby,
         assert (await client.post("/v1/ingest/meter", json=meter_reading(pair.meter))).status_code == 200
 
 
-@pytest.mark.parametrize("command", ["import", "keys", "replay"])
+@pytest.mark.parametrize("command", ["import", "keys", "replay", "migrate", "time zone"])
 async def test_a_command_whose_wait_is_cancelled_says_so_and_may_be_run_again(
     standby: Standby, url: str, tmp_path: Path, command: str
 ) -> None:
@@ -130,11 +154,12 @@ async def test_a_command_whose_wait_is_cancelled_says_so_and_may_be_run_again(
         "import": ["import", str(file)],
         "keys": ["keys", "create", "--scope", "read"],
         "replay": ["rejected", "replay"],
+        "migrate": ["migrate"],
+        "time zone": ["time-zone", "Europe/Berlin"],
     }[command]
     if command == "replay":
-        rejected = "ARRAY[('meter', 'field_missing', '', '{}', NULL)::api.rejected_reading]"
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"SELECT api.ingest_rejected_readings({rejected})")
+            connection.execute(REJECTED)
     await asyncio.to_thread(standby.stall)
     command_runs = asyncio.create_task(asyncio.to_thread(run, *arguments, DATABASE_URL=url))
     await cancel_waits(url, command_runs)
@@ -142,6 +167,36 @@ async def test_a_command_whose_wait_is_cancelled_says_so_and_may_be_run_again(
     assert_one_plain_line(found, "not confirmed by the synchronous standbys")
     await asyncio.to_thread(standby.go_on)
     assert (await asyncio.to_thread(run, *arguments, DATABASE_URL=url)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "arguments", "status", "said"),
+    [
+        (STORABLE, ["rejected", "replay"], 0, ""),
+        ("SELECT", ["archive", "run"], 0, ""),
+        (
+            "SELECT ops.set_webhook('night', 'https://a.example')",
+            ["alerts", "webhooks", "remove", "night"],
+            1,
+            "no webhook",
+        ),
+    ],
+    ids=["replay", "archive", "webhook"],
+)
+async def test_a_command_that_finds_its_work_done_waits_for_the_standby_too(
+    standby: Standby, url: str, tmp_path: Path, before: str, arguments: list[str], status: int, said: str
+) -> None:
+    environment = {"DATABASE_URL": url, "ENERGY_ARCHIVE": str(tmp_path)}
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(before)
+    await asyncio.to_thread(standby.stall)
+    for _ in range(2):  # done, and found done
+        command = asyncio.create_task(asyncio.to_thread(run, *arguments, **environment))
+        await cancel_waits(url, command)
+        assert_one_plain_line(await command, "not confirmed by the synchronous standbys")
+    await asyncio.to_thread(standby.go_on)
+    found = await asyncio.to_thread(run, *arguments, **environment)
+    assert (found.returncode, said in found.stderr) == (status, True), found
 
 
 async def test_the_standby_stalls_and_then_the_primary_is_lost(

@@ -1,5 +1,7 @@
 """/v1/alerts: lists in pages, one alert, and its acknowledgement."""
 
+import csv
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -74,6 +76,26 @@ async def test_pages_have_every_alert_once(api: Api, owner: Owner, pair: Pair) -
     assert len(await listed(api, limit=10_000, deviceId=pair.vehicle)) == 4
 
 
+async def test_csv_and_ndjson_have_the_items_and_name_the_next_page(api: Api, owner: Owner, pair: Pair) -> None:
+    numbers = [
+        await open_alert(owner, pair.vehicle, rule) for rule in ("efficiency_low", "battery_hot", "standby_high")
+    ]
+    note = '=HYPERLINK("http://example.com"), ordered'
+    await api.post(f"/v1/alerts/{numbers[1]}/acknowledge", {"note": note})
+    params = {"deviceId": pair.vehicle, "limit": 2}
+    items = (await api.http.get("/v1/alerts", params=params)).json()["items"]
+    lines = await api.http.get("/v1/alerts", params={**params, "format": "ndjson"})
+    assert [json.loads(line) for line in lines.text.splitlines()] == items
+    table = await api.http.get("/v1/alerts", params=params, headers={"accept": "text/csv"})
+    rows = list(csv.DictReader(table.text.splitlines()))
+    assert [int(row["id"]) for row in rows] == numbers[:0:-1]
+    assert (rows[0]["openedAt"], rows[0]["closedAt"]) == (items[0]["openedAt"], "")
+    assert json.loads(rows[0]["details"]) == items[0]["details"]
+    assert rows[1]["note"] == f"'{note}", "no formula to a spreadsheet"
+    following = await api.http.get(table.links["next"]["url"], headers={"accept": "text/csv"})
+    assert [int(row["id"]) for row in csv.DictReader(following.text.splitlines())] == numbers[:1]
+
+
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
@@ -86,6 +108,7 @@ async def test_pages_have_every_alert_once(api: Api, owner: Owner, pair: Pair) -
         ({"cursor": "x"}, "cursor must be the `next` of a page"),
         ({"cursor": "WzBd"}, "cursor must be the `next` of a page"),  # [0]
         ({"device": "V1"}, "device"),
+        ({"format": "xml"}, "format"),
     ],
     ids=str,
 )

@@ -102,6 +102,12 @@ async def test_a_retired_device_is_so_until_it_reports_again(api: Api, pair: Pai
         ({"registerMax": 1000}, [990.0, 0.0, 0.0, 990.5, 991.0], [0, 0, 0, 0.5, 0.5]),  # several, near the maximum
         ({}, [1000.0, 5.0, 5.5, 1000.5], [0, 5, 0.5, 995]),  # it had gone on from there: a reset
         ({"maxKw": 22}, [40000.0, 25000.0, 25000.1], [0, 0, pytest.approx(0.1)]),  # the register of another meter
+        # whatever the interval of the device: a late reading is judged by the times of the readings alone
+        ({"maxKw": 22, "expectedIntervalS": 3600}, [40.0, 25.0, 25.1], [0, 0, pytest.approx(0.1)]),
+        ({"maxKw": 22}, [0.0, 0.0, 1000.0, 1000.2], [0, 0, 0, pytest.approx(0.2)]),  # the zero of a start came first
+        ({"maxKw": 22}, [0.0, 0.5, 1.0], [0, 0.5, 0.5]),  # a new meter
+        ({"registerMax": 999999.9, "maxKw": 22}, [950000.0, 5.0, 5.5], [0, 5, 0.5]),  # too much for a rollover
+        ({"registerMax": 1000, "maxKw": 22}, [999.75, 0.25, 0.5], [0, 0.5, 0.25]),
     ],
     ids=str,
 )

@@ -1,6 +1,7 @@
 """Answers common to all routes: HEAD, unknown query parameters, and pages of other origins."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -9,18 +10,23 @@ from service.errors import StartupError
 from service.http.routes import events
 from service.settings import Settings, load_settings
 from tests.http.test_auth import ask, token
-from tests.support import YESTERDAY, Api, Owner, Pair, assert_problem, served
+from tests.support import ROOT, YESTERDAY, Api, Owner, Pair, assert_problem, served
 
 GETS = [
     *("/v1/analytics/performance/{vehicle}", "/v1/analytics/efficiency", "/v1/analytics/efficiency/{vehicle}"),
-    *("/v1/analytics/fleet", "/v1/fleet", "/v1/history/meter/{meter}", "/v1/history/vehicle/{vehicle}"),
+    *("/v1/analytics/fleet", "/v1/analytics/cost", "/v1/analytics/cost/{vehicle}", "/v1/fleet"),
+    *("/v1/history/meter/{meter}", "/v1/history/vehicle/{vehicle}", "/v1/sessions", "/v1/sessions/{vehicle}"),
     *("/v1/links/{vehicle}", "/v1/devices", "/v1/devices/meter/{meter}", "/v1/devices/vehicle/{vehicle}"),
-    "/v1/devices/meter/{meter}/vehicles",
+    *("/v1/devices/meter/{meter}/exchange", "/v1/devices/vehicle/{vehicle}/exchange"),
+    *("/v1/devices/meter/{meter}/vehicles", "/v1/alerts"),
     *("/v1/status/meter/{meter}", "/v1/status/vehicle/{vehicle}", "/health/live", "/health/ready", "/metrics"),
     *("/", "/dashboard/style.css", "/docs", "/docs/openapi.json", "/docs/assets/swagger-ui.css"),
 ]
 POSTS = [f"/v1/ingest{kind}{batch}" for kind in ("", "/meter", "/vehicle") for batch in ("", "/batch")]
 OTHERS = [("PUT", "/v1/links/{vehicle}"), ("DELETE", "/v1/links/{vehicle}"), ("PUT", "/v1/devices/meter/{meter}")]
+OTHERS += [("PUT", "/v1/devices/vehicle/{vehicle}"), ("POST", "/v1/devices/meter/{meter}/exchange")]
+OTHERS += [("POST", "/v1/devices/vehicle/{vehicle}/exchange"), ("POST", "/v1/alerts/1/acknowledge")]
+ALL = [*(("GET", path) for path in (*GETS, "/v1/events", "/v1/alerts/1")), *(("POST", path) for path in POSTS), *OTHERS]
 
 
 async def known(api: Api, pair: Pair) -> None:
@@ -62,10 +68,15 @@ async def test_allow_names_head_wherever_it_names_get(api: Api) -> None:
     assert set((await api.http.options("/v1/ingest")).headers["allow"].split(", ")) == {"POST", "OPTIONS"}
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [*(("GET", path) for path in (*GETS, "/v1/events")), *(("POST", path) for path in POSTS), *OTHERS],
-)
+def test_no_route_is_left_out_here() -> None:
+    for line in (ROOT / "tests/security/routes.txt").read_text().splitlines():
+        method, path = line.split(": ")[0].split()
+        pattern = re.sub(r"\{.*?:str\}", "[^/]+", path)
+        if path.startswith("/v1/") and method != "HEAD":
+            assert [1 for each, asked in ALL if each == method and re.fullmatch(pattern, asked)], line
+
+
+@pytest.mark.parametrize(("method", "path"), ALL)
 async def test_a_query_parameter_that_the_route_does_not_know_is_named(
     api: Api, pair: Pair, method: str, path: str
 ) -> None:
@@ -83,6 +94,32 @@ async def test_the_parameters_that_the_route_knows_are_named_too(api: Api, pair:
     assert (await api.http.get(f"{path}?st%61rt=2026-02-08T00:00:00Z&hours=1")).status_code == 200
     for empty in ("?", "?&", "?&&"):
         assert (await api.http.get(path + empty)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "detail"),
+    [
+        ("/v1/sessions?isOpen=maybe", "isOpen must be true or false, not 'maybe'"),
+        ("/v1/sessions/{vehicle}?withCost=x", "withCost must be true or false, not 'x'"),
+        ("/v1/sessions?limit=ten&hours=x", "limit must be a whole number, not 'ten'"),
+        ("/v1/sessions?limit=ten&hours=x", "hours must be a number, not 'x'"),
+        ("/v1/alerts?state=x", "state must be one of open, closed, all, not 'x'"),
+        (
+            "/v1/devices?sort=Timestamp",
+            "sort must be one of deviceId, -deviceId, timestamp, -timestamp, not 'Timestamp'",
+        ),
+        ("/v1/devices?kind=&format=json", "kind must be one of meter, vehicle, not ''"),
+        ("/v1/history/meter/{meter}?resolution=x", "resolution must be one of raw, 15min, hourly, daily, not 'x'"),
+        ("/v1/history/meter/{meter}?format=xml", "format must be one of json, ndjson, csv, not 'xml'"),
+        ("/v1/history/meter/{meter}?hours=1&hours=24", "hours is there more than once"),
+        ("/v1/alerts?state=all&state=all", "state is there more than once"),
+    ],
+)
+async def test_a_parameter_of_the_wrong_form_is_named_with_what_it_may_be(
+    api: Api, pair: Pair, asked: str, detail: str
+) -> None:
+    answer = await api.http.get(asked.format(vehicle=pair.vehicle, meter=pair.meter))
+    assert_problem(answer, 422, "parameter_invalid", detail)
 
 
 async def test_an_unknown_route_stays_404_and_a_request_without_a_key_401(database: Database, api: Api) -> None:

@@ -176,6 +176,14 @@ async def test_maxkw_guards_both_parts_of_an_exchange(api: Api, pair: Pair, kind
         api, kind, device, at=rfc3339(YESTERDAY + 2.5 * MINUTE), lastRegister=25000, firstRegister=0
     )
     assert_problem(refused, 422, "parameter_invalid", "firstRegister", "maxKw 22", "25000.7 kWh")
+    # also above a zero that was declared: it is none of a start
+    at = rfc3339(YESTERDAY + 3.5 * MINUTE)
+    assert (await exchange(api, kind, device, at=at, lastRegister=25000.75, firstRegister=0)).status_code == 201
+    assert await send(api, kind, device, (4, 5.0), (4, 0.25)) == ["implausible_energy", "stored"]
+    await declare(api, kind, new := f"{device}-new", maxKw=22)
+    assert await send(api, kind, new, (1, 0.0)) == ["stored"]
+    refused = await exchange(api, kind, new, lastRegister=5)
+    assert_problem(refused, 422, "parameter_invalid", "lastRegister", "maxKw 22", "0 kWh")
 
 
 @pytest.mark.parametrize(

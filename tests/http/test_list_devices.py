@@ -22,6 +22,7 @@ from tests.support import (
 )
 
 MINUTE = timedelta(minutes=1)
+ENERGY_SORTS = ("energy", "-energy", "efficiency", "-efficiency")
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,9 @@ async def test_a_device_is_listed_with_its_newest_reading(api: Api, fleet: list[
             "status": "reporting",
             "expectedIntervalS": 60.0,
             **measures,
+            "kwh24h": None,  # the list is in another order
+            "efficiencyRatio": None,
+            "efficiencyStatus": None,
         }
 
 
@@ -118,14 +122,17 @@ async def test_a_status_is_that_of_the_counts_of_the_fleet(api: Api, fleet: list
         assert len((await api.http.get("/v1/devices", params=params)).json()["items"]) == counted
 
 
-@pytest.mark.parametrize("sort", ["deviceId", "-deviceId", "timestamp", "-timestamp"])
-async def test_a_page_goes_on_where_the_one_before_it_ended(api: Api, fleet: list[Pair], sort: str) -> None:
+@pytest.mark.parametrize("sort", ["deviceId", "-deviceId", "timestamp", "-timestamp", *ENERGY_SORTS])
+async def test_a_page_goes_on_where_the_one_before_it_ended(
+    api: Api, fleet: list[Pair], unequal: list[Pair], sort: str
+) -> None:
     params = {"search": part_of(fleet), "sort": sort, "limit": 10_000}
     whole = (await api.http.get("/v1/devices", params=params)).json()["items"]
     key = sort.removeprefix("-")
-    assert whole == sorted(
-        whole, key=lambda item: (item[key], item["deviceId"], item["kind"]), reverse=sort.startswith("-")
-    )
+    if sort not in ENERGY_SORTS:
+        assert whole == sorted(
+            whole, key=lambda item: (item[key], item["deviceId"], item["kind"]), reverse=sort.startswith("-")
+        )
     found, params = [], {**params, "limit": 2}
     while True:
         page = (await api.http.get("/v1/devices", params=params)).json()
@@ -137,16 +144,72 @@ async def test_a_page_goes_on_where_the_one_before_it_ended(api: Api, fleet: lis
     assert found == whole
 
 
+@pytest.fixture(scope="module")
+async def unequal(api: Api) -> AsyncIterator[list[Pair]]:
+    """Pairs with readings of two hours, kWh (AC and DC) 4 and 3, 2 and 1.9, 4 and 3, and one of days ago."""
+    pairs = [new_pair() for _ in range(4)]
+    for pair, ac, dc in zip(pairs, (4.0, 2.0, 4.0), (3.0, 1.9, 3.0), strict=False):
+        for hours in (2, 3):
+            time = now() - timedelta(hours=hours)
+            assert (await api.post_meter(pair.meter, time, kwhConsumedAc=ac)).status_code == 201
+            assert (await api.post_vehicle(pair.vehicle, time, kwhDeliveredDc=dc)).status_code == 201
+    await api.post_meter(pairs[3].meter, now() - timedelta(days=3))
+    await api.post_vehicle(pairs[3].vehicle, now() - timedelta(days=3))
+    yield pairs
+
+
+async def test_the_energies_and_efficiencies_of_a_day_order_the_list(api: Api, unequal: list[Pair]) -> None:
+    first, second, third, none = (pair.vehicle for pair in unequal)
+    for sort, expected in (
+        ("energy", [second, first, third, none]),
+        ("-energy", [first, third, second, none]),
+        ("efficiency", [first, third, second, none]),
+        ("-efficiency", [second, first, third, none]),
+    ):
+        assert await ids(api, unequal, kind="vehicle", sort=sort) == expected, sort
+    meters = [pair.meter for pair in unequal]
+    assert await ids(api, unequal, kind="meter", sort="energy") == [meters[n] for n in (1, 0, 2, 3)]
+    both = await ids(api, unequal, sort="-energy")
+    assert both[:2] == [meters[0], meters[2]]  # 8 kWh
+    params = {"search": part_of(unequal), "sort": "energy", "limit": 10_000}
+    listed = {item["deviceId"]: item for item in (await api.http.get("/v1/devices", params=params)).json()["items"]}
+    day = ("kwh24h", "efficiencyRatio", "efficiencyStatus")
+    assert [listed[first][name] for name in day] == [6.0, 0.75, "low"]
+    assert [listed[second][name] for name in day] == [3.8, 0.95, "normal"]
+    assert [listed[none][name] for name in day] == [None, None, "unknown"]
+    assert [listed[meters[0]][name] for name in day] == [8.0, None, None]
+
+
+async def test_the_lowest_efficiencies_are_those_of_the_fleets_overview(api: Api, unequal: list[Pair]) -> None:
+    worst = (await api.http.get("/v1/fleet")).json()["worst"]
+    assert worst
+    params = {"kind": "vehicle", "sort": "efficiency", "limit": len(worst)}
+    names = ("efficiencyRatio", "efficiencyStatus")
+    listed = (await api.http.get("/v1/devices", params=params)).json()["items"]
+    assert [(item["deviceId"], item["kwh24h"], *(item[name] for name in names)) for item in listed] == [
+        (item["vehicleId"], item["kwhDeliveredDc"], *(item[name] for name in names)) for item in worst
+    ]
+
+
+async def test_a_cursor_is_one_of_its_order(api: Api, unequal: list[Pair]) -> None:
+    params = {"kind": "vehicle", "limit": 1, "sort": "energy"}
+    cursor = (await api.http.get("/v1/devices", params=params)).json()["next"]
+    answer = await api.http.get("/v1/devices", params={**params, "sort": "timestamp", "cursor": cursor})
+    assert_problem(answer, 422, "parameter_invalid", "cursor")
+
+
 async def test_a_meter_and_a_vehicle_of_the_same_id_are_two_devices_of_two_pages(api: Api) -> None:
     same = new_pair().meter
     await api.post_meter(same, NOW - MINUTE)
     await api.post_vehicle(same, NOW - MINUTE)
-    for sort in ("deviceId", "-deviceId", "timestamp", "-timestamp"):
+    for sort in ("deviceId", "-deviceId", "timestamp", "-timestamp", *ENERGY_SORTS):
         first = (await api.http.get("/v1/devices", params={"search": same, "limit": 1, "sort": sort})).json()
         params = {"search": same, "limit": 1, "sort": sort, "cursor": first["next"]}
         second = (await api.http.get("/v1/devices", params=params)).json()
         kinds = [page["items"][0]["kind"] for page in (first, second)]
-        assert kinds == sorted(["meter", "vehicle"], reverse=sort.startswith("-"))
+        if sort not in ENERGY_SORTS:
+            assert kinds == sorted(["meter", "vehicle"], reverse=sort.startswith("-"))
+        assert set(kinds) == {"meter", "vehicle"}
         assert second["next"] is None
 
 

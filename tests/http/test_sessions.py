@@ -150,5 +150,8 @@ async def test_what_is_wrong_is_named(api: Api) -> None:
     assert_problem(await api.http.get("/v1/sessions", params={"cursor": "x"}), 422, "parameter_invalid")
     assert_problem(await api.http.get("/v1/sessions", params={"status": "good"}), 422, "parameter_invalid")
     assert_problem(await api.http.get("/v1/sessions", params={"hours": 0}), 422, "window_invalid")
+    for url in ("/v1/sessions", "/v1/sessions/nobody"):
+        long = await api.http.get(url, params={"limit": 1001, "withCost": True})
+        assert_problem(long, 422, "parameter_invalid", "with withCost, limit must be from 1 to 1000, not 1001")
     nobody = await api.http.get("/v1/sessions", params={"vehicleId": "nobody"})
     assert nobody.json() == {"items": [], "next": None}

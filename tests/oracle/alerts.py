@@ -9,6 +9,8 @@ from fractions import Fraction
 from itertools import pairwise
 
 QUARTER = timedelta(minutes=15)
+MICROSECOND = timedelta(microseconds=1)
+MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
 
@@ -70,6 +72,25 @@ def judge_efficiency(ac: Samples, dc: Samples, end: datetime, rule: Rule, interv
     if kwh_ac < rule.least:
         return None
     return Fraction(int(kwh_dc / kwh_ac * 10_000 + Fraction(1, 2)), 10_000) < rule.threshold
+
+
+def judge_completeness(times: Sequence[datetime], end: datetime, rule: Rule) -> bool | None:
+    """Whether a device without a declared interval lost too many readings; None for one that is new, back or silent.
+
+    A gap lost readings if it is longer than the shorter of the two gaps before it, and of the two after it.
+    """
+    known = sorted(time for time in times if end - 2 * rule.window < time <= end)
+    received = sum(time > end - rule.window for time in known)
+    if received in {0, len(known)} or received < rule.least:
+        return None
+    gaps = [later - earlier for earlier, later in pairwise(known)]
+    lost = 0
+    for place in range(2, len(gaps) - 2):
+        before, after = min(gaps[place - 2 : place]), min(gaps[place + 1 : place + 3])
+        number = int(Fraction(gaps[place] // MICROSECOND, max(before, after, MINUTE) // MICROSECOND) + Fraction(1, 2))
+        lost += sum(known[place] + gaps[place] * step / number > end - rule.window for step in range(1, number))
+    value = Fraction(received, min(received + lost, rule.window // MINUTE))
+    return Fraction(int(value * 10_000 + Fraction(1, 2)), 10_000) < rule.threshold
 
 
 def spans(judge: Callable[[datetime], bool | None], first: datetime, last: datetime, rule: Rule) -> list[Span]:

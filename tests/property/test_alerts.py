@@ -122,3 +122,45 @@ def test_any_order_of_arrival_ends_in_the_alerts_of_the_data(
             store(fleet, readings[number::batches])
             fleet.evaluate(now)
         assert stored(fleet) == expected(drawn, end, now)
+
+
+INCOMPLETE = oracle.Rule(Fraction("0.9"), 2 * HOUR, QUARTER, 2 * QUARTER, least=Fraction(1))
+
+
+@st.composite
+def undeclared_times(draw: st.DrawFn) -> list[datetime]:
+    """The readings of a device over some hours, in phases of an interval, with jitter and losses."""
+    found: list[datetime] = []
+    at = START
+    for _ in range(draw(st.integers(1, 4))):
+        seconds, jitter = draw(st.sampled_from([30, 60, 300, 600, 1200])), draw(st.sampled_from([0, 0, 7]))
+        lost = draw(st.sampled_from([0, 0, 0, 2, 3, 4, 10]))
+        for number in range(draw(st.integers(1, 3 * 3600 // seconds))):
+            at += timedelta(seconds=seconds)
+            if number % 10 >= lost if lost > 3 else not lost or number % lost:
+                found.append(at + timedelta(seconds=draw(st.integers(0, jitter)) if jitter else 0))
+    return found
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(times=undeclared_times(), batches=st.integers(1, 3), order=st.randoms(use_true_random=False))
+def test_a_device_without_a_declared_interval_is_incomplete_by_its_own_times(
+    database: TestDatabase, times: list[datetime], batches: int, order: random.Random
+) -> None:
+    readings = [("MX", time, oracle.Sample(AC, VOLTS[0])) for time in times]
+    order.shuffle(readings)
+    end = START + ((max(times, default=START) - START) // QUARTER + 1) * QUARTER
+    with alert_fleet(database) as fleet:
+        fleet.only(
+            "data_incomplete",
+            threshold=float(INCOMPLETE.threshold),
+            window_length=INCOMPLETE.window,
+            open_after=INCOMPLETE.open_after,
+            close_after=INCOMPLETE.close_after,
+        )
+        for number in range(batches):
+            store(fleet, readings[number::batches])
+            fleet.evaluate(end + timedelta(minutes=3))
+        found = {(opened, closed) for _, _, opened, closed in stored(fleet)}
+    spans = oracle.spans(lambda q: oracle.judge_completeness(times, q, INCOMPLETE), START, end, INCOMPLETE)
+    assert found == {(span.opened, span.closed) for span in spans}

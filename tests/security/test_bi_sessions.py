@@ -118,6 +118,20 @@ async def test_no_login_may_execute_a_function_that_disturbs_the_engine(owner: O
     assert [row["name"] for row in functions if row["may"] or not row["owner_may"]] == []
 
 
+@pytest.mark.parametrize("role", ["energy_bi", "energy_service", "energy_dba"])
+async def test_no_login_may_call_a_function_that_locks_the_history_before_it_looks_at_rights(
+    owner: Owner, role: str
+) -> None:
+    functions = await owner.fetch(
+        "SELECT p.oid::regprocedure::text AS name, has_function_privilege($1, p.oid, 'EXECUTE') AS may,"
+        " has_function_privilege('energy_owner', p.oid, 'EXECUTE') AS owner_may FROM pg_proc AS p"
+        " WHERE p.proname IN ('attach_chunk', 'detach_chunk', 'merge_chunks', 'split_chunk')",
+        role,
+    )
+    assert len(functions) >= 4
+    assert [row["name"] for row in functions if row["may"] or not row["owner_may"]] == []
+
+
 async def test_rights_that_every_login_has_are_named_until_a_superuser_revokes_them(owner: Owner) -> None:
     named = "SELECT string_agg(finding, ' | ' ORDER BY finding) FROM ops.diagnose() WHERE topic = 'rights'"
     async with owner.undone() as connection:
@@ -152,6 +166,37 @@ def test_a_bi_login_has_limits_which_a_dba_may_change_and_no_migration_undoes(
     admin.execute(f"ALTER ROLE {login} CONNECTION LIMIT 3")
     make_login(server.url, login, "secret2", "energy_bi")
     assert (admin.execute(query, [login]).fetchone() or [])[0] == 3
+
+
+def test_a_bi_login_has_a_limit_on_the_disk_that_it_cannot_change_and_no_migration_undoes(
+    server: TestDatabase, admin: Connection, login: str
+) -> None:
+    query = (
+        "SELECT s.setconfig FROM pg_db_role_setting AS s"
+        " JOIN pg_database AS d ON d.oid = s.setdatabase"
+        " WHERE s.setrole = %s::regrole AND d.datname = current_database()"
+    )
+    [settings] = admin.execute(query, [login]).fetchone() or [[]]
+    assert "temp_file_limit=2GB" in settings
+    [context] = admin.execute("SELECT context FROM pg_settings WHERE name = 'temp_file_limit'").fetchone() or [None]
+    assert context == "superuser"
+    database = admin.execute("SELECT quote_ident(current_database())").fetchone() or [""]
+    admin.execute(f"ALTER ROLE {login} IN DATABASE {database[0]} SET temp_file_limit = '5MB'")
+    admin.execute("SELECT ops.secure_database()")
+    [settings] = admin.execute(query, [login]).fetchone() or [[]]
+    assert "temp_file_limit=5MB" in settings
+
+
+@pytest.mark.concurrent
+def test_a_result_of_bi_beyond_its_limit_on_the_disk_is_refused(
+    server: TestDatabase, admin: Connection, login: str
+) -> None:
+    database = admin.execute("SELECT quote_ident(current_database())").fetchone() or [""]
+    admin.execute(f"ALTER ROLE {login} IN DATABASE {database[0]} SET temp_file_limit = '5MB'")
+    with bi_session(server, login) as session, pytest.raises(psycopg.errors.ConfigurationLimitExceeded):
+        session.execute(
+            "SELECT count(*) FROM (SELECT repeat('x', 100) || n FROM generate_series(1, 1000000) AS n ORDER BY 1) AS s"
+        )
 
 
 def test_a_bi_login_without_a_connection_limit_is_named(admin: Connection, login: str) -> None:

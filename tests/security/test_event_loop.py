@@ -7,15 +7,22 @@ import gzip
 import json
 import time
 from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
 
+import msgspec
 import pytest
 
+from service.alerting.model import Alert
 from service.database.pool import Database
 from service.http.app import spare_the_collector
+from service.http.parameters import MOST_ITEMS
+from service.http.routes.devices import Device
+from service.http.routes.sessions import Session
 from service.readings.decode_errors import MOST_READING_BYTES
 from service.settings import Settings
 from tests.http.test_auth import bearer, token
-from tests.support import Api, Owner, Pair, meter_reading, new_pair, served
+from tests.support import NOW, Api, Owner, Pair, meter_reading, new_pair, served
 from tests.support.sockets import answer, connected
 
 MOST_S = 0.1
@@ -145,3 +152,52 @@ async def test_no_body_in_small_chunks_stops_it(guarded: Api, size: int, has_key
         await writer.drain()
     assert status == (400 if has_key else 401)
     assert longest[0] < MOST_S
+
+
+ALERT = {
+    **dict.fromkeys((field.name for field in msgspec.structs.fields(Alert)), None),
+    **{"id": 1, "rule_name": "battery_hot", "rule_kind": "battery_hot", "kind": "vehicle", "device_id": "V1"},
+    **{"severity": "critical", "opened_at": NOW, "last_seen_at": NOW, "reason": "hot " * 30, "note": "n" * 1024},
+    "details": json.dumps({"battery_temp_c": 61, "readings": 15, "kwh_consumed_ac": 40}),
+}
+DEVICE_ROW = {
+    **dict.fromkeys((field.name for field in msgspec.structs.fields(Device)), 1.5),
+    **{"kind": "meter", "device_id": "M1", "status": "silent", "recorded_at": NOW, "received_at": NOW},
+}
+SESSION = {
+    **dict.fromkeys((field.name for field in msgspec.structs.fields(Session)), 1.5),
+    **{"session_id": UUID(int=1), "vehicle_id": "V1", "meter_id": "M1", "started_at": NOW, "ended_at": NOW},
+    **{"efficiency_status": "low", "currency": "EUR", "window_start": NOW, "window_end": NOW},
+}
+
+
+class Full(Database):
+    """A database whose answers have as many rows as a page may have."""
+
+    def __init__(self, row: dict[str, Any]) -> None:
+        self._row = row
+
+    async def read_rows(self, *_: Any) -> list[Any]:
+        return [self._row] * (MOST_ITEMS + 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "row", "formats"),
+    [
+        ("/v1/alerts", ALERT, ["json"]),
+        ("/v1/devices", DEVICE_ROW, ["json", "ndjson", "csv"]),
+        ("/v1/sessions", SESSION, ["json", "ndjson", "csv"]),
+    ],
+    ids=["alerts", "devices", "sessions"],
+)
+async def test_no_page_of_a_list_stops_it(path: str, row: dict[str, Any], formats: list[str]) -> None:
+    async with served(Full(row), Settings()) as api:
+        spare_the_collector()
+        for format_ in formats:
+            chosen = {"format": format_} if len(formats) > 1 else {}
+            async with turns() as longest:
+                page = await api.http.get(path, params={"limit": MOST_ITEMS, **chosen})
+            assert page.status_code == 200, page.text
+            assert len(page.content) > 80 * MOST_ITEMS
+            assert longest[0] < MOST_S
+    gc.unfreeze()

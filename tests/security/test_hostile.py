@@ -10,7 +10,8 @@ import pytest
 from service.errors import OUTCOMES, PROBLEMS
 from service.http.app import create_app
 from service.settings import Settings
-from tests.support import Api, Owner, meter_reading, vehicle_reading
+from tests.support import Api, Owner, meter_reading, new_pair, vehicle_reading
+from tests.support.delivery import open_alert
 
 HOSTILE = [
     "x'; CREATE TABLE public.pwned (); --",
@@ -88,6 +89,11 @@ async def test_hostile_text_in_any_field_of_a_body_is_rejected(api: Api, owner: 
                 answer = await api.http.request(method, path, json=changed)
                 assert answer.status_code in {400, 422}, (path, name, answer.text)
                 assert answer.json()["code"] in DOCUMENTED
+    number = await open_alert(owner, new_pair().vehicle)
+    path = f"/v1/alerts/{number}/acknowledge"
+    assert (await api.post(path, {text: "x"})).status_code in {400, 422}
+    answer = await api.post(path, {"note": text})
+    assert (answer.status_code, answer.json().get("note")) in {(200, text.replace("\x00", "\ufffd")), (422, None)}
     batch = await api.post("/v1/ingest/batch", [meter_reading(text), {text: text}, text])
     assert (batch.status_code, batch.json()["rejected"]) == (422, 3)
     assert await owner.fetchval("SELECT to_regclass('public.pwned')") is None
@@ -102,7 +108,10 @@ async def test_what_is_hostile_in_its_depth_is_rejected(api: Api) -> None:
 
 FUNCTIONS = """
 SELECT p.oid::regprocedure::text AS signature, p.proname AS name, p.proargtypes::oid[] AS types
-FROM pg_proc AS p WHERE p.pronamespace = 'api'::regnamespace ORDER BY 1
+FROM pg_proc AS p
+WHERE p.pronamespace = $1::text::regnamespace AND p.prokind = 'f'
+AND ($1 = 'api' OR has_function_privilege('energy_dba', p.oid, 'EXECUTE'))
+ORDER BY 1
 """
 FIELDS = """
 SELECT a.atttypid::regtype::text AS type, a.atttypid = 'text'::regtype AS is_text
@@ -123,10 +132,23 @@ async def hostile_literal(connection: asyncpg.Connection, type_oid: int) -> str 
     return f"ARRAY[ROW({row})]::{name}"
 
 
-async def test_hostile_text_in_any_parameter_of_any_function_of_api_is_no_sql(owner: Owner) -> None:
+@pytest.mark.parametrize(
+    ("schema", "among"),
+    [
+        (
+            "api",
+            {"ingest_meter_readings", "get_vehicle_performance", "link_vehicle", "make_import_table", "get_api_keys"},
+        ),
+        ("ops", {"set_webhook", "set_alert_rule", "preview_alert_rule", "set_price", "set_policy", "create_api_key"}),
+    ],
+    ids=["the service's", "the DBA's"],
+)
+async def test_hostile_text_in_any_parameter_of_any_function_is_no_sql(
+    owner: Owner, schema: str, among: set[str]
+) -> None:
     tried = set()
     async with owner.connection() as connection:
-        for function in await connection.fetch(FUNCTIONS):
+        for function in await connection.fetch(FUNCTIONS, schema):
             plain = [
                 f"NULL::{await connection.fetchval('SELECT $1::oid::regtype::text', oid)}" for oid in function["types"]
             ]
@@ -135,9 +157,8 @@ async def test_hostile_text_in_any_parameter_of_any_function_of_api_is_no_sql(ow
                 if literal is None:
                     continue
                 tried.add(function["name"])
-                call = (
-                    f"SELECT * FROM api.{function['name']}({', '.join([*plain[:place], literal, *plain[place + 1 :]])})"
-                )
+                arguments = ", ".join([*plain[:place], literal, *plain[place + 1 :]])
+                call = f"SELECT * FROM {schema}.{function['name']}({arguments})"
                 for text in HOSTILE:
                     transaction = connection.transaction()
                     await transaction.start()
@@ -150,10 +171,4 @@ async def test_hostile_text_in_any_parameter_of_any_function_of_api_is_no_sql(ow
                         assert error.sqlstate[:2] in {"IE", "22", "23"}, (call, text, error)
                     finally:
                         await transaction.rollback()
-    assert {
-        "ingest_meter_readings",
-        "get_vehicle_performance",
-        "link_vehicle",
-        "make_import_table",
-        "get_api_keys",
-    } <= tried
+    assert among <= tried

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from datetime import datetime
 from types import NoneType
 from typing import Any, get_args, get_type_hints
+from uuid import UUID
 
 import pytest
 from playwright.async_api import expect
 
+from service.http.app import create_app
 from service.http.routes.devices import Device
 from service.http.routes.history import MeterBucket, MeterPoint, VehicleBucket, VehiclePoint
+from service.http.routes.sessions import Session
+from service.settings import Settings
 from tests.dashboard.conftest import browser, new_page  # noqa: F401 - fixtures
 from tests.support import Api
 
@@ -46,16 +50,29 @@ async def test_a_script_that_is_not_the_pages_own_does_not_run(api: Api, new_pag
     assert await page.evaluate("() => window.ran") is None
 
 
-IDS_AND_WORDS = {"device_id", "kind", "status"}
-"""An id begins with a letter or digit, and words are the engine's own."""
+IDS_AND_WORDS = {"device_id", "vehicle_id", "meter_id", "kind", "status", "efficiency_status", "currency"}
+"""An id begins with a letter or digit, words are the engine's own, and a currency is three capital letters."""
+POINTS = [MeterPoint, VehiclePoint, MeterBucket, VehicleBucket, Device, Session]
 
 
-@pytest.mark.parametrize("point", [MeterPoint, VehiclePoint, MeterBucket, VehicleBucket, Device])
+def test_every_route_with_a_csv_is_one_of_these() -> None:
+    paths = create_app(None, Settings()).openapi_schema.to_schema()["paths"]
+    having = [path for path, methods in paths.items() if "text/csv" in str(methods.get("get"))]
+    assert sorted(having) == [
+        "/v1/devices",
+        "/v1/history/meter/{device_id}",
+        "/v1/history/vehicle/{device_id}",
+        "/v1/sessions",
+        "/v1/sessions/{vehicle_id}",
+    ]
+
+
+@pytest.mark.parametrize("point", POINTS)
 def test_the_csv_of_a_route_has_no_text_that_a_spreadsheet_could_run(point: type) -> None:
     """Times begin with a digit, and numbers are numbers."""
     for name, hint in get_type_hints(point).items():
         if name not in IDS_AND_WORDS:
-            assert set(get_args(hint) or (hint,)) <= {datetime, float, int, bool, NoneType}, name
+            assert set(get_args(hint) or (hint,)) <= {datetime, float, int, bool, UUID, NoneType}, name
 
 
 async def test_the_csv_of_a_page_quotes_a_formula_and_leaves_numbers(

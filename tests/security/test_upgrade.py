@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support import YESTERDAY, Api, Pair, meter_reading
+from tests.support import YESTERDAY, Api, Pair, meter_reading, vehicle_reading
 from tests.support.sockets import connected
 
 UPGRADES = {
@@ -89,6 +89,35 @@ async def test_a_body_that_looks_like_a_request_is_a_body(api: Api, pair: Pair) 
         writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await answer(reader))[0] == 200
     assert (await api.http.get(f"/v1/history/meter/{pair.meter}")).status_code == 404
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "packed"])
+async def test_the_body_of_every_other_method_is_read_too(api: Api, pair: Pair, framing: str) -> None:
+    device = f"/v1/devices/vehicle/{pair.vehicle}"
+    at = (YESTERDAY + timedelta(minutes=1)).isoformat()
+    asked: list[tuple[str, str, object, int]] = [
+        ("POST", "/v1/ingest/vehicle", vehicle_reading(pair.vehicle), 201),
+        ("POST", "/v1/ingest/vehicle/batch", [vehicle_reading(pair.vehicle)], 201),
+        ("PUT", device, {"energyKind": "register"}, 200),
+        ("POST", f"{device}/exchange", {"at": at, "lastRegister": 1e6, "firstRegister": 0}, 201),
+        ("PUT", f"/v1/links/{pair.vehicle}", {"meterId": pair.meter}, 200),
+        ("POST", "/v1/alerts/1/acknowledge", {"colour": 1}, 422),
+    ]
+    async with connected(api) as (reader, writer):
+        for method, path, content, expected in asked:
+            body = json.dumps(content).encode()
+            fields = b"Host: x\r\nContent-Type: application/json\r\n" + UPGRADES["curl --http2"]
+            if framing == "chunked":
+                fields += b"Transfer-Encoding: chunked\r\n"
+                body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+            else:
+                if framing == "packed":
+                    fields += b"Content-Encoding: gzip\r\n"
+                    body = gzip.compress(body)
+                fields += b"Content-Length: %d\r\n" % len(body)
+            writer.write(f"{method} {path} HTTP/1.1\r\n".encode() + fields + b"\r\n" + body)
+            status, told = await answer(reader)
+            assert status == expected, (path, told)
 
 
 async def test_connect_is_no_method_of_this_server(api: Api) -> None:

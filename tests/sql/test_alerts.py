@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -107,6 +108,49 @@ def test_an_alert_stays_open_while_the_fault_lasts_and_tells_it_in_words(fleet: 
         "data_incomplete": "30 of 60 expected readings arrived in 1 h, less than 90 %",
     }
     assert alert["reason"] == words[kind]
+
+
+EVERY, LOSES_THIRD, LOSES_3_OF_10 = "1", "011", "0001111111"
+"""The readings that arrive of a device, again and again."""
+UNDECLARED: dict[str, tuple[tuple[tuple[int, str], ...], bool]] = {
+    # seconds between two readings, and those that arrive, for 8 hours in all; whether it is a fault
+    "complete": (((60, EVERY),), False),
+    "more often": (((600, EVERY), (60, EVERY)), False),
+    "less often": (((60, EVERY), (1200, EVERY)), False),
+    "more often while it charges": (((1200, EVERY), (60, EVERY), (1200, EVERY)), False),
+    "a reading more each hour": (((60, "".join("01"[n % 10 == 9 or n == 12] for n in range(60))),), False),
+    "a third is lost": (((60, LOSES_THIRD),), True),
+    "3 of 10 are lost": (((60, LOSES_3_OF_10),), True),
+    "3 of 10 are lost here and there": (((60, "11011110010110111101110101101111001111011110"),), True),
+    "3 of 10 are lost of few": (((600, LOSES_3_OF_10),), True),
+    "more often, and then 3 of 10 are lost": (((600, EVERY), (60, LOSES_3_OF_10)), True),
+    "away for a third of each hour": (((60, "0" * 20 + "1" * 40),), True),
+}
+
+
+@pytest.mark.parametrize(
+    ("case", "is_live"),
+    [*((case, False) for case in UNDECLARED), ("more often", True), ("more often, and then 3 of 10 are lost", True)],
+)
+def test_a_device_without_a_declared_interval_is_incomplete_if_it_loses_readings_not_if_its_interval_changes(
+    fleet: AlertFleet, case: str, *, is_live: bool
+) -> None:
+    phases, is_fault = UNDECLARED[case]
+    length = 8 * HOUR / len(phases)
+    times = [
+        START + place * length + (number + 1) * timedelta(seconds=seconds)
+        for place, (seconds, arrives) in enumerate(phases)
+        for number in range(int(length.total_seconds()) // seconds)
+        if arrives[number % len(arrives)] == "1"
+    ]
+    fleet.only("data_incomplete", window_length=3 * HOUR)
+    fleet.run("UPDATE telemetry.fleet SET alerts_judged_until = %s", START if is_live else START + 8 * HOUR)
+    for first in [START + n * QUARTER for n in range(32)] if is_live else [START]:
+        until = first + QUARTER if is_live else START + 8 * HOUR
+        fleet.send_at("meter", "MX", [time for time in times if first < time <= until], 0.1, 230.0)
+        fleet.run("DELETE FROM telemetry.alert_recheck WHERE %s", is_live)
+        fleet.evaluate(until + SETTLED)
+    assert [device for device, *_ in fleet.times(disproved=True)] == ["MX"] * is_fault
 
 
 def test_the_energy_lost_is_what_is_missing_for_the_ratio_of_the_threshold(fleet: AlertFleet) -> None:
@@ -225,6 +269,14 @@ def test_late_readings_that_fill_a_silence_disprove_it_and_those_within_move_it(
     assert fleet.times() == []
 
 
+def test_a_late_reading_of_a_quarter_hour_that_is_not_judged_yet_is_no_trouble(fleet: AlertFleet) -> None:
+    fleet.only("battery_hot", **QUARTERLY)
+    fleet.run("UPDATE telemetry.fleet SET alerts_judged_until = %s", START)
+    fleet.send_at("meter", "MX", [START + 14 * MINUTE], 0.1, 230.0)
+    fleet.evaluate(START + QUARTER + 1.5 * MINUTE)
+    assert fleet.times() == []
+
+
 def test_a_slow_device_and_a_retired_one_are_not_silent(fleet: AlertFleet) -> None:
     fleet.only("device_silent")
     fleet.declare("meter", "MX", 3600)
@@ -244,6 +296,10 @@ def test_an_alert_of_a_device_that_is_retired_closes(fleet: AlertFleet) -> None:
     fleet.evaluate(START + 4 * HOUR)
     [alert] = fleet.alerts()
     assert alert["close_reason"] == "the device is retired"
+    fleet.declare("meter", "MX")
+    fleet.evaluate(START + 4 * HOUR)
+    fleet.evaluate(START + 5 * HOUR)
+    assert [(a["id"] == alert["id"], a["closed_at"] is None) for a in fleet.alerts()] == [(True, False), (False, True)]
 
 
 @pytest.mark.parametrize(
@@ -263,6 +319,51 @@ def test_a_rule_that_goes_takes_its_open_alerts_with_it(fleet: AlertFleet, chang
     fleet.evaluate(START + 3 * HOUR + SETTLED)
     [alert] = fleet.alerts()
     assert (alert["closed_at"], alert["close_reason"]) == (pytest.approx(2 + SETTLED / HOUR), reason)
+
+
+def change_rule(fleet: AlertFleet, name: str, at: datetime, **settings: Any) -> None:
+    """Change a rule, as if it were that time."""
+    fleet.rule(name, **settings)
+    fleet.run("UPDATE ops.alert_rule SET judged_from = %s WHERE name = %s", at, name)
+
+
+def test_a_changed_rule_keeps_its_alerts_whatever_comes_late_from_before_the_change(fleet: AlertFleet) -> None:
+    fleet.only("battery_hot", **QUARTERLY)
+    fleet.drive("X", Phase(3, degrees=60), kinds="vehicle")
+    fleet.drive("Y", Phase(1, degrees=60), Phase(2), kinds="vehicle")
+    fleet.evaluate_late(3)
+    before = [(a["id"], a["device_id"], a["opened_at"], a["close_reason"]) for a in fleet.alerts(disproved=True)]
+    assert [found[1:] for found in before] == [("VX", 0.5, None), ("VY", 0.5, "recovered")]
+    change_rule(fleet, "battery_hot", START + 3 * HOUR, severity="info")
+    fleet.send_at("vehicle", "VX", [START + 20.5 * MINUTE], 0.09, 60.0)
+    fleet.send_at("vehicle", "VY", [START + 20.5 * MINUTE], 0.09, 60.0)
+    fleet.evaluate(START + 3 * HOUR + SETTLED)
+    fleet.drive("X", Phase(3), Phase(1, degrees=60), kinds="vehicle")
+    fleet.evaluate(START + 4 * HOUR + SETTLED)
+    after = [(a["id"], a["device_id"], a["opened_at"], a["close_reason"]) for a in fleet.alerts(disproved=True)]
+    assert after == before
+
+
+def test_a_silence_is_an_alert_from_the_change_of_its_rule_on_or_stays_one(fleet: AlertFleet) -> None:
+    fleet.only("device_silent", device_ids=["MX"])
+    for name in "XY":
+        fleet.declare("meter", f"M{name}")
+        fleet.drive(name, Phase(1), kinds="meter")
+    fleet.evaluate(START + 2 * HOUR)
+    change_rule(fleet, "device_silent", START + 3 * HOUR, device_ids=["MX", "MY"], severity="info")
+    for minutes in (0, 1, 20):
+        fleet.evaluate(START + 3 * HOUR + minutes * MINUTE)
+    assert [(a["device_id"], a["opened_at"], a["closed_at"]) for a in fleet.alerts(disproved=True)] == [
+        ("MX", 1.25, None),
+        ("MY", 3, None),
+    ]
+    for name in "XY":
+        fleet.send_at("meter", f"M{name}", [START + 4 * HOUR], 0.1, 230.0)
+    fleet.evaluate(START + 4 * HOUR + MINUTE)
+    assert [(a["opened_at"], a["closed_at"], a["severity"]) for a in fleet.alerts(disproved=True)] == [
+        (1.25, 4, "info"),
+        (3, 4, "info"),
+    ]
 
 
 def test_two_rules_of_a_kind_watch_two_groups(fleet: AlertFleet) -> None:
@@ -299,7 +400,7 @@ def test_rejected_readings_are_counted_for_the_device_in_their_payload(fleet: Al
 @pytest.mark.parametrize(
     ("lost", "expected"), [(0.02, []), (0.06, [("VX", "efficiency fell from 0.92 to 0.86, by more")])]
 )
-def test_a_charger_that_fades_is_told_at_midnight(
+def test_a_charger_that_fades_is_told_in_the_hours_after_midnight(
     fleet: AlertFleet, lost: float, expected: list[tuple[str, str]]
 ) -> None:
     fleet.only("charger_fading", window_length=timedelta(days=2), least=1)
@@ -313,8 +414,9 @@ def test_a_charger_that_fades_is_told_at_midnight(
         fleet.send("vehicle", "VX", first, last, HOUR, dc, 30.0)
     fleet.run("DELETE FROM telemetry.alert_recheck")
     fleet.run("UPDATE telemetry.fleet SET alerts_judged_until = %s", midnight - QUARTER)
-    fleet.evaluate(midnight + SETTLED)
+    fleet.evaluate(midnight + 6 * HOUR + SETTLED)
     found = fleet.alerts()
+    assert {START + alert["opened_at"] * HOUR for alert in found} <= {midnight}
     assert [
         (a["device_id"], a["reason"][: len(words)]) for a, (_, words) in zip(found, expected, strict=True)
     ] == expected
@@ -334,6 +436,30 @@ def test_a_preview_lists_the_alerts_that_a_rule_would_have_opened(fleet: AlertFl
     silent = fleet.run("SELECT * FROM ops.preview_alert_rule('device_silent')")
     assert [(a["device_id"], a["closed_at"]) for a in silent] == [("VX", None)]
     assert fleet.alerts(disproved=True) == []
+
+
+def test_a_preview_that_would_take_minutes_says_how_much_it_can_judge(fleet: AlertFleet) -> None:
+    fleet.only("battery_hot", **QUARTERLY)
+    for number in range(60):
+        fleet.send_at("vehicle", f"V{number}", [START], 0.09, 30.0)
+    fleet.drive("X", Phase(1), Phase(2, degrees=60), GOOD, kinds="vehicle")
+    long = timedelta(days=366)
+    with pytest.raises(psycopg.errors.ProgramLimitExceeded) as refused, fleet.connection.transaction():
+        fleet.run("SELECT ops.preview_alert_rule('efficiency_low', p_past => %s)", long)
+    assert refused.value.diag.message_hint is not None
+    [(devices, past)] = re.findall(r"at most (\d+) of them, or p_past => '(.*)'", refused.value.diag.message_hint)
+    assert int(devices) * long / QUARTER <= 400_000 < (int(devices) + 1) * long / QUARTER
+    [fits] = fleet.run("SELECT %s::interval AS past", past)
+    assert 61 * fits["past"] / QUARTER <= 400_000 < 61 * (fits["past"] / QUARTER + 1)
+    # of a mean, only devices with a reading beyond the limit are judged
+    found = fleet.run("SELECT device_id FROM ops.preview_alert_rule('battery_hot', p_past => %s)", timedelta(days=300))
+    assert [alert["device_id"] for alert in found] == ["VX"]
+
+
+@pytest.mark.parametrize("past", [None, "infinity", "-infinity", "0", "1 minute", "367 days"])
+def test_a_preview_of_no_time_or_an_endless_one_is_refused(fleet: AlertFleet, past: str | None) -> None:
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="p_past is a time from 15 minutes to 366 days"):
+        fleet.run("SELECT ops.preview_alert_rule('battery_hot', p_past => %s::interval)", past)
 
 
 def test_the_faults_of_a_rule_are_named_all_at_once(fleet: AlertFleet) -> None:

@@ -26,6 +26,9 @@ ACKNOWLEDGED = """
     VALUES ('await', 'battery_hot', 'vehicle', 'await', 'info', now(), now(), 1, '', now())
 """
 
+LEASE = "SELECT api.lease_webhook_messages()"
+WEBHOOK = "INSERT INTO telemetry.webhook VALUES ('await', 'https://await.example', 'whsec_await', NULL, TRUE)"
+
 REPEATED = {
     "ingest_meter_readings": (METER.format(230), METER.format(230)),
     "ingest_vehicle_readings": (VEHICLE.format(50), VEHICLE.format(50)),
@@ -70,6 +73,8 @@ REPEATED = {
         "",
         "SELECT api.acknowledge_alert(a.id, 'anna') FROM telemetry.alert AS a WHERE a.rule_name = 'await'",
     ),
+    "lease_alertmanager": ("", "SELECT api.lease_alertmanager('http://await.example')"),
+    "lease_webhook_messages": ("", LEASE),
     "set_alert_rule": ("", "SELECT ops.set_alert_rule('battery_hot')"),
     "remove_alert_rule": ("", "SELECT ops.remove_alert_rule('battery_hot')"),
     "set_webhook": ("", "SELECT ops.set_webhook('await', 'https://await.example')"),
@@ -87,8 +92,6 @@ TELLS_NOBODY = {
     "api.make_import_table",  # the session's own temporary table
     "api.record_api_key_use",  # whose loss costs a time of use
     # their loss costs a message that is sent twice
-    "api.lease_alertmanager",
-    "api.lease_webhook_messages",
     "api.settle_alertmanager",
     "api.settle_webhook_message",
     "ops.check_policies",  # a trigger
@@ -122,6 +125,8 @@ async def test_what_is_told_a_second_time_waits_as_the_first_time_did(owner: Own
                 await connection.execute("SELECT ops.create_api_key('read', p_note => 'await')")
             elif name == "acknowledge_alert":
                 await connection.execute(ACKNOWLEDGED)
+            elif name == "lease_webhook_messages":
+                await connection.execute(f"{WEBHOOK}; {ACKNOWLEDGED}")
             elif name.startswith("import_"):
                 await connection.execute(f"SELECT api.make_import_table('{name.split('_')[1]}')")
             elif name == "restore_readings":
@@ -159,6 +164,13 @@ async def test_a_session_that_does_not_wait_is_made_to_and_one_that_waits_longer
         await connection.execute("SELECT api.await_standbys()")
         found = await connection.fetchval("SELECT current_setting('synchronous_commit')")
     assert found == ("remote_apply" if setting == "remote_apply" else "on")
+
+
+async def test_a_look_for_messages_waits_only_if_it_finds_some(owner: Owner) -> None:
+    async with owner.undone() as connection:
+        await connection.execute("DELETE FROM ops.webhook_message; SET LOCAL synchronous_commit = off")
+        await connection.execute(LEASE)
+        assert await connection.fetchval("SELECT current_setting('synchronous_commit')") == "off"
 
 
 async def test_an_unlinked_vehicle_that_is_unlinked_again_has_waited_too(database: Database, owner: Owner) -> None:

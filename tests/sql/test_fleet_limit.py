@@ -145,6 +145,32 @@ def test_it_holds_for_registers_and_for_their_exchanges(fleet: Fleet, kind: str)
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_of_two_registers_that_contradict_each_other_the_one_that_comes_second_is_rejected(
+    fleet: Fleet, kind: str
+) -> None:
+    fleet.limit(kind, 22)
+    for device in ("Dorder", "Dlate"):
+        fleet.declare(kind, device, energy_kind="register")
+    assert fleet.send(kind, "Dorder", (1, 4000.0), (2, 25000.0), (2, 4000.5)) == [
+        "stored",
+        "implausible_energy",
+        "stored",
+    ]
+    # a late one has its share of the energy of the next
+    sent = [(2, 25000.0), (1, 4000.0), (1, 24999.5), (3, 25000.5), (2.5, 25000.0), (2.9, 24999.5)]
+    outcomes = ["stored", "implausible_energy", "stored", "stored", "stored", "stored"]
+    assert fleet.send(kind, "Dlate", *sent) == outcomes
+    # a reset in the midst of a glitch would be a rise of 1,000 kWh
+    fleet.declare(kind, "Dglitch", energy_kind="register")
+    sent = [(0, 1000.0), (1, 0.0), (3, 1000.5), (2, 0.25), (2, 0.0)]
+    assert fleet.send(kind, "Dglitch", *sent) == [*["stored"] * 3, "implausible_energy", "stored"]
+    # a low level before a zero of a start: the reading after the zero tells
+    fleet.declare(kind, "Dstart", energy_kind="register")
+    sent = [(1, 0.0), (2, 1000.5), (0, 5.0), (0, 1000.0)]
+    assert fleet.send(kind, "Dstart", *sent) == [*["stored"] * 2, "implausible_energy", "stored"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_it_holds_for_imports_and_replays(fleet: Fleet, kind: str) -> None:
     fleet.limit(kind, 22)
     measures = {"meter": "230", "vehicle": "20"}[kind]

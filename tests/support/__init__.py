@@ -198,7 +198,7 @@ async def owner_of(test_database: TestDatabase, database: Database) -> AsyncIter
 async def own_service(test_database: TestDatabase) -> AsyncIterator[tuple[Owner, Api]]:
     """The owner of a database that some tests have for themselves, and the service on it."""
     with contextlib.ExitStack() as stack:
-        # in a thread, as a migration has an event loop of its own
+        # in a thread: a migration of a server runs a loop of its own
         another = await asyncio.to_thread(stack.enter_context, run_migrated_database(test_database))
         async with (
             pools_of(another) as database,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -85,6 +85,11 @@ class AlertFleet:
         query = f"{INGEST[kind]} FROM generate_series(%(first)s::timestamptz, %(last)s, %(every)s) AS t"
         values = {"id": device, "first": first, "last": last, "every": every, "kwh": kwh, "measure": measure}
         self.connection.execute(query, values)  # type: ignore[arg-type]
+
+    def send_at(self, kind: str, device: str, times: list[datetime], kwh: float, measure: float | None) -> None:
+        """Store a reading for each time."""
+        query = f"{INGEST[kind]} FROM unnest(%(times)s::timestamptz[]) AS t"
+        self.connection.execute(query, {"id": device, "times": times, "kwh": kwh, "measure": measure})  # type: ignore[arg-type]
 
     def evaluate(self, at: Any) -> None:
         self.run("SELECT ops.evaluate_alerts(%s)", at)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -39,10 +39,10 @@ def free_port() -> int:
 class Service:
     """A running `energy serve` of a test."""
 
-    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
+    def __init__(self, environment: dict[str, str], *arguments: str, energy: Sequence[str] = ENERGY) -> None:
         self.port = int(environment.get("PORT") or free_port())
         self.process = subprocess.Popen(
-            [*ENERGY, "serve", *arguments],
+            [*energy, "serve", *arguments],
             cwd=ELSEWHERE,
             env={**PLAIN, **environment, "PORT": str(self.port)},
             stdout=subprocess.PIPE,
@@ -77,8 +77,9 @@ class Service:
 
 
 @contextlib.contextmanager
-def running(environment: dict[str, str], *arguments: str) -> Iterator[Service]:
-    service = Service(environment, *arguments)
+def running(environment: dict[str, str], *arguments: str, energy: Sequence[str] = ENERGY) -> Iterator[Service]:
+    """Run `energy serve`, of another installation if `energy` is how that one is started."""
+    service = Service(environment, *arguments, energy=energy)
     try:
         yield service
     finally:

@@ -141,6 +141,22 @@ class FakePool:
     remove_log_listener = add_log_listener
 
 
+class Reading(Database):
+    """A database without connections, which counts the reads, and has no writes."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def read_rows(self, *_: Any) -> list[Any]:
+        self.asked += 1
+        raise TimeoutError
+
+    read_primary_rows = read_rows
+
+    async def write_rows(self, query: str, *_: Any) -> list[Any]:
+        raise AssertionError(query)
+
+
 class FakeConnection:
     """A connection whose server answers the cancellation of a statement, or is silent."""
 
@@ -177,8 +193,23 @@ async def test_a_connection_that_fails_is_closed_and_takes_others_with_it(
 async def test_reads_leave_the_writers_their_connections(size: int, reads: int) -> None:
     pool = FakePool(size)
     database = Database(pool, None, 1000)  # type: ignore[arg-type]
-    await asyncio.gather(*(database.read_rows("SELECT 1") for _ in range(30)))
+    await asyncio.gather(*(read("SELECT 1") for read in (database.read_rows, database.read_primary_rows) * 15))
     assert pool.most == reads
+
+
+async def test_no_route_that_reads_takes_a_connection_of_the_writers() -> None:
+    database = Reading()
+    async with served(database, Settings()) as api:  # type: ignore[arg-type]
+        for path in (
+            "/v1/links/V1",
+            "/v1/devices/meter/M1",
+            "/v1/devices/meter/M1/vehicles",
+            "/v1/devices/vehicle/V1/exchange",
+            "/v1/alerts/1",
+            "/v1/status/meter/M1",
+        ):
+            assert_problem(await api.http.get(path), 503, "database_unavailable")
+    assert database.asked == 6
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from psycopg.rows import namedtuple_row
 
 from service.commands.archive.manifest import Chunk, Manifest
 from service.commands.archive.parquet import Column, Contents, schema_of
-from service.database.calls import REFRESH_AGGREGATES
+from service.database.calls import AWAIT_STANDBYS, REFRESH_AGGREGATES
 from service.database.libpq import connect_libpq
 from service.database.replication import replicated_commands
 from service.database_url import describe_url
@@ -338,6 +338,8 @@ def open_chunks(prepared: Prepared, *, alone: bool) -> Iterator[Chunks]:
         try:
             with replicated_commands(connection):
                 yield Chunks(connection, copy=prepared.embedded is None)
+                if alone:  # "nothing to do" tells of what an earlier run has recorded
+                    connection.execute(AWAIT_STANDBYS)
         finally:
             # the session of the embedded database outlives the connection
             if prepared.embedded and not connection.broken:

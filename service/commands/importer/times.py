@@ -89,6 +89,7 @@ class Times:
     def _parse(self, name: str, value: Any) -> tuple[datetime, ...]:
         """Return the moment of a time; two, in their order, for one that is shown twice and told by order."""
         time = value
+        hint = "" if self._format else ": give its form with --time-format"
         if value in {None, ""}:
             raise missing(name)
         if self._format in EPOCHS and not isinstance(value, datetime):
@@ -97,10 +98,10 @@ class Times:
             time = self._formatted(value) if self._format else read_time(value)
             if time is None:
                 wanted = f"written {self._format}" if self._format else "an ISO 8601 time as 2026-02-08T18:00:00Z"
-                raise Problem("timestamp_invalid", f"{name} must be {wanted}, not {value[:64]!r}")
+                raise Problem("timestamp_invalid", f"{name} must be {wanted}, not {value[:64]!r}{hint}")
         if not isinstance(time, datetime):
             kind = "a date" if isinstance(value, date) else "a number"
-            raise Problem("timestamp_invalid", f"{name} must be a time, not {kind}: {str(value)[:64]}")
+            raise Problem("timestamp_invalid", f"{name} must be a time, not {kind} ({str(value)[:64]}){hint}")
         moments = (time,) if time.tzinfo else self._in_zone(name, time)
         return tuple(map(storable_time, moments))
 

@@ -6,6 +6,7 @@ import { get } from "./api.js";
 import { h } from "./dom.js";
 import * as format from "./format.js";
 import { listAddress } from "./list.js";
+import { pageLinks } from "./pages.js";
 
 const PAGE_SIZE = 100;
 const AGAIN_AFTER_MS = 20_000;
@@ -45,13 +46,6 @@ function deviceNote(chosen) {
   return h("p", { class: "note" }, `Only of ${chosen.deviceId}. `, h("a", { href: alertsAddress({ ...chosen, deviceId: "", cursor: "" }) }, "Of all devices"));
 }
 
-function pageLinks(chosen, next) {
-  if (!chosen.cursor && !next) return "";
-  return h("nav", { class: "pages", "aria-label": "Pages of the list" },
-    chosen.cursor ? h("a", { href: alertsAddress({ ...chosen, cursor: "" }) }, "First page") : null,
-    next ? h("a", { href: alertsAddress({ ...chosen, cursor: next }) }, "Next page") : null);
-}
-
 export async function alertsPage(signal, query) {
   const chosen = Object.fromEntries([...query].filter(([name, value]) => value && PARAMETERS.includes(name)));
   const ask = () => get("/v1/alerts", { ...chosen, limit: PAGE_SIZE }, signal);
@@ -67,7 +61,7 @@ export async function alertsPage(signal, query) {
     blank.hidden = page.items.length > 0;
     blank.textContent = blank.hidden ? "" : "No alert matches.";
     count.textContent = `${format.number(page.items.length)} ${page.items.length === 1 ? "alert" : "alerts"}, the newest first${page.next ? "; more on the next page" : ""}`;
-    pages.replaceChildren(pageLinks(chosen, page.next));
+    pages.replaceChildren(pageLinks((cursor) => alertsAddress({ ...chosen, cursor }), chosen.cursor, page.next));
   }
 
   show(await ask());

@@ -31,14 +31,17 @@ export const day = (date) => clock("day", DAY).format(date);
 export const month = (date) => clock("month", { month: "short", year: "numeric" }).format(date);
 export const time = (date) => clock("time", TIME).format(date);
 export const seconds = (date) => clock("seconds", { ...TIME, second: "2-digit" }).format(date);
-export const dateTime = (date) => `${day(date)} ${time(date)}`;
 export const date = (date) => clock("date", { ...DAY, year: "numeric" }).format(date);
+const year = (date) => clock("year", { year: "numeric" }).format(date);
+
+/** The day and the time of day, with the year where it is not this one. */
+export const dateTime = (at, now = new Date()) => `${year(at) === year(now) ? day(at) : date(at)} ${time(at)}`;
 
 /** The zone at that time, as a clock would name it: UTC, CET, GMT+5:30. */
 const zoneAt = (at) => clock("zone", { timeZoneName: "short" }).formatToParts(at).find(({ type }) => type === "timeZoneName").value;
 
 /** The time of day with its zone, and with the day where that is not today. */
-export const when = (at, now = new Date()) => `${date(at) === date(now) ? time(at) : dateTime(at)} ${zoneAt(at)}`;
+export const when = (at, now = new Date()) => `${date(at) === date(now) ? time(at) : dateTime(at, now)} ${zoneAt(at)}`;
 export const secondsWhen = (at) => `${seconds(at)} ${zoneAt(at)}`;
 
 /** A number with so many decimals; a dash for none. */

@@ -4,7 +4,8 @@
 import { get } from "./api.js";
 import { h } from "./dom.js";
 import * as format from "./format.js";
-import { deviceColumns, lowColumns } from "./list_columns.js";
+import { deviceColumns, lowColumns, ordersOf } from "./list_columns.js";
+import { pageLinks } from "./pages.js";
 import { createTable, csvLink } from "./table.js";
 
 const PAGE_SIZE = 100;
@@ -51,6 +52,15 @@ function statusLinks(name, { search, status = "", sort }) {
   }, text)));
 }
 
+function orderChoice(name, { search, status, sort = "deviceId" }) {
+  if (status === LOW) return null;
+  const field = sort.replace("-", "");
+  const select = h("select", { "aria-label": "Order" }, Object.entries(ordersOf(LISTS[name].kind)).map(
+    ([key, text]) => h("option", { value: key, selected: key.replace("-", "") === field }, text)));
+  select.addEventListener("change", () => { location.hash = listAddress(name, { search, status, sort: select.value }); });
+  return select;
+}
+
 function searchForm(name, { search = "", status, sort }) {
   const input = h("input", { id: "part", type: "search", placeholder: "Part of an id", value: search, autocomplete: "off", autocapitalize: "characters", spellcheck: "false", maxlength: "64" });
   const form = h("form", { role: "search", "aria-label": "In this list" },
@@ -60,13 +70,6 @@ function searchForm(name, { search = "", status, sort }) {
     location.hash = listAddress(name, { search: input.value.trim(), status: status === LOW ? "" : status, sort });
   });
   return form;
-}
-
-function pageLinks(name, chosen, next) {
-  if (!chosen.cursor && !next) return "";
-  return h("nav", { class: "pages", "aria-label": "Pages of the list" },
-    chosen.cursor ? h("a", { href: listAddress(name, { ...chosen, cursor: "" }) }, "First page") : null,
-    next ? h("a", { href: listAddress(name, { ...chosen, cursor: next }) }, "Next page") : null);
 }
 
 export async function listPage(signal, name, query) {
@@ -89,14 +92,14 @@ export async function listPage(signal, name, query) {
     table.element.hidden = rows.length === 0;
     blank.hidden = rows.length > 0;
     count.textContent = `${format.number(rows.length)} ${noun} ${source.note}${next ? "; more on the next page" : ""}`;
-    pages.replaceChildren(pageLinks(name, chosen, next));
+    pages.replaceChildren(pageLinks((cursor) => listAddress(name, { ...chosen, cursor }), chosen.cursor, next));
   }
 
   show(await ask());
   return {
     title,
     element: h("div", { class: "page list" }, h("h1", null, title),
-      h("div", { class: "filters" }, searchForm(name, chosen), statusLinks(name, chosen)),
+      h("div", { class: "filters" }, searchForm(name, chosen), statusLinks(name, chosen), orderChoice(name, chosen)),
       h("section", { class: "card" },
         h("div", { class: "heading" }, count, csvLink(name, source.columns, () => rows)), blank, table.element, pages)),
     async pulse(pulse) {

@@ -5,6 +5,7 @@ import { h } from "./dom.js";
 import * as format from "./format.js";
 import { listAddress } from "./list.js";
 import { createMonths } from "./months.js";
+import { pageLinks } from "./pages.js";
 import { ROLLING } from "./range.js";
 import { sessionColumns, vehicleColumn } from "./sessions.js";
 import { createCard } from "./table_card.js";
@@ -41,13 +42,6 @@ function vehicleForm(chosen) {
   return form;
 }
 
-function pageLinks(chosen, next) {
-  if (!chosen.cursor && !next) return "";
-  return h("nav", { class: "pages", "aria-label": "Pages of the list" },
-    chosen.cursor ? h("a", { href: addressOf(chosen, {}) }, "First page") : null,
-    next ? h("a", { href: addressOf(chosen, { cursor: next }) }, "Next page") : null);
-}
-
 /** What the address asks the service. */
 function parametersOf({ range, kind, vehicle, cursor }) {
   const { hours } = ROLLING[RANGES.includes(range) ? range : RANGES[0]];
@@ -70,7 +64,7 @@ export async function sessionListPage(signal, query) {
     const note = `${format.number(items.length)} sessions in order of their start${next ? "; more on the next page" : ""}. The start leads to the charts of the session`;
     const card = createCard("Charging sessions", NAME, sessionColumns(items, { first: [vehicleColumn] }), note, "No charging session matches.");
     card.update(items);
-    list.replaceChildren(card.element, pageLinks(chosen, next));
+    list.replaceChildren(card.element, pageLinks((cursor) => addressOf(chosen, { cursor }), chosen.cursor, next));
   }
 
   await load();

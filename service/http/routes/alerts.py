@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta, Struct
@@ -16,6 +16,7 @@ from service.database.pool import Database
 from service.errors import Problem
 from service.http.middleware import key_of, may
 from service.http.openapi import problems, reads
+from service.http.pages import FormatChoice, answer_page, page_operation, page_spec
 from service.http.parameters import Cursor, Limit, check_limit, decode_cursor, encode_cursor, schema
 from service.http.request_body import read_json
 from service.readings.model import KINDS
@@ -54,7 +55,13 @@ class Acknowledgement(Struct, forbid_unknown_fields=True, frozen=True):
     note: Annotated[str, Meta(max_length=1024)] | None = None
 
 
-@get("/v1/alerts", responses=problems(400, 422, 503), tags=["alerts"], summary="Alerts")
+@get(
+    "/v1/alerts",
+    operation_class=page_operation(),
+    responses={200: page_spec(Alerts), **problems(400, 422, 503)},
+    tags=["alerts"],
+    summary="Alerts",
+)
 async def list_alerts(  # noqa: PLR0913, PLR0917
     request: Request[Any, Any, Any],
     database: NamedDependency[Database],
@@ -65,8 +72,12 @@ async def list_alerts(  # noqa: PLR0913, PLR0917
     severity: Annotated[str | None, _filter("severity", "only this severity", "info", "warning", "critical")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
-) -> Alerts:
-    """List the alerts, newest first: the open ones, unless `state` says otherwise."""
+    format: FormatChoice = None,  # noqa: A002
+) -> Response[Any]:
+    """List the alerts, newest first: the open ones, unless `state` says otherwise.
+
+    NDJSON and CSV name the next page in the header `Link`.
+    """
     filters = [text and storable_text(text) for text in (kind, device_id, rule_kind, severity)]
     after = decode_cursor(cursor, _Position)[0] if cursor is not None else None
     # one more than asked for, to see if there is a next page; SQL's limit is that of a page
@@ -74,14 +85,15 @@ async def list_alerts(  # noqa: PLR0913, PLR0917
     following = encode_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None
     key = key_of(request.scope)
     may_acknowledge = key is None or may(key.scope, "POST", request.scope["path"])
-    return Alerts([alert_of(row) for row in rows[:limit]], following, may_acknowledge)
+    page = Alerts([alert_of(row) for row in rows[:limit]], following, may_acknowledge)
+    return await answer_page(request, page, Alert, format)
 
 
 @get("/v1/alerts/{alert_id:str}", responses=problems(400, 404, 422, 503), tags=["alerts"], summary="An alert")
 async def get_alert(alert_id: AlertId, database: NamedDependency[Database]) -> Alert:
     """Return an alert by its number."""
     # from the primary: an alert that somebody was told of is there
-    [row] = await database.write_rows(GET_ALERT, _number(alert_id))
+    [row] = await database.read_primary_rows(GET_ALERT, _number(alert_id))
     return alert_of(row)
 
 

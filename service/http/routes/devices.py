@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
 from msgspec import Meta, Struct, field
 
-from service.database.calls import GET_DEVICE_PROFILE, LIST_DEVICES, SET_DEVICE_PROFILE
+from service.database.calls import GET_DEVICE_PROFILE, LIST_DEVICES, LIST_DEVICES_BY_ENERGY, SET_DEVICE_PROFILE
 from service.database.pool import Database
 from service.errors import Problem
 from service.http.openapi import problems, reads
@@ -25,14 +25,18 @@ _LONGEST_ID = 64
 
 DeviceKind: TypeAlias = Literal["meter", "vehicle"]
 Status: TypeAlias = Literal["reporting", "silent", "retired"]
-Sort: TypeAlias = Literal["deviceId", "-deviceId", "timestamp", "-timestamp"]
+Sort: TypeAlias = Literal[
+    "deviceId", "-deviceId", "timestamp", "-timestamp", "energy", "-energy", "efficiency", "-efficiency"
+]
 
 
 class Device(Struct, rename="camel", frozen=True):
     """A device with its newest reading: its own time, kWh of its interval (AC or DC), V, %, degrees Celsius.
 
     A measure that its kind does not have, or that was not measured, is null. `status` is reporting, silent (no reading
-    for more than 5 of its expected intervals) or retired. `firstReceivedAt` is null if it is not known.
+    for more than 5 of its expected intervals) or retired. `firstReceivedAt` is null if it is not known. `kwh24h` (AC or
+    DC), `efficiencyRatio` and `efficiencyStatus` (of a vehicle) are of the last 24 hours, as in the fleet's overview.
+    They are null unless the list is in order of energy or efficiency.
     """
 
     kind: str
@@ -46,6 +50,9 @@ class Device(Struct, rename="camel", frozen=True):
     voltage: float | None
     soc: float | None
     battery_temp: float | None
+    kwh_24h: float | None = field(name="kwh24h")
+    efficiency_ratio: float | None
+    efficiency_status: str | None
 
 
 class Devices(Struct, frozen=True):
@@ -57,6 +64,8 @@ class Devices(Struct, frozen=True):
 
 _POSITION = tuple[Annotated[datetime, Meta(tz=True)], str, str]
 """Content of a cursor: time, kind and id of the last device of the page."""
+_ENERGY_POSITION = tuple[float | None, str, str]
+"""The same in order of energy or efficiency, with that figure."""
 
 
 @get(
@@ -83,33 +92,47 @@ async def list_devices(  # noqa: PLR0913, PLR0917
             description="of this status only", schema_extra=schema("string", enum=["reporting", "silent", "retired"])
         ),
     ] = None,
-    sort: Annotated[Sort, QueryParameter(description="the order; `-`: downwards")] = "deviceId",
+    sort: Annotated[
+        Sort,
+        QueryParameter(
+            description="the order; `-`: downwards; energy and efficiency are of the last 24 hours, and take some time"
+        ),
+    ] = "deviceId",
     cursor: Cursor = None,
     limit: Limit = 100,
     format: FormatChoice = None,  # noqa: A002
 ) -> Response[Any]:
     """The devices that have sent a reading, with the newest one, a page at a time.
 
-    The next page is asked for with the same parameters. A device that reports meanwhile moves in the order of
-    `timestamp`. NDJSON and CSV name the next page in the header `Link`.
+    The next page is asked for with the same parameters. A device that reports meanwhile moves in every order but that
+    of `deviceId`. One without the figure of the order comes last. NDJSON and CSV name the next page in the header
+    `Link`.
     """
     if search is not None and len(search) > _LONGEST_ID:
         raise Problem("parameter_invalid", f"search must have at most {_LONGEST_ID} characters, not {len(search)}")
+    order = sort.removeprefix("-")
+    is_energy = order in {"energy", "efficiency"}
     after: tuple[Any, ...] = (None, None, None)
     if cursor is not None:
-        time, *device = decode_cursor(cursor, _POSITION)
-        after = (storable_time(time), *map(storable_text, device))
-    order = (sort.endswith("timestamp"), sort.startswith("-"))
-    # one more than asked for, to see if there is a next page
-    page_size = check_limit(limit) + 1
+        value, *device = decode_cursor(cursor, _ENERGY_POSITION if is_energy else _POSITION)
+        after = (value if is_energy else storable_time(value), *map(storable_text, device))
     rows = await database.read_rows(
-        LIST_DEVICES, kind, search and storable_text(search), status, *order, *after, page_size
+        LIST_DEVICES_BY_ENERGY if is_energy else LIST_DEVICES,
+        kind,
+        search and storable_text(search),
+        status,
+        order in {"timestamp", "efficiency"},
+        sort.startswith("-"),
+        *after,
+        check_limit(limit) + 1,  # one more than asked for, to see if there is a next page
     )
-    items = [Device(*row.values()) for row in rows[:limit]]
+    without = () if is_energy else (None, None, None)
+    items = [Device(*row.values(), *without) for row in rows[:limit]]
     following = None
     if len(rows) > limit:
         last = items[-1]
-        following = encode_cursor(last.recorded_at, last.kind, last.device_id)
+        value = {"energy": last.kwh_24h, "efficiency": last.efficiency_ratio}.get(order, last.recorded_at)
+        following = encode_cursor(value, last.kind, last.device_id)
     return await answer_page(request, Devices(items, following), Device, format)
 
 
@@ -151,7 +174,7 @@ class Profile(Struct, rename="camel", frozen=True):
 
 async def _profile(database: Database, kind: Kind, device_id: str) -> Profile:
     # from the primary: a change is visible to its author at once
-    [row] = await database.write_rows(GET_DEVICE_PROFILE, kind.name, device_id)
+    [row] = await database.read_primary_rows(GET_DEVICE_PROFILE, kind.name, device_id)
     return Profile(**row)
 
 

@@ -59,7 +59,7 @@ def _routes(kind: Kind) -> tuple[HTTPRouteHandler, HTTPRouteHandler]:
 
     async def read(device_id: PathId, database: NamedDependency[Database]) -> Exchanges:
         # from the primary: a declaration is visible to its author at once
-        rows = await database.write_rows(LIST_REGISTER_EXCHANGES, kind.name, device_id)
+        rows = await database.read_primary_rows(LIST_REGISTER_EXCHANGES, kind.name, device_id)
         return Exchanges(device_id, [Exchange(**row) for row in rows])
 
     async def write(

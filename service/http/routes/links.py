@@ -67,7 +67,7 @@ class MeterLinks(Struct, rename="camel", frozen=True):
 
 async def _links(database: Database, vehicle_id: str) -> Links:
     # from the primary: a change is visible to its author at once
-    rows = await database.write_rows(LIST_VEHICLE_METERS, vehicle_id)
+    rows = await database.read_primary_rows(LIST_VEHICLE_METERS, vehicle_id)
     return Links(
         vehicle_id,
         next((row["meter_id"] for row in rows if row["is_current"]), None),
@@ -95,7 +95,7 @@ async def get_links(vehicle_id: PathId, database: NamedDependency[Database]) -> 
 async def get_meter_vehicles(meter_id: PathId, database: NamedDependency[Database]) -> MeterLinks:
     """List the vehicles that a meter feeds, with their times."""
     # from the primary: a change is visible to its author at once
-    rows = await database.write_rows(LIST_METER_VEHICLES, meter_id)
+    rows = await database.read_primary_rows(LIST_METER_VEHICLES, meter_id)
     return MeterLinks(
         meter_id,
         next((row["vehicle_id"] for row in rows if row["is_current"]), None),

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from service.database.calls import LIST_SESSIONS, LIST_VEHICLE_SESSIONS
 from service.database.pool import Database
+from service.errors import Problem
 from service.http.openapi import problems
 from service.http.pages import Format, FormatChoice, answer_page, page_operation, page_spec
 from service.http.parameters import (
@@ -76,11 +77,13 @@ class Sessions(Struct, frozen=True):
     next: str | None
 
 
+MOST_WITH_COST = 1000
+"""Most sessions of a page with their cost: each is computed when it is asked for, and a statement ends after 10 s."""
 WithCost = Annotated[
     bool,
     QueryParameter(
         name="withCost",
-        description="true: with the cost and CO2 of each session, which take some time",
+        description=f"true: with the cost and CO2 of each session; then a page has at most {MOST_WITH_COST:,}",
         schema_extra=schema("boolean"),
     ),
 ]
@@ -92,7 +95,15 @@ _POSITION = tuple[_Aware, _Aware, _Aware, str]
 class _Page:
     """The window and the position that the parameters of a request name, and the rows asked for."""
 
-    def __init__(self, start: str | None, end: str | None, hours: float | None, cursor: str | None, limit: int) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917
+        self,
+        start: str | None,
+        end: str | None,
+        hours: float | None,
+        cursor: str | None,
+        limit: int,
+        with_cost: bool,
+    ) -> None:
         self.window: tuple[Any, ...] = (parse_time("start", start), parse_time("end", end), hours)
         self.after: tuple[Any, Any] = (None, None)
         if cursor is not None:
@@ -100,6 +111,8 @@ class _Page:
             begin, until, after = map(storable_time, times)
             self.window, self.after = (begin, until, None), (after, storable_text(vehicle))
         self._limit = check_limit(limit)
+        if with_cost and limit > MOST_WITH_COST:
+            raise Problem("parameter_invalid", f"with withCost, limit must be from 1 to {MOST_WITH_COST}, not {limit}")
         self.size = limit + 1  # one more than asked for, to see if there is a next page
 
     async def answer(self, request: Request[Any, Any, Any], rows: list[Any], chosen: Format | None) -> Response[Any]:
@@ -157,7 +170,7 @@ async def list_sessions(  # noqa: PLR0913, PLR0917
     The pages after the first keep its window, and are asked for with the same filters. NDJSON and CSV name the next
     page in the header `Link`.
     """
-    page = _Page(start, end, hours, cursor, limit)
+    page = _Page(start, end, hours, cursor, limit, with_cost)
     vehicle, meter = (None if id_ is None else storable_text(id_) for id_ in (vehicle_id, meter_id))
     rows = await database.read_rows(
         LIST_SESSIONS, vehicle, *page.window, meter, status, is_open, *page.after, page.size, with_cost
@@ -188,7 +201,7 @@ async def list_vehicle_sessions(  # noqa: PLR0913, PLR0917
 
     The pages after the first keep its window. NDJSON and CSV name the next page in the header `Link`.
     """
-    page = _Page(start, end, hours, cursor, limit)
+    page = _Page(start, end, hours, cursor, limit, with_cost)
     rows = await database.read_rows(
         LIST_VEHICLE_SESSIONS, vehicle_id, *page.window, page.after[0], page.size, with_cost
     )

@@ -158,6 +158,7 @@ def test_numbers_of_json_are_epochs_too(tmp_path: Path) -> None:
 def test_without_the_format_a_number_is_no_time(tmp_path: Path) -> None:
     found = parsed(tmp_path / "a.csv", PLAIN.replace("2026-02-08T12:00:00Z", "1770552000"))
     assert "must be an ISO 8601 time" in found.wrong[2]
+    assert found.wrong[2].endswith("not '1770552000': give its form with --time-format")
 
 
 def test_a_measure_without_a_column_or_a_value_is_not_measured(tmp_path: Path) -> None:
