@@ -16,7 +16,11 @@ PICTURES = (
     ("vehicle", "#/vehicle/V000007?range=7d", 1240, "light"),
     ("vehicle-dark", "#/vehicle/V000014?range=24h", 1240, "dark"),
     ("meter", "#/meter/M000004?range=7d", 1240, "light"),
+    ("vehicles", "#/vehicles?sort=efficiency", 1240, "light"),
+    ("sessions", "#/sessions?kind=low", 1240, "light"),
+    ("alerts", "#/alerts?state=all", 1240, "light"),
     ("phone", "#/", 390, "light"),
+    ("phone-dark", "#/vehicle/V000007?range=7d", 390, "dark"),
 )
 
 
@@ -29,9 +33,9 @@ def take(browser: Browser, address: str, picture: tuple[str, str, int, str]) -> 
     )
     page = context.new_page()
     page.goto(f"{address}/{page_hash}")
-    page.wait_for_selector(".page .u-legend")
+    page.wait_for_selector(".page tbody tr", state="attached")
     page.wait_for_selector("#live[data-state=live]")
-    page.wait_for_timeout(1500)  # the first pulse fills the tiles
+    page.wait_for_timeout(2500)  # the first pulse fills the tiles, and the charts are drawn
     page.screenshot(path=TARGET / f"{name}.png", full_page=width > 600)
     context.close()
 

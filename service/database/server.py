@@ -18,7 +18,10 @@ from service.database.replica import CHECK_TIMEOUT_S
 from service.database_url import describe_url
 from service.errors import StartupError, first_line
 
-MINIMUM_TIMESCALEDB = (2, 23)
+MINIMUM_TIMESCALEDB = (2, 29)
+"""Before it, a server refuses the refresh policies of migration 0010."""
+EMBEDDED_TIMESCALEDB = "2.23.0-dev"
+"""Version of the embedded database, which takes them."""
 MOST_LAG_S = 60.0
 """A replica that lags further behind is a fault; alert EnergyReplicaLagging has the same limit."""
 
@@ -54,7 +57,7 @@ class Server:
                 "(image timescale/timescaledb), or unset DATABASE_URL to use the embedded database"
             )
         found = tuple(int(part) for part in re.findall(r"\d+", self.timescaledb)[:2])
-        if found < MINIMUM_TIMESCALEDB:
+        if found < MINIMUM_TIMESCALEDB and self.timescaledb != EMBEDDED_TIMESCALEDB:
             needed = ".".join(map(str, MINIMUM_TIMESCALEDB))
             return f"TimescaleDB {self.timescaledb} is too old: {needed} or newer is needed"
         if self.license == "apache":

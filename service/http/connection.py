@@ -30,6 +30,10 @@ CHUNK_FRAMING_BYTES = 16
 """Allowed around the data of a chunk: its length, and two ends of a line."""
 DRAIN_TIMEOUT_S = 60.0
 """Without one byte of a waiting answer being taken."""
+MOST_UNSENT_BYTES = 128 * 1024 * 1024
+STALLED_S = 5.0
+"""Limits of answers in memory that the clients of a worker have not taken. Beyond these bytes, connections that took
+none for this time are closed, the largest answers first. A slow client empties the kernel's buffers meanwhile."""
 LINGER_S = 10.0
 LINGER_BYTES = 32 * 1024 * 1024
 """Limits of what is still read of a request after its answer. A socket that is closed with unread bytes is reset, and a
@@ -286,6 +290,10 @@ class GuardedProtocol(HttpToolsProtocol):
         elif waited > BODY_TIMEOUT_S and not self.cycle.response_complete:
             self._refuse("request_timeout", f"the body did not end within {BODY_TIMEOUT_S:g} s")
 
+    def stalled_at(self, now: float) -> int:
+        """Return the bytes of answers of which none was taken for `STALLED_S`; else 0."""
+        return self._unsent if now - self._taken_at > STALLED_S else 0
+
     def send_400_response(self, msg: str) -> None:
         """Answer 400 to invalid HTTP; `msg` is uvicorn's."""
         self._refuse("http_invalid", msg)
@@ -341,6 +349,20 @@ async def _sweep(connections: set[Any]) -> None:
     while connections:
         await asyncio.sleep(SWEEP_S)
         now = time.monotonic()
-        for connection in list(connections):
-            if isinstance(connection, GuardedProtocol):
-                connection.sweep(now)
+        guarded = [connection for connection in connections if isinstance(connection, GuardedProtocol)]
+        for connection in guarded:
+            connection.sweep(now)
+        _shed(guarded, now)
+
+
+def _shed(connections: list[GuardedProtocol], now: float) -> None:
+    """Close stalled connections, the largest answers first, while the worker has more than `MOST_UNSENT_BYTES`."""
+    excess = sum(connection.transport.get_write_buffer_size() for connection in connections) - MOST_UNSENT_BYTES
+    if excess <= 0:
+        return
+    for connection in sorted(connections, key=lambda connection: connection.stalled_at(now), reverse=True):
+        unsent = connection.stalled_at(now)
+        if excess <= 0 or not unsent:
+            return
+        excess -= unsent
+        connection.transport.abort()

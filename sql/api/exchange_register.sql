@@ -82,7 +82,10 @@ BEGIN
             v_exchange.first_register_kwh, v_exchange.exchanged_at, 0, FALSE, FALSE, NULL, NULL, NULL, 0
         )::telemetry.register_state;
     END LOOP;
-    v_old.exchange_kwh := 0; -- lastRegister is declared: zeros before it are none of a start
+    -- with exchange_kwh, as lastRegister is declared: zeros before it are none of a start
+    v_old := ROW(
+        v_old.baseline_kwh, v_old.baseline_at, 0, FALSE, FALSE, v_old.former_kwh, v_old.former_at, NULL, 0
+    )::telemetry.register_state;
     PERFORM
         telemetry.require_value(
             'lastRegister',

@@ -1,5 +1,5 @@
--- The energy of every device in the last 24 hours, and the efficiency of every vehicle: the figures of the fleet's overview
--- (api.get_fleet_overview), one device a row.
+-- The figures of the fleet's overview (api.get_fleet_overview), one device a row: its energy of the last 24 hours, and of a
+-- vehicle its efficiency.
 
 CREATE OR REPLACE FUNCTION telemetry.list_day_energies(p_kind text) RETURNS TABLE (
     kind text, device_id text, kwh double precision, efficiency_ratio double precision, efficiency_status text

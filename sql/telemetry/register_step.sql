@@ -34,7 +34,9 @@ BEGIN
     IF p_exchanges IS NOT NULL THEN
         FOREACH v_exchange IN ARRAY p_exchanges LOOP
             CONTINUE WHEN v_exchange.exchanged_at >= p_recorded_at OR v_exchange.exchanged_at < v_new.baseline_at;
-            v_new.exchange_kwh := coalesce(v_new.exchange_kwh, 0);
+            v_new := ROW(
+                v_new.baseline_kwh, v_new.baseline_at, 0, FALSE, FALSE, v_new.former_kwh, v_new.former_at, NULL, 0
+            )::telemetry.register_state;
             v_old := telemetry.register_step(
                 NULL, v_exchange.last_register_kwh, v_exchange.exchanged_at, v_new, p_register_max_kwh, p_max_kw, NULL, FALSE, NULL
             );

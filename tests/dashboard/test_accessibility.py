@@ -36,14 +36,15 @@ PAGES = {
 
 
 @pytest.fixture(scope="module")
-async def eventful(api: Api, owner: Owner) -> Pair:
+async def eventful(api: Api, owner: Owner) -> AsyncIterator[Pair]:
     """A pair with a session of low efficiency, an open and a closed alert, a rejected reading, an ignored measure."""
     pair = await charge(api)
-    await open_alert(owner, pair.vehicle, "battery_hot", "critical")
+    hot = await open_alert(owner, pair.vehicle, "battery_hot", "critical")
     await owner.execute(CLOSE, await open_alert(owner, pair.vehicle))
     for time, changes, status in ((now(), {"kwhConsumedAc": -1}, 422), (now() - HOUR, {"voltage": 20_000}, 201)):
         assert (await api.post_meter(pair.meter, time, **changes)).status_code == status
-    return pair
+    yield pair
+    await owner.execute(CLOSE, hot)
 
 
 async def test_axe_finds_what_is_wrong(api: Api, new_page: Callable[..., Any]) -> None:

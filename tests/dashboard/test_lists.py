@@ -103,8 +103,8 @@ async def test_a_list_in_order_of_the_last_day_has_its_energies_and_efficiencies
     page = await new_page(api, "/#/vehicles")
     await shown(page, "Vehicles")
     assert "24 h" not in await page.locator("table").inner_text()
-    await page.get_by_label("Order", exact=True).select_option("By efficiency in 24 h")
-    head = page.get_by_role("columnheader", name="Efficiency in 24 h")
+    await page.get_by_label("Order", exact=True).select_option("By efficiency, 24 h")
+    head = page.get_by_role("columnheader", name="Efficiency, 24 h")
     await expect(head).to_have_attribute("aria-sort", "ascending")
     row = page.get_by_role("row", name=faulty.vehicle)
     for text in ("75.0 %", "low", "6.0"):
@@ -113,7 +113,7 @@ async def test_a_list_in_order_of_the_last_day_has_its_energies_and_efficiencies
     assert shown_ids.index(faulty.vehicle) < shown_ids.index(live.vehicle)
     await head.get_by_role("link").click()
     await expect(head).to_have_attribute("aria-sort", "descending")
-    await page.get_by_role("columnheader", name="Energy in 24 h").get_by_role("link").click()
+    await page.get_by_role("columnheader", name="Energy, 24 h").get_by_role("link").click()
     await expect(page.get_by_label("Order", exact=True)).to_have_value("-energy")
     params = {"kind": "vehicle", "sort": "-energy", "limit": 100}
     answer = (await api.http.get("/v1/devices", params=params)).json()

@@ -193,7 +193,9 @@ async def test_a_command_that_finds_its_work_done_waits_for_the_standby_too(
     for _ in range(2):  # done, and found done
         command = asyncio.create_task(asyncio.to_thread(run, *arguments, **environment))
         await cancel_waits(url, command)
-        assert_one_plain_line(await command, "not confirmed by the synchronous standbys")
+        unconfirmed = await command
+        assert (unconfirmed.returncode, unconfirmed.stderr.count("\n")) == (1, 1), unconfirmed
+        assert "not confirmed by the synchronous standbys" in unconfirmed.stderr
     await asyncio.to_thread(standby.go_on)
     found = await asyncio.to_thread(run, *arguments, **environment)
     assert (found.returncode, said in found.stderr) == (status, True), found

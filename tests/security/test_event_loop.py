@@ -16,6 +16,7 @@ import pytest
 from service.alerting.model import Alert
 from service.database.pool import Database
 from service.http.app import spare_the_collector
+from service.http.pages import MEDIA_TYPES
 from service.http.parameters import MOST_ITEMS
 from service.http.routes.devices import Device
 from service.http.routes.sessions import Session
@@ -182,21 +183,20 @@ class Full(Database):
 
 
 @pytest.mark.parametrize(
-    ("path", "row", "formats"),
+    ("path", "row"),
     [
-        ("/v1/alerts", ALERT, ["json"]),
-        ("/v1/devices", DEVICE_ROW, ["json", "ndjson", "csv"]),
-        ("/v1/sessions", SESSION, ["json", "ndjson", "csv"]),
+        ("/v1/alerts", ALERT),
+        ("/v1/devices", DEVICE_ROW),
+        ("/v1/sessions", SESSION),
     ],
     ids=["alerts", "devices", "sessions"],
 )
-async def test_no_page_of_a_list_stops_it(path: str, row: dict[str, Any], formats: list[str]) -> None:
+async def test_no_page_of_a_list_stops_it(path: str, row: dict[str, Any]) -> None:
     async with served(Full(row), Settings()) as api:
         spare_the_collector()
-        for format_ in formats:
-            chosen = {"format": format_} if len(formats) > 1 else {}
+        for format_ in MEDIA_TYPES:
             async with turns() as longest:
-                page = await api.http.get(path, params={"limit": MOST_ITEMS, **chosen})
+                page = await api.http.get(path, params={"limit": MOST_ITEMS, "format": format_})
             assert page.status_code == 200, page.text
             assert len(page.content) > 80 * MOST_ITEMS
             assert longest[0] < MOST_S

@@ -135,6 +135,34 @@ async def test_a_client_that_takes_its_answer_slowly_gets_all_and_one_that_takes
     assert (taken > LONG) == (pause_s is not None)
 
 
+async def test_answers_that_nobody_takes_are_dropped_beyond_their_limit_and_those_that_are_taken_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "SWEEP_S", 0.1)
+    monkeypatch.setattr(connection, "STALLED_S", 0.8)
+    monkeypatch.setattr(connection, "MOST_UNSENT_BYTES", LONG)
+    loop = asyncio.get_running_loop()
+
+    async def take(client: socket.socket) -> int:
+        taken = 0
+        with contextlib.suppress(ConnectionResetError):
+            while part := await loop.sock_recv(client, 1 << 18):
+                taken += len(part)
+                await asyncio.sleep(0.02)
+        return taken
+
+    async with serving(app_of(get_long)) as api, asyncio.timeout(30), contextlib.AsyncExitStack() as stack:
+        clients = [stack.enter_context(socket.socket()) for _ in range(5)]
+        for client in clients:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+            client.setblocking(False)
+            await loop.sock_connect(client, ("127.0.0.1", api.http.base_url.port))
+            await loop.sock_sendall(client, b"GET /long HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert await take(clients[0]) > LONG, "this one takes its answer from the start"
+        taken = await asyncio.gather(*map(take, clients[1:]))
+    assert len([length for length in taken if length > LONG]) <= 2, "about half of each is in buffers of the kernel"
+
+
 async def test_a_request_that_is_refused_while_it_waits_to_go_on_leaves_no_line_in_the_log(
     api: Api, pair: Pair, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -265,7 +265,7 @@ def test_the_lock_a_killed_migrator_left_behind_blocks_nobody(url: str) -> None:
     ("server", "words"),
     [
         (Server("17.5", None, None, None, {}), "no TimescaleDB"),
-        (Server("17.5", "2.22.1", "timescale", None, {}), "2.22.1 is too old: 2.23"),
+        (Server("17.5", "2.28.3", "timescale", None, {}), "2.28.3 is too old: 2.29"),
         (Server("17.5", "1.7.5", "timescale", None, {}), "too old"),
         (Server("17.5", "2.29.2", "apache", None, {}), "Apache edition"),
         (Server("17.5", "2.23.0-dev", "timescale", None, {}), None),

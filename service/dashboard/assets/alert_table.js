@@ -17,7 +17,7 @@ const fault = (alert) => [h("span", { class: "fault" }, faultName(alert.ruleKind
 /** When it closed and why; a closed alert keeps what was wrong. */
 const closed = (alert) => (alert.closedAt
   ? [format.dateTime(new Date(alert.closedAt)), h("p", { class: "note" }, alert.closeReason)]
-  : h("span", { class: "badge open" }, "open"));
+  : h("span", { class: "badge", "data-status": "open" }, "open"));
 
 const said = (alert) => [`${alert.acknowledgedBy}, ${format.dateTime(new Date(alert.acknowledgedAt))}`, alert.note ? h("p", { class: "note" }, alert.note) : ""];
 

@@ -60,7 +60,7 @@ export async function alertsPage(signal, query) {
     table.update(page);
     blank.hidden = page.items.length > 0;
     blank.textContent = blank.hidden ? "" : "No alert matches.";
-    count.textContent = `${format.number(page.items.length)} ${page.items.length === 1 ? "alert" : "alerts"}, the newest first${page.next ? "; more on the next page" : ""}`;
+    count.textContent = `${format.number(page.items.length)} ${page.items.length === 1 ? "alert" : "alerts"}, the last found first${page.next ? "; more on the next page" : ""}`;
     pages.replaceChildren(pageLinks((cursor) => alertsAddress({ ...chosen, cursor }), chosen.cursor, page.next));
   }
 

@@ -114,10 +114,16 @@ export async function devicePage({ kind, signal, id, query, tiles, figures, card
   return {
     title: `${NAMES[kind]} ${id}`,
     element,
-    /** Show the range of these parameters of the address. */
+    /** Show the range of these parameters of the address: its name at once, its figures when they come. */
     async show(parameters) {
       asked = parameters;
-      await load();
+      bar.update(rangeOf(parameters));
+      element.setAttribute("aria-busy", "true");
+      try {
+        await load();
+      } finally {
+        if (asked === parameters) element.removeAttribute("aria-busy");
+      }
     },
     async pulse(pulse) {
       if (pulse.lastReceivedAt === receivedAt) return;

@@ -24,20 +24,22 @@ function ordered(one, { field, first }, order, addressOf) {
   };
 }
 
-const ENERGY = column("Energy in 24 h, kWh", "kwh24h", 1);
-const EFFICIENCY = { ...ratioColumn, name: "Efficiency in 24 h" };
+const ENERGY = column("Energy, 24 h, kWh", "kwh24h", 1);
+const EFFICIENCY = { ...ratioColumn, name: "Efficiency, 24 h" };
 const JUDGEMENT = { ...statusColumn, name: "Judged", show: (r) => (r.efficiencyStatus ? badge(r.efficiencyStatus) : "–") };
 
 /** The orders of a list of this kind, each by the first that is chosen: the whole fleet is summed for the last ones. */
 export const ordersOf = (kind) => ({
-  deviceId: "By id", "-timestamp": "By newest reading", "-energy": "By energy in 24 h", ...(kind !== "meter" && { efficiency: "By efficiency in 24 h" }),
+  deviceId: "By id", "-timestamp": "By newest reading", "-energy": "By energy, 24 h", ...(kind !== "meter" && { efficiency: "By efficiency, 24 h" }),
 });
 
-/** The columns of the last 24 hours, which a list in order of one of them has. */
+/** The columns of the last 24 hours, which a list in order of one of them has; that one comes first. */
 function dayColumns(kind, order, addressOf) {
   if (!/energy|efficiency/.test(order)) return [];
   const energy = ordered(ENERGY, { field: "energy", first: "-energy" }, order, addressOf);
-  return kind === "meter" ? [energy] : [energy, ordered(EFFICIENCY, { field: "efficiency", first: "efficiency" }, order, addressOf), JUDGEMENT];
+  if (kind === "meter") return [energy];
+  const efficiency = [ordered(EFFICIENCY, { field: "efficiency", first: "efficiency" }, order, addressOf), JUDGEMENT];
+  return order.endsWith("energy") ? [energy, ...efficiency] : [...efficiency, energy];
 }
 
 /** The columns of a list of this kind (null: of both) in this order; `addressOf` gives the address of another order. */
@@ -47,8 +49,8 @@ export function deviceColumns(kind, order, addressOf) {
   return [
     ordered(id, { field: "deviceId", first: "deviceId" }, order, addressOf),
     ...(kind ? [] : [KIND]),
-    { name: "Status", csv: "status", kind: "text", value: (r) => r.status, show: (r) => badge(r.status) },
     ...dayColumns(kind, order, addressOf),
+    { name: "Status", csv: "status", kind: "text", value: (r) => r.status, show: (r) => badge(r.status) },
     ordered(seen, { field: "timestamp", first: "-timestamp" }, order, addressOf),
     ...(kind ? MEASURES[kind] : []),
   ];
