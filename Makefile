@@ -48,7 +48,7 @@ test: $(VENV)/dev
 
 PROOF_EXAMPLES ?= 200
 proof: $(VENV)/dev
-	PROOF_EXAMPLES=$(PROOF_EXAMPLES) $(BIN)/pytest tests/property/test_energy.py tests/property/test_aggregates.py tests/property/test_alerts.py tests/property/test_simulated_faults.py tests/fuzz $(ARGS)
+	PROOF_EXAMPLES=$(PROOF_EXAMPLES) $(BIN)/pytest tests/property/test_energy.py tests/property/test_aggregates.py tests/property/test_alerts.py tests/property/test_sessions.py tests/property/test_costs.py tests/property/test_simulated_faults.py tests/fuzz $(ARGS)
 
 # one at a time: each has the machine for itself
 faults: $(VENV)/dev

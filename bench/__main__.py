@@ -55,6 +55,7 @@ MEASUREMENTS: dict[str, Callable[[Stage], list[Row]]] = {
     "sustained": sustained.measure,
 }
 ONLY_IF_NAMED = frozenset({"sustained"})
+"""It takes half an hour, as long as all others together."""
 
 
 def measure(name: str, server_url: str | None) -> tuple[str, list[Row]]:

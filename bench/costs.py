@@ -35,6 +35,7 @@ COLUMNS = {
 ENERGY = "SELECT count(*), sum(kwh_consumed_ac) FROM bi.meter_15min WHERE bucket >= %s AND bucket < %s"
 MONTH = "SELECT count(*), sum(cost) FROM bi.vehicle_cost_daily WHERE bucket >= %s AND bucket < %s"
 ONE = MONTH + " AND vehicle_id = 'V7'"
+FLEET = MONTH.replace("vehicle_cost_daily", "fleet_cost_daily")
 LENGTHS = {"flat": None, "of the hour": timedelta(hours=1), "of the quarter hour": QUARTER}
 
 
@@ -56,8 +57,13 @@ def measure(stage: Stage) -> list[Row]:
         rows = [Row(f"AC energy of {vehicles} meters, 30 days of quarter hours", {"s": energy})]
         for name, length in LENGTHS.items():
             _set_prices(connection, start, end, length)
-            month, one = (_seconds(connection, query, start, end) for query in (MONTH, ONE))
-            figures = {"s": month, "times the energy": month / energy, "ms for one vehicle": one * 1000}
+            month, one, fleet = (_seconds(connection, query, start, end) for query in (MONTH, ONE, FLEET))
+            figures = {
+                "s": month,
+                "times the energy": month / energy,
+                "ms for one vehicle": one * 1000,
+                "s of the fleet as one": fleet,
+            }
             rows.append(Row(f"cost of {vehicles} vehicles, 30 days, price {name}", figures))
     return rows
 

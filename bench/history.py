@@ -13,6 +13,8 @@ from typing import Any
 
 import psycopg
 
+from bench.stage import rest_jobs
+
 DAY = timedelta(days=1)
 
 # a vehicle charges for four hours a day, from an hour of its own, at 11 kW
@@ -37,7 +39,7 @@ FILL = {  # tables and their rows
         SELECT
             v.meter_id, telemetry.counted_at(v.recorded_at),
             CASE WHEN s.charging THEN round(19800 + random() * 400) / 100000 ELSE 0.00005 END,
-            round(2290 + random() * 40) / 10, v.recorded_at + random() * INTERVAL '0.2 s'
+            round(2290 + random() * 40) / 10, date_trunc('second', v.recorded_at + random() * INTERVAL '0.2 s')
         {_READINGS}
     """,
     "vehicle": f"""
@@ -48,7 +50,7 @@ FILL = {  # tables and their rows
             v.vehicle_id, telemetry.counted_at(v.recorded_at),
             round(600 + 200 * sin(extract(epoch FROM v.recorded_at)::float8 / 13751)) / 10,
             CASE WHEN s.charging THEN round(18000 + random() * 300) / 100000 ELSE 0 END,
-            round(240 + 60 * random()) / 10, v.recorded_at + random() * INTERVAL '0.2 s'
+            round(240 + 60 * random()) / 10, date_trunc('second', v.recorded_at + random() * INTERVAL '0.2 s')
         {_READINGS}
     """,  # noqa: S608
 }
@@ -81,7 +83,7 @@ class History:
     def __init__(self, vehicles: int, connection: psycopg.Connection) -> None:
         self.vehicles = vehicles
         self.connection = connection
-        connection.execute("SELECT alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs")
+        rest_jobs(connection)
         # as sessions of energy_owner, the owner of these jobs
         connection.execute("SET timescaledb.max_tuples_decompressed_per_dml_transaction = 0")
         for statement in STATUS.values():

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from bench.report import Figure, Row
-from bench.stage import SERVICE, Stage, cpu_seconds
+from bench.stage import SERVICE, Stage, cpu_seconds, rest_jobs
 
 CONNECTIONS = 64
 ROUNDS = 3
@@ -24,11 +24,12 @@ CREATE_KEY = "SELECT token FROM ops.create_api_key('gateway', p_id_prefix => '')
 def measure(stage: Stage) -> list[Row]:
     """Measure in turns, so that noise of the machine affects all alike."""
     with stage.connection() as connection:
+        rest_jobs(connection)
         [token] = connection.execute(CREATE_KEY).fetchone() or [""]
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
     for _ in range(ROUNDS):
         for name, (command, settings) in SERVERS.items():
-            found[name].append(post_readings(stage, command, settings, token if settings is KEYS else ""))
+            found[name].append(post_readings(stage, command, settings, token=token if settings is KEYS else ""))
     rates = {name: [figures["requests/s"] for figures in rounds] for name, rounds in found.items()}
     return [
         *(Row(f"single POST, {name}", by_figure(rounds)) for name, rounds in found.items()),
@@ -39,14 +40,19 @@ def measure(stage: Stage) -> list[Row]:
 
 
 def post_readings(
-    stage: Stage, command: tuple[str, ...], settings: Mapping[str, str], token: str = ""
+    stage: Stage,
+    command: tuple[str, ...],
+    settings: Mapping[str, str],
+    *,
+    token: str = "",
+    connections: int = CONNECTIONS,
 ) -> dict[str, float]:
     """Serve, and post readings at full speed; return figures, among them the processor time of each request."""
     with stage.serving(*command, **settings) as server:
-        stage.wrk("/v1/ingest/meter", seconds=1, connections=CONNECTIONS, token=token)
+        stage.wrk("/v1/ingest/meter", seconds=1, connections=connections, token=token)
         processes = {"service": stage.service_processes(server), "database": stage.database_processes(server)}
         used = {name: cpu_seconds(found) for name, found in processes.items()}
-        load = stage.wrk("/v1/ingest/meter", seconds=SECONDS, connections=CONNECTIONS, token=token)
+        load = stage.wrk("/v1/ingest/meter", seconds=SECONDS, connections=connections, token=token)
         processes["database"] = stage.database_processes(server)  # some of its backends are new
         spent = {name: (cpu_seconds(found) - used[name]) / load.requests for name, found in processes.items()}
     return {

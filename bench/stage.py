@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import msgspec
@@ -85,7 +84,8 @@ class Stage:
 
         `settings` are further environment variables.
         """
-        arguments = [*self._on(os.sched_getaffinity(0) - self.load_cores), sys.executable, "-m", *command]
+        cores = frozenset(range(os.cpu_count() or 1)) - self.load_cores
+        arguments = [*self._on(cores), sys.executable, "-m", *command]
         environment = self.environment | settings
         process = subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
@@ -120,8 +120,8 @@ class Stage:
         """Get `path` at full speed over kept connections; `%s` in it is the number of each device in turn."""
         return self._run_wrk(READS_LUA, self.address, seconds, connections, path, str(devices))
 
-    def _on(self, cores: AbstractSet[int]) -> list[str]:
-        """Return the beginning of a command that runs on these cores."""
+    def _on(self, cores: frozenset[int]) -> list[str]:
+        """Return the beginning of a command that runs on these cores, if the load has cores to itself."""
         return ["taskset", "--cpu-list", ",".join(map(str, sorted(cores)))] if self.load_cores else []
 
     def _run_wrk(self, script: Path, url: str, seconds: int, connections: int, *arguments: str) -> Load:
@@ -157,6 +157,11 @@ def fresh_stage(server_url: str | None) -> Iterator[Stage]:
         stage = Stage(server_url, stack.enter_context(fresh_database(server_url)) if server_url else None, folder)
         stage.run("service.cli", "migrate")
         yield stage
+
+
+def rest_jobs(connection: psycopg.Connection) -> None:
+    """Let the jobs of the database rest, so that their processor time is not measured."""
+    connection.execute("SELECT alter_job(job_id, scheduled => FALSE) FROM timescaledb_information.jobs")
 
 
 def cpu_seconds(processes: list[psutil.Process]) -> float:

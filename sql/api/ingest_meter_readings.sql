@@ -45,13 +45,13 @@ BEGIN
             FROM candidate
             ORDER BY meter_id, recorded_at
             ON CONFLICT DO NOTHING
-            RETURNING meter_id, telemetry.recorded_at(counted_at) AS recorded_at, received_at, kwh_consumed_ac, voltage
+            RETURNING meter_id, telemetry.recorded_at(counted_at) AS recorded_at, kwh_consumed_ac, voltage
         ),
         latest AS (
             INSERT INTO telemetry.meter_current_status AS status
                 (meter_id, recorded_at, received_at, kwh_consumed_ac, voltage, observed_interval)
             SELECT DISTINCT ON (meter_id)
-                meter_id, recorded_at, received_at, kwh_consumed_ac, voltage,
+                meter_id, recorded_at, now(), kwh_consumed_ac, voltage,
                 telemetry.observe_interval(NULL, NULL, recorded_at - lag(recorded_at) OVER (PARTITION BY meter_id ORDER BY recorded_at))
             FROM stored
             ORDER BY meter_id, recorded_at DESC

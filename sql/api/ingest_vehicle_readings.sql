@@ -45,13 +45,13 @@ BEGIN
             FROM candidate
             ORDER BY vehicle_id, recorded_at
             ON CONFLICT DO NOTHING
-            RETURNING vehicle_id, telemetry.recorded_at(counted_at) AS recorded_at, received_at, soc, kwh_delivered_dc, battery_temp
+            RETURNING vehicle_id, telemetry.recorded_at(counted_at) AS recorded_at, soc, kwh_delivered_dc, battery_temp
         ),
         latest AS (
             INSERT INTO telemetry.vehicle_current_status AS status
                 (vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp, observed_interval)
             SELECT DISTINCT ON (vehicle_id)
-                vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp,
+                vehicle_id, recorded_at, now(), soc, kwh_delivered_dc, battery_temp,
                 telemetry.observe_interval(NULL, NULL, recorded_at - lag(recorded_at) OVER (PARTITION BY vehicle_id ORDER BY recorded_at))
             FROM stored
             ORDER BY vehicle_id, recorded_at DESC

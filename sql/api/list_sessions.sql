@@ -68,23 +68,20 @@ AS $$
             j.is_complete,
             j.is_open,
             w.window_start,
-            w.window_end
+            w.window_end,
+            row_number() OVER (ORDER BY s.started_at, s.vehicle_id) AS place
         FROM telemetry.resolve_window(p_start, p_end, p_hours) AS w
         CROSS JOIN LATERAL telemetry.list_sessions(
             CASE WHEN p_vehicle_id IS NOT NULL THEN ARRAY[p_vehicle_id] END, greatest(w.window_start, p_after), w.window_end
         ) AS s
-        LEFT JOIN telemetry.device_profile AS mp ON mp.kind = 'meter' AND mp.device_id = s.meter_id
-        LEFT JOIN telemetry.meter_current_status AS ms ON ms.meter_id = s.meter_id
-        LEFT JOIN telemetry.device_profile AS vp ON vp.kind = 'vehicle' AND vp.device_id = s.vehicle_id
-        LEFT JOIN telemetry.vehicle_current_status AS vs ON vs.vehicle_id = s.vehicle_id
+        LEFT JOIN telemetry.device AS m ON m.kind = 'meter' AND m.device_id = s.meter_id
+        LEFT JOIN telemetry.device AS v ON v.kind = 'vehicle' AND v.device_id = s.vehicle_id
         CROSS JOIN telemetry.fleet AS f
-        CROSS JOIN LATERAL (
-            SELECT
-                telemetry.expected_interval(mp.expected_interval, ms.observed_interval) AS of_meter,
-                telemetry.expected_interval(vp.expected_interval, vs.observed_interval) AS of_vehicle
-        ) AS i
         CROSS JOIN LATERAL telemetry.judge_session(
-            ROW(s.*)::telemetry.charging_session, i.of_meter, i.of_vehicle, f.standby_kw, f.session_gap
+            ROW(s.*)::telemetry.charging_session,
+            -- the interval that is assumed without any
+            telemetry.expected_interval(m.expected_interval, NULL), telemetry.expected_interval(v.expected_interval, NULL),
+            f.standby_kw, f.session_gap
         ) AS j
         WHERE
             (p_after IS NULL OR (s.started_at, s.vehicle_id) > (p_after, p_after_vehicle_id COLLATE "C"))
@@ -93,6 +90,18 @@ AS $$
             AND (p_is_open IS NULL OR j.is_open = p_is_open)
         ORDER BY s.started_at, s.vehicle_id
         LIMIT p_limit
+    ),
+    cost AS MATERIALIZED (
+        SELECT c.*
+        FROM (
+            SELECT
+                array_agg(p.vehicle_id ORDER BY p.place) AS vehicle_ids,
+                array_agg(p.started_at ORDER BY p.place) AS starts,
+                array_agg(p.ended_at ORDER BY p.place) AS ends
+            FROM page AS p
+            WHERE p_with_cost
+        ) AS s
+        CROSS JOIN LATERAL telemetry.session_costs(s.vehicle_ids, s.starts, s.ends) AS c
     )
     SELECT
         p.session_id,
@@ -122,14 +131,7 @@ AS $$
         p.window_start,
         p.window_end
     FROM page AS p
-    LEFT JOIN LATERAL (
-        SELECT s.*
-        FROM telemetry.session_cost(
-            p.vehicle_id, p.started_at, p.ended_at, (SELECT telemetry.unheld_times('meter_15min', TRUE))
-        ) AS s
-        WHERE p_with_cost
-        OFFSET 0 -- or it became a condition of the join, which is asked after the cost is known
-    ) AS c ON TRUE
+    LEFT JOIN cost AS c ON p.place = c.session
     ORDER BY p.started_at, p.vehicle_id;
 $$;
 

@@ -28,18 +28,14 @@ SELECT
     c.cost,
     c.co2_kg::double precision AS co2_kg
 FROM telemetry.current_session AS s
-LEFT JOIN telemetry.device_profile AS mp ON mp.kind = 'meter' AND mp.device_id = s.meter_id
-LEFT JOIN telemetry.meter_current_status AS ms ON ms.meter_id = s.meter_id
-LEFT JOIN telemetry.device_profile AS vp ON vp.kind = 'vehicle' AND vp.device_id = s.vehicle_id
-LEFT JOIN telemetry.vehicle_current_status AS vs ON vs.vehicle_id = s.vehicle_id
+LEFT JOIN telemetry.device AS m ON m.kind = 'meter' AND m.device_id = s.meter_id
+LEFT JOIN telemetry.device AS v ON v.kind = 'vehicle' AND v.device_id = s.vehicle_id
 CROSS JOIN telemetry.fleet AS f
-CROSS JOIN LATERAL (
-    SELECT
-        telemetry.expected_interval(mp.expected_interval, ms.observed_interval) AS of_meter,
-        telemetry.expected_interval(vp.expected_interval, vs.observed_interval) AS of_vehicle
-) AS i
 CROSS JOIN LATERAL telemetry.judge_session(
-    ROW(s.*)::telemetry.charging_session, i.of_meter, i.of_vehicle, f.standby_kw, f.session_gap
+    ROW(s.*)::telemetry.charging_session,
+    -- the interval that is assumed without any
+    telemetry.expected_interval(m.expected_interval, NULL), telemetry.expected_interval(v.expected_interval, NULL),
+    f.standby_kw, f.session_gap
 ) AS j
 LEFT JOIN LATERAL telemetry.session_cost(s.vehicle_id, s.started_at, s.ended_at) AS c ON TRUE;
 

@@ -1,17 +1,21 @@
--- The fleet's day: the vehicles' days added up, currency by currency.
+-- The fleet's day, currency by currency: the same as the vehicles' days together, but priced at once. A condition on bucket
+-- leaves out the other days.
 
 CREATE OR REPLACE VIEW bi.fleet_cost_daily AS
 SELECT
-    v.bucket,
-    v.currency,
-    count(*) AS vehicles,
-    sum(v.kwh_consumed_ac) AS kwh_consumed_ac,
-    sum(v.kwh_priced) AS kwh_priced,
-    sum(v.cost) AS cost,
-    sum(v.kwh_with_intensity) AS kwh_with_intensity,
-    sum(v.co2_kg) AS co2_kg
-FROM bi.vehicle_cost_daily AS v
-GROUP BY v.bucket, v.currency;
+    d.bucket,
+    c.currency,
+    c.vehicles,
+    c.kwh_consumed_ac::double precision AS kwh_consumed_ac,
+    c.kwh_priced::double precision AS kwh_priced,
+    c.cost,
+    c.kwh_with_intensity::double precision AS kwh_with_intensity,
+    c.co2_kg::double precision AS co2_kg
+FROM (SELECT DISTINCT m.bucket FROM bi.meter_daily AS m) AS d
+CROSS JOIN telemetry.fleet AS f
+CROSS JOIN LATERAL telemetry.fleet_cost(
+    d.bucket, (d.bucket AT TIME ZONE f.time_zone + INTERVAL '1 day') AT TIME ZONE f.time_zone
+) AS c;
 
 GRANT SELECT ON bi.fleet_cost_daily TO energy_bi;
 

@@ -45,7 +45,8 @@ BEGIN
     SELECT array_agg(d.kind), array_agg(d.device_id) INTO v_kinds, v_ids
     FROM telemetry.list_devices() AS d
     WHERE
-        d.kind = ANY (telemetry.alert_device_kinds(v_rule.kind))
+        v_rule.kind <> 'readings_rejected'
+        AND d.kind = ANY (telemetry.alert_device_kinds(v_rule.kind))
         AND (v_rule.device_ids IS NULL OR d.device_id = ANY (v_rule.device_ids))
         AND (NOT v_is_mean OR d.device_id IN (
             SELECT b.device_id
@@ -77,6 +78,11 @@ BEGIN
         SELECT d.kind, array_agg(d.device_id) AS device_ids
         FROM unnest(v_kinds, v_ids) AS d (kind, device_id)
         GROUP BY d.kind
+        UNION ALL
+        -- a device may have no other readings than rejected ones
+        SELECT r.kind, v_rule.device_ids
+        FROM unnest(telemetry.alert_device_kinds(v_rule.kind)) AS r (kind)
+        WHERE v_rule.kind = 'readings_rejected'
     ) AS k
     CROSS JOIN LATERAL (
         SELECT w.*

@@ -1,9 +1,9 @@
 -- The refresh of the aggregates of one kind of device: a quarter hour comes before its hour and its day, by
 -- construction. It follows TimescaleDB's own records of stale times (telemetry.unrefreshed_times). So it costs as much
 -- as has changed, and catches up after late readings, imports, a killed run or a restore. After a minute of one
--- resolution it continues with the next, and leaves the rest to its next run. Days that TimescaleDB's records may miss
--- (telemetry.note_changed_midnight) are refreshed by force as well. No search_path is set, as a procedure that sets one
--- may not commit: every name is qualified.
+-- resolution, or of sessions, it continues with the next, and leaves the rest to its next run. Days that TimescaleDB's
+-- records may miss (telemetry.note_changed_midnight) are refreshed by force as well. No search_path is set, as a procedure
+-- that sets one may not commit: every name is qualified.
 
 CREATE OR REPLACE PROCEDURE ops.refresh_aggregates(p_job_id integer, p_config jsonb)
 LANGUAGE plpgsql
@@ -26,15 +26,20 @@ BEGIN
     IF pg_catalog.current_setting('lock_timeout') <> '0' THEN
         PERFORM pg_catalog.set_config('lock_timeout', '0', FALSE);
     END IF;
-    -- refreshes of this run are noted here, before they begin; those of others by telemetry.note_refreshed_quarters
-    PERFORM pg_catalog.set_config('energy.sessions_follow', 'on', FALSE);
+    -- refreshes of this run are noted here, before they begin; those of others by telemetry.note_refreshed_quarters. The
+    -- setting outlives a run that fails, so it names the statement that it holds for.
+    PERFORM pg_catalog.set_config(
+        'energy.sessions_follow', extract(EPOCH FROM pg_catalog.statement_timestamp())::text, FALSE
+    );
     PERFORM telemetry.note_dropped_chunks('telemetry.' || v_kind || '_telemetry_history');
     PERFORM telemetry.note_dropped_chunks('bi.' || v_kind || '_15min');
     COMMIT;
     -- days twice: TimescaleDB 2.23 takes the midnight after a forced refresh for changed
     FOREACH v_resolution IN ARRAY ARRAY['15min', 'hourly', 'daily', 'daily'] LOOP
-        v_aggregate := v_kind || '_' || v_resolution;
-        v_began := pg_catalog.clock_timestamp();
+        IF v_aggregate IS DISTINCT FROM v_kind || '_' || v_resolution THEN
+            v_aggregate := v_kind || '_' || v_resolution;
+            v_began := pg_catalog.clock_timestamp();
+        END IF;
         FOR v_due IN SELECT d.due_start, d.due_end FROM telemetry.due_times(v_aggregate) AS d LOOP
             IF pg_catalog.clock_timestamp() > v_began + INTERVAL '1 minute' THEN
                 v_is_whole := FALSE;
@@ -64,16 +69,19 @@ BEGIN
             END LOOP;
             COMMIT; -- TimescaleDB 2.23 leaves it to the caller, and only then do the hours learn of their quarter hours
         END LOOP;
-        WHILE v_resolution = '15min' AND telemetry.store_noted_sessions(v_kind) LOOP
-            COMMIT;
-            IF pg_catalog.clock_timestamp() > v_began + INTERVAL '2 minutes' THEN
-                v_is_whole := FALSE;
-                EXIT;
-            END IF;
-        END LOOP;
+        IF v_resolution = '15min' THEN
+            v_began := pg_catalog.clock_timestamp();
+            WHILE telemetry.store_noted_sessions(v_kind) LOOP
+                COMMIT;
+                IF pg_catalog.clock_timestamp() > v_began + INTERVAL '1 minute' THEN
+                    v_is_whole := FALSE;
+                    EXIT;
+                END IF;
+            END LOOP;
+        END IF;
         COMMIT;
     END LOOP;
-    PERFORM pg_catalog.set_config('energy.sessions_follow', 'off', FALSE);
+    PERFORM pg_catalog.set_config('energy.sessions_follow', '', FALSE);
     IF v_is_whole THEN
         UPDATE telemetry.refresh_state AS s
         SET received_until = v_received_until, finished_at = pg_catalog.clock_timestamp()

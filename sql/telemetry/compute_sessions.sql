@@ -1,5 +1,5 @@
 -- Charging sessions from the history alone. A reading's interval is (its start, its stamp]; those with delivered energy
--- make a session while no more than a gap lies between them. The AC side is that of the meters that feed the vehicle then.
+-- make a session while no more than a gap lies between them. Distances are those of counted_at: every row converted costs. The AC side is that of the meters that feed the vehicle then.
 -- It is summed by day, since the rest of a day is its standby energy. All vehicles in one statement, planned with the bounds of its
 -- chunks as constants. enable_bitmapscan: the planner expects few rows, and would sort all of a reach for the last two.
 -- enable_nestloop: of a fleet, it would look for each session among the meters of all vehicles.
@@ -34,10 +34,9 @@ BEGIN
         ),
         reading AS (
             SELECT
-                s.span, s.vehicle_id, telemetry.recorded_at(r.counted_at) AS recorded_at,
-                r.kwh, r.soc, r.battery_temp,
-                lag(telemetry.recorded_at(r.counted_at)) OVER w AS previous,
-                lag(telemetry.recorded_at(r.counted_at), 2) OVER w AS before_previous,
+                s.span, s.vehicle_id, r.counted_at, r.kwh, r.soc, r.battery_temp,
+                lag(r.counted_at) OVER w AS previous,
+                lag(r.counted_at, 2) OVER w AS before_previous,
                 lag(r.soc) OVER w AS soc_previous
             FROM span AS s
             CROSS JOIN LATERAL (
@@ -60,16 +59,16 @@ BEGIN
         timed AS (
             SELECT
                 r.*,
-                telemetry.interval_start(r.recorded_at, r.previous, r.before_previous) AS interval_start,
-                max(CASE WHEN r.kwh > 0 THEN r.recorded_at END) OVER (
-                    PARTITION BY r.span ORDER BY r.recorded_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                telemetry.interval_start(r.counted_at, r.previous, r.before_previous) AS interval_start,
+                max(CASE WHEN r.kwh > 0 THEN r.counted_at END) OVER (
+                    PARTITION BY r.span ORDER BY r.counted_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
                 ) AS charged_until
             FROM reading AS r
         ),
         numbered AS (
             SELECT
                 t.*,
-                count(*) FILTER (WHERE t.is_first) OVER (PARTITION BY t.span ORDER BY t.recorded_at) AS session
+                count(*) FILTER (WHERE t.is_first) OVER (PARTITION BY t.span ORDER BY t.counted_at) AS session
             FROM (
                 SELECT i.*, i.kwh > 0 AND (i.interval_start - i.charged_until <= $5) IS NOT TRUE AS is_first FROM timed AS i
             ) AS t
@@ -77,27 +76,28 @@ BEGIN
         bounded AS (
             SELECT
                 n.*,
-                max(CASE WHEN n.kwh > 0 THEN n.recorded_at END) OVER (PARTITION BY n.span, n.session) AS ended_at
+                max(CASE WHEN n.kwh > 0 THEN n.counted_at END) OVER (PARTITION BY n.span, n.session) AS charged_last
             FROM numbered AS n
             WHERE n.session > 0
         ),
         charge AS (
             SELECT
-                b.span, b.session, b.vehicle_id, b.ended_at,
-                max(b.interval_start) FILTER (WHERE b.is_first) AS started_at,
+                b.span, b.session, min(b.vehicle_id) AS vehicle_id,
+                telemetry.recorded_at(max(b.interval_start) FILTER (WHERE b.is_first)) AS started_at,
+                telemetry.recorded_at(max(b.charged_last)) AS ended_at,
                 sum(b.kwh) AS kwh,
-                max(b.kwh * (3600 / extract(EPOCH FROM b.recorded_at - b.interval_start)::double precision)) AS peak_kw,
+                max(b.kwh * (3600 / date_part('epoch', b.counted_at - b.interval_start))) AS peak_kw,
                 count(*) AS readings,
                 coalesce(
                     max(b.soc_previous) FILTER (WHERE b.is_first AND b.interval_start = b.previous),
-                    public.first(b.soc, b.recorded_at) FILTER (WHERE b.soc IS NOT NULL)
+                    public.first(b.soc, b.counted_at) FILTER (WHERE b.soc IS NOT NULL)
                 ) AS soc_start,
-                public.last(b.soc, b.recorded_at) FILTER (WHERE b.soc IS NOT NULL) AS soc_end,
+                public.last(b.soc, b.counted_at) FILTER (WHERE b.soc IS NOT NULL) AS soc_end,
                 avg(b.battery_temp) AS battery_temp_avg,
                 max(b.battery_temp) AS battery_temp_max
             FROM bounded AS b
-            WHERE b.recorded_at <= b.ended_at
-            GROUP BY b.span, b.session, b.vehicle_id, b.ended_at
+            WHERE b.counted_at <= b.charged_last
+            GROUP BY b.span, b.session
         ),
         segment AS MATERIALIZED (
             SELECT

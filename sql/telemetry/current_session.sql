@@ -1,29 +1,29 @@
 -- Charging sessions as they are now. A change of the history may have reached some stored ones: these are computed anew, and
--- take their place. A condition on vehicle_id or started_at reaches the index of the stored ones.
+-- take their place. A condition on vehicle_id or started_at reaches the index of the stored ones; one on vehicle_id also
+-- reaches telemetry.fleet_share.
 
 CREATE OR REPLACE VIEW telemetry.current_session AS
-WITH span AS MATERIALIZED (
-    SELECT s.vehicle_id, s.span_start, s.span_end FROM telemetry.stale_session_spans() AS s
-)
 SELECT
     c.vehicle_id, c.started_at, c.ended_at, c.session_id, c.meter_id, c.kwh_delivered_dc, c.kwh_consumed_ac_by_day, c.peak_kw,
     c.readings, c.meter_readings, c.soc_start, c.soc_end, c.battery_temp_avg, c.battery_temp_max, c.meter_first_at,
     c.meter_last_at
 FROM telemetry.charging_session AS c
 WHERE NOT EXISTS (
-    SELECT FROM span
-    WHERE span.vehicle_id = c.vehicle_id AND span.span_start < c.ended_at AND span.span_end > c.started_at
+    SELECT
+    FROM telemetry.fleet_share AS f
+    CROSS JOIN LATERAL telemetry.share_spans(f.share, f.shares) AS s
+    WHERE
+        f.vehicle_id = c.vehicle_id AND s.vehicle_id = f.vehicle_id
+        AND s.span_start < c.ended_at AND s.span_end > c.started_at
 )
 UNION ALL
 SELECT
-    l.vehicle_id, l.started_at, l.ended_at, l.session_id, l.meter_id, l.kwh_delivered_dc, l.kwh_consumed_ac_by_day, l.peak_kw,
+    f.vehicle_id, l.started_at, l.ended_at, l.session_id, l.meter_id, l.kwh_delivered_dc, l.kwh_consumed_ac_by_day, l.peak_kw,
     l.readings, l.meter_readings, l.soc_start, l.soc_end, l.battery_temp_avg, l.battery_temp_max, l.meter_first_at,
     l.meter_last_at
-FROM (
-    SELECT array_agg(span.vehicle_id) AS vehicle_ids, array_agg(span.span_start) AS starts, array_agg(span.span_end) AS ends
-    FROM span
-) AS p
-CROSS JOIN LATERAL telemetry.live_sessions(p.vehicle_ids, p.starts, p.ends) AS l;
+FROM telemetry.fleet_share AS f
+CROSS JOIN LATERAL telemetry.share_sessions(f.share, f.shares) AS l
+WHERE l.vehicle_id = f.vehicle_id;
 
 COMMENT ON VIEW telemetry.current_session IS 'Charging sessions, exact at any time; the columns are those of telemetry.charging_session';
 COMMENT ON COLUMN telemetry.current_session.vehicle_id IS 'The vehicle''s id';

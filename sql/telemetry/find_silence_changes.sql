@@ -1,5 +1,5 @@
 -- One look at the current status: who fell silent, and who came back. Open silences are looked at once more each quarter hour,
--- by ops.evaluate_alerts.
+-- by ops.evaluate_alerts. A device that was silent for longer than telemetry.alert_horizon is one of an import, or has had an alert.
 
 CREATE OR REPLACE FUNCTION telemetry.find_silence_changes(p_now timestamptz)
 RETURNS TABLE (rule_name text, kind text, device_id text, since timestamptz)
@@ -19,7 +19,9 @@ AS $$
         r.kind = 'device_silent' AND r.enabled
         AND CASE
             WHEN a.silent_since IS NULL
-                THEN telemetry.is_silent(d.recorded_at, d.expected_interval, p_now - r.open_after, r.threshold)
+                THEN
+                    d.recorded_at >= p_now - telemetry.alert_horizon()
+                    AND telemetry.is_silent(d.recorded_at, d.expected_interval, p_now - r.open_after, r.threshold)
             ELSE a.silent_since < d.recorded_at
         END;
 $$;

@@ -27,11 +27,7 @@ BEGIN
             m.meter_id,
             greatest(m.valid_from, p_start) AS starts,
             least(m.valid_until, p_end) AS ends,
-            min(m.meter_id) OVER (PARTITION BY z.zone, CASE WHEN EXISTS (
-                SELECT FROM ops.price AS p WHERE p.meter_id = m.meter_id
-            ) OR EXISTS (
-                SELECT FROM ops.grid_intensity AS g WHERE g.meter_id = m.meter_id
-            ) THEN m.meter_id END) AS priced_as
+            min(m.meter_id) OVER (PARTITION BY z.tariff) AS priced_as
         FROM telemetry.fleet_meters(p_start, p_end) AS m
         LEFT JOIN telemetry.meter_zone AS z ON z.meter_id = m.meter_id
     ) AS l

@@ -67,7 +67,7 @@ BEGIN
         LEFT JOIN bucket AS b ON b.device_id = d.device_id AND b.bucket = t.bucket
         WINDOW w AS (PARTITION BY d.device_id ORDER BY t.bucket ROWS BETWEEN v_quarters - 1 PRECEDING AND CURRENT ROW)
     ),
-    -- the missing readings come into the sum once they are known, and leave it with their window, or with a reading that tells it
+    -- missing readings count once they are known, until their quarter hour or the first reading that shows them leaves the windows
     change AS MATERIALIZED (
         SELECT c.device_id, c.bucket, sum(c.readings)::bigint AS missing
         FROM telemetry.missing_readings(p_kind, v_start, p_until, ARRAY(

@@ -5,7 +5,7 @@
 CREATE OR REPLACE FUNCTION telemetry.live_sessions(
     p_vehicle_ids text [], p_starts timestamptz [], p_ends timestamptz []
 ) RETURNS SETOF telemetry.charging_session
-LANGUAGE plpgsql STABLE SECURITY DEFINER
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, telemetry, pg_temp
 SET jit = off
 AS $$
@@ -53,8 +53,7 @@ BEGIN
 END;
 $$;
 
-REVOKE EXECUTE ON FUNCTION telemetry.live_sessions (text [], timestamptz [], timestamptz []) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION telemetry.live_sessions (text [], timestamptz [], timestamptz []) TO energy_bi;
+REVOKE EXECUTE ON FUNCTION telemetry.live_sessions (text [], timestamptz [], timestamptz []) FROM PUBLIC, energy_bi;
 
 COMMENT ON FUNCTION telemetry.live_sessions (text [], timestamptz [], timestamptz []) IS
 'The charging sessions of telemetry.compute_sessions with their ids: those that will be stored in the place of the stored ones';

@@ -62,7 +62,10 @@ BEGIN
     );
 
     UPDATE telemetry.alert AS a
-    SET closed_at = coalesce(a.closed_at, greatest(p_until, a.opened_at)), close_reason = v_disproved
+    SET
+        closed_at = coalesce(a.closed_at, greatest(p_until, a.opened_at)),
+        close_reason = v_disproved,
+        energy_lost_kwh = 0 * a.energy_lost_kwh
     FROM unnest(v_stored) AS s
     LEFT JOIN unnest(v_ids) AS k (id) ON k.id = s.id
     WHERE a.id = s.id AND k.id IS NULL AND coalesce(a.close_reason, v_recovered) = v_recovered;

@@ -8,7 +8,7 @@
 CREATE OR REPLACE FUNCTION telemetry.stale_session_spans(
     p_vehicle_ids text [] DEFAULT NULL, p_times tstzmultirange DEFAULT NULL, p_until timestamptz DEFAULT 'infinity'
 ) RETURNS TABLE (vehicle_id text, span_start timestamptz, span_end timestamptz)
-LANGUAGE plpgsql STABLE SECURITY DEFINER
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, telemetry, pg_temp
 SET jit = off
 AS $$
@@ -115,8 +115,7 @@ BEGIN
 END;
 $$;
 
-REVOKE EXECUTE ON FUNCTION telemetry.stale_session_spans (text [], tstzmultirange, timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION telemetry.stale_session_spans (text [], tstzmultirange, timestamptz) TO energy_bi;
+REVOKE EXECUTE ON FUNCTION telemetry.stale_session_spans (text [], tstzmultirange, timestamptz) FROM PUBLIC, energy_bi;
 
 COMMENT ON FUNCTION telemetry.stale_session_spans (text [], tstzmultirange, timestamptz) IS
 'The times [span_start, span_end) of the vehicles (NULL for all) for which their charging sessions are to be computed from the history, as stored ones may differ from it: because of p_times (NULL for all stale times), and with sessions that begin before p_until';

@@ -144,7 +144,7 @@ BEGIN
             (meter_id, recorded_at, received_at, kwh_consumed_ac, voltage, register_baseline_kwh, register_baseline_at,
                 register_former_kwh, register_former_at, observed_interval)
         SELECT DISTINCT ON (meter_id)
-            meter_id, recorded_at, stored.received_at, stored.kwh_consumed_ac, stored.voltage,
+            meter_id, recorded_at, now(), stored.kwh_consumed_ac, stored.voltage,
             (derived.state).baseline_kwh, (derived.state).baseline_at,
             (derived.state).former_kwh, (derived.state).former_at,
             telemetry.observe_interval(

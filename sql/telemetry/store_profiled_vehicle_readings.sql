@@ -144,7 +144,7 @@ BEGIN
             (vehicle_id, recorded_at, received_at, soc, kwh_delivered_dc, battery_temp, register_baseline_kwh, register_baseline_at,
                 register_former_kwh, register_former_at, observed_interval)
         SELECT DISTINCT ON (vehicle_id)
-            vehicle_id, recorded_at, stored.received_at, stored.soc, stored.kwh_delivered_dc, stored.battery_temp,
+            vehicle_id, recorded_at, now(), stored.soc, stored.kwh_delivered_dc, stored.battery_temp,
             (derived.state).baseline_kwh, (derived.state).baseline_at,
             (derived.state).former_kwh, (derived.state).former_at,
             telemetry.observe_interval(

@@ -101,6 +101,13 @@ READINGS = [
     vehicle("008", at(9), 1),  # and a day without readings of its meter, before the week
     # 009: still sending
     *both("009", JUST_NOW, 1.1, 1),
+    # 010: charges 60 points on five days of a month, and on five of the next one, when its battery has faded by a tenth
+    *(
+        vehicle("010", local(first_of_month(months) + timedelta(days=n), clock), kwh, soc)
+        for months, whole in ((5, 36.0), (4, 32.4))
+        for n in range(1, 6)
+        for clock, kwh, soc in (("12:00", 0, 20), ("12:15", whole, 80))
+    ),
     # 102: out of band in two quarter hours, and once before the week; 103: at its edges. They feed no vehicle.
     meter("102", at(9), 1, voltage=300),
     meter("102", at(3, "12:10"), 1, voltage=254.2),

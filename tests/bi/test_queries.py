@@ -29,7 +29,7 @@ SESSION_ZONES = ["UTC", "America/New_York"]
 LIVE_WAS_YESTERDAY = JUST_NOW.astimezone(ZONE).date() == day(1)  # a few minutes past midnight
 FRESHNESS = "Buckets that are stale"
 # from a table of their own, without chunks
-SESSIONS = ("Charging sessions", "Charging by vehicle", "Cost of charging sessions")
+SESSIONS = ("Charging sessions", "Charging by vehicle", "Cost of charging sessions", "Batteries that fade")
 
 
 def length(days_ago: int) -> timedelta:
@@ -142,6 +142,7 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
         (at(2, "18:04"), 8, "EUR", 2.4, 0.3, 3.2 / 6),
         (at(2, "20:00"), None, None, None, None, None),
     ],
+    "Batteries that fade": [("V010", local(first_of_month(4)), 5, 54, 0.9)],
     FRESHNESS: [
         ("bi.meter_15min", at(200, "15:00"), at(200, "15:15")),
         ("bi.meter_daily", at(200, "00:00"), at(199, "00:00")),

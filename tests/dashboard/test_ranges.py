@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import re
@@ -12,7 +13,7 @@ from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.dashboard.test_pages import card, shown
 from tests.dashboard.world import HOUR, current_hour, send_pair
@@ -341,3 +342,23 @@ async def test_the_line_of_the_efficiency_is_red_where_it_is_low(
         await canvas.wait_for()
         await page.wait_for_timeout(100)  # uPlot draws in the next frame
         assert await canvas.evaluate(colours) == expected
+
+
+async def test_a_click_shows_its_range_at_once_and_the_figures_when_they_come(
+    api: Api, faulty: Pair, new_page: Callable[..., Any]
+) -> None:
+    page = await new_page(api, f"/#/vehicle/{faulty.vehicle}")
+    await shown(page, f"Vehicle {faulty.vehicle}")
+    answered = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await answered.wait()
+        await route.continue_()
+
+    await page.route("**/v1/analytics/performance/**", hold)
+    await page.get_by_role("link", name="7 days").click()
+    await expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
+    await expect(page.locator("main > .page")).to_have_attribute("aria-busy", "true")
+    await expect(page.locator(".tile a.device")).to_have_attribute("href", f"#/meter/{faulty.meter}?range=7d")
+    answered.set()
+    await expect(page.locator("main > .page")).not_to_have_attribute("aria-busy", "true")

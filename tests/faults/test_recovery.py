@@ -141,7 +141,7 @@ def test_the_database_comes_back_as_it_was_at_a_moment_and_takes_the_later_readi
         load(damaged, folder / "given", 0)
         then = ask(damaged, HISTORIES)
         [moment] = ask(damaged, "SELECT now()::text")
-        time.sleep(0.1)
+        time.sleep(1)  # the time of arrival is in whole seconds
         load(damaged, folder / "given", 100)
         everything = ask(damaged, HISTORIES)
         ask(damaged, "DELETE FROM telemetry.vehicle_telemetry_history WHERE received_at <= %s", moment)

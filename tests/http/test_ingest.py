@@ -27,7 +27,20 @@ async def test_a_reading_is_stored_in_history_and_in_current_status(api: Api, ow
         query = f"SELECT *, {own_time} recorded_at FROM telemetry.{table} WHERE meter_id = $1"
         [row] = await owner.fetch(query, pair.meter)
         assert (row["recorded_at"], row["kwh_consumed_ac"], row["voltage"]) == (YESTERDAY, 1.25, 229.5)
-        assert row["received_at"] >= NOW
+
+
+@pytest.mark.parametrize("energy_kind", ["interval", "register"])
+@pytest.mark.parametrize("kind", ["meter", "vehicle"])
+async def test_history_has_the_second_of_arrival_and_current_status_the_exact_time(
+    api: Api, owner: Owner, pair: Pair, kind: str, energy_kind: str
+) -> None:
+    device = pair.meter if kind == "meter" else pair.vehicle
+    await owner.execute("SELECT api.set_device_profile($1, $2, p_energy_kind => $3)", kind, device, energy_kind)
+    await (api.post_meter(device) if kind == "meter" else api.post_vehicle(device))
+    [status] = await owner.fetch(f"SELECT * FROM telemetry.{kind}_current_status WHERE {kind}_id = $1", device)
+    [reading] = await owner.fetch(f"SELECT * FROM telemetry.{kind}_telemetry_history WHERE {kind}_id = $1", device)
+    assert status["received_at"] == status["first_received_at"] >= NOW
+    assert reading["received_at"] == status["received_at"].replace(microsecond=0)
 
 
 async def test_a_retried_reading_is_a_duplicate_and_counted_once(api: Api, owner: Owner, pair: Pair) -> None:

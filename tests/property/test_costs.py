@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tests.oracle.records import Link, Reading
 from tests.oracle.tariffs import MINUTES_A_DAY, Costs, Price, costs, overlaps
 from tests.support import TestDatabase
-from tests.support.energy_world import EnergyDatabase, latest_clock_change, run_energy_database
+from tests.support.energy_world import EnergyDatabase, close, latest_clock_change, run_energy_database
 
 pytestmark = pytest.mark.long
 
@@ -110,6 +110,19 @@ def assert_fleet(database: EnergyDatabase, window: tuple[datetime, datetime]) ->
             kwh_before, cost_before = expected.get(("fleet", *place), (0, None))
             expected["fleet", *place] = (kwh_before + kwh, None if cost is None else cost + (cost_before or 0))
     assert_costs(by_day(database.rows(query, "fleet", None, *window)), expected)
+    # the views are as stale as the aggregates, but agree with each other
+    added_up = """
+        SELECT bucket, currency, count(*) AS vehicles, sum(kwh_consumed_ac) AS kwh_consumed_ac,
+            sum(kwh_priced) AS kwh_priced, sum(cost)::float8 AS cost
+        FROM bi.vehicle_cost_daily GROUP BY bucket, currency ORDER BY bucket, currency
+    """
+    fleet = """
+        SELECT bucket, currency, vehicles, kwh_consumed_ac, kwh_priced, cost::float8 AS cost
+        FROM bi.fleet_cost_daily ORDER BY bucket, currency
+    """
+    assert [[close(value) for value in row.values()] for row in database.rows(fleet)] == [
+        [*row.values()] for row in database.rows(added_up)
+    ]
 
 
 @pytest.mark.timeout(max(120, EXAMPLES * 20))

@@ -174,7 +174,8 @@ def test_a_meter_exchange_of_links_is_followed(fleet: AlertFleet) -> None:
     fleet.run("SELECT api.unlink_vehicle('VX', %s)", START + 2 * HOUR)
     fleet.evaluate(START + 6 * HOUR + SETTLED)
     assert fleet.times() == []
-    assert [a["close_reason"] for a in fleet.alerts(disproved=True)] == ["disproved by later data"]
+    [alert] = fleet.alerts(disproved=True)
+    assert (alert["close_reason"], alert["energy_lost_kwh"]) == ("disproved by later data", 0)
 
 
 def test_late_readings_close_what_they_disprove(fleet: AlertFleet) -> None:
@@ -275,6 +276,17 @@ def test_a_late_reading_of_a_quarter_hour_that_is_not_judged_yet_is_no_trouble(f
     fleet.send_at("meter", "MX", [START + 14 * MINUTE], 0.1, 230.0)
     fleet.evaluate(START + QUARTER + 1.5 * MINUTE)
     assert fleet.times() == []
+
+
+@pytest.mark.parametrize(("days", "silent"), [(6, ["MX"]), (8, [])])
+def test_a_device_whose_newest_reading_is_older_than_a_week_when_it_comes_is_no_alert(
+    fleet: AlertFleet, days: int, silent: list[str]
+) -> None:
+    fleet.only("device_silent")
+    fleet.send_at("meter", "MX", [START - timedelta(days=days)], 0.1, 230.0)
+    fleet.evaluate(START)
+    fleet.evaluate(START + HOUR)
+    assert [device for device, *_ in fleet.times()] == silent
 
 
 def test_a_slow_device_and_a_retired_one_are_not_silent(fleet: AlertFleet) -> None:
@@ -395,6 +407,7 @@ def test_rejected_readings_are_counted_for_the_device_in_their_payload(fleet: Al
     # the quarter hour from 2 to 2.25 leaves the window at 3.25; then it takes an hour to close
     assert (alert["device_id"], alert["opened_at"], alert["last_seen_at"], alert["closed_at"]) == ("MX", 2.25, 3, 4.25)
     assert alert["reason"] == "10 readings were rejected in 1 h, at least 10"
+    assert [a["device_id"] for a in fleet.run("SELECT * FROM ops.preview_alert_rule('readings_rejected')")] == ["MX"]
 
 
 @pytest.mark.parametrize(

@@ -276,11 +276,10 @@ def test_a_refresh_that_was_killed_before_its_sessions_were_computed_loses_nothi
     charger.database.refresh()
     charger.charge(3)
     # as a killed run leaves it: the quarter hours are fresh, and only the note tells of the late reading
+    charger.database.refresh_by_hand("vehicle_15min", START - DAY, START + DAY)
+    charger.database.connection.execute("DELETE FROM telemetry.stale_session")
     note = "INSERT INTO telemetry.stale_session (kind, during) VALUES ('vehicle', tstzmultirange(tstzrange(%s, %s)))"
     charger.database.connection.execute(note, [START, START + 15 * MINUTE])
-    charger.database.connection.execute("SET energy.sessions_follow = 'on'")
-    charger.database.refresh_by_hand("vehicle_15min", START - DAY, START + DAY)
-    charger.database.connection.execute("RESET energy.sessions_follow")
     assert charger.times() == [(0, 3)]
     charger.database.refresh(METER)  # the run of the other kind leaves the note alone
     assert len(charger.database.rows("SELECT * FROM telemetry.stale_session")) == 1
@@ -301,13 +300,42 @@ def test_a_refresh_by_hand_is_noted_once_a_statement_and_sessions_follow_it(ener
     energy_database.refresh_by_hand("vehicle_15min", START - HOUR, START + 4 * HOUR)
     notes = energy_database.rows("SELECT during @> %s AS is_of_start FROM telemetry.stale_session", START)
     assert any(note["is_of_start"] for note in notes)
-    # not one for each of 5 vehicles and 13 quarter hours
-    assert len(notes) <= 2
+    # two of each time, and not one for each of 5 vehicles and 13 quarter hours
+    assert len(notes) <= 4
     assert [one.times() for one in chargers] == [[(-1, 185)]] * 5
     energy_database.refresh()
     assert energy_database.rows("SELECT * FROM telemetry.stale_session") == []
     stored = energy_database.rows("SELECT * FROM telemetry.charging_session WHERE vehicle_id = %s", chargers[0].vehicle)
     assert [row["readings"] for row in stored] == [20]
+
+
+def test_a_quarter_hour_that_lost_all_its_readings_is_noted_by_a_refresh_by_hand(charger: Charger) -> None:
+    charger.charge(1, 2)
+    charger.database.refresh()
+    query = "DELETE FROM telemetry.vehicle_telemetry_history WHERE vehicle_id = %s"
+    charger.database.connection.execute(query, [charger.vehicle])
+    charger.database.refresh_by_hand("vehicle_15min", START - HOUR, START + HOUR)
+    assert charger.times() == []
+    charger.database.refresh()
+    assert charger.database.rows("SELECT * FROM telemetry.stale_session") == []
+    assert charger.times() == []
+
+
+def test_after_a_refresh_that_failed_one_by_hand_in_the_same_session_is_noted(charger: Charger) -> None:
+    charger.charge(1, 2)
+    execute = charger.database.connection.execute
+    # it fails within the refresh, and so cannot end as others do
+    execute("ALTER FUNCTION telemetry.due_times (text) RENAME TO due_times_before")
+    try:
+        with pytest.raises(psycopg.errors.UndefinedFunction):
+            charger.database.refresh(VEHICLE)
+    finally:
+        execute("ALTER FUNCTION telemetry.due_times_before (text) RENAME TO due_times")
+    charger.database.refresh_by_hand("vehicle_15min", START - HOUR, START + HOUR)
+    assert charger.database.rows("SELECT * FROM telemetry.stale_session") != []
+    assert charger.times() == [(0, 2)]
+    charger.database.refresh()
+    assert charger.times() == [(0, 2)]
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3, 4), (4, 3, 2, 1), (3, 1, 4, 2)])
@@ -372,6 +400,54 @@ def test_conditions_reach_the_index_of_stored_sessions(charger: Charger) -> None
             assert conditions.get(index), conditions
     finally:
         charger.database.connection.execute("RESET enable_seqscan")
+
+
+def test_the_stale_sessions_of_one_vehicle_are_computed_with_its_share_of_the_fleet(charger: Charger) -> None:
+    charger.charge(1, 2)
+    charger.database.refresh()
+    charger.charge(3)
+    connection = charger.database.connection
+    with connection.transaction(force_rollback=True):
+        connection.execute("""
+            INSERT INTO telemetry.vehicle_current_status (vehicle_id, recorded_at, soc, kwh_delivered_dc, received_at)
+            SELECT 'Vshare' || n, now(), 50, 0, now() FROM generate_series(1, 1000) AS n
+        """)
+        [shares] = charger.database.rows("SELECT count(*) AS number FROM telemetry.list_shares()")
+        assert shares["number"] >= 4
+        for condition, calls in (("vehicle_id = %s", 1), ("vehicle_id >= %s", shares["number"])):
+            query = f"EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM bi.charging_session WHERE {condition}"
+            [row] = charger.database.rows(query, charger.vehicle)
+            loops = {
+                node["Function Name"]: node["Actual Loops"]
+                for node in nodes(row["QUERY PLAN"][0]["Plan"])
+                if node.get("Function Name", "").startswith("share_")
+            }
+            assert loops.keys() == {"share_spans", "share_sessions"}
+            assert {*loops.values()} == {calls}, loops
+        assert charger.times() == [(0, 3)]
+
+
+def test_a_window_has_the_sessions_that_begin_in_it_as_a_whole_while_all_is_stale(charger: Charger) -> None:
+    charger.charge(*range(15, 30 * 60, 15))  # longer than a day
+    charger.charge(*range(2000, 2060), *range(2100, 2130))
+    names = ("session_id", "started_at", "ended_at", "kwh_delivered_dc")
+    query = "SELECT * FROM telemetry.list_sessions(ARRAY[%s], %s, %s) ORDER BY started_at"
+    for lengths in ([1771, 60, 30], [1771, 21, 19, 30]):
+        sessions = [{name: session[name] for name in names} for session in charger.sessions()]
+        assert [(row["ended_at"] - row["started_at"]) // MINUTE for row in sessions] == lengths
+        for minutes in (*range(-30, 120, 15), 1700, 1770, *range(1990, 2140, 7)):
+            start = START + minutes * MINUTE
+            for length in (7 * MINUTE, 3 * HOUR, 3 * DAY):
+                found = charger.database.rows(query, charger.vehicle, start, start + length)
+                listed = [{name: row[name] for name in names} | {"session_id": str(row["session_id"])} for row in found]
+                assert listed == [row for row in sessions if start <= row["started_at"] < start + length]
+        # of a session that is split the first piece keeps the id, also where the window has only the second one
+        charger.database.refresh()
+        delete = (
+            "DELETE FROM telemetry.vehicle_telemetry_history WHERE vehicle_id = %s AND counted_at BETWEEN %s AND %s"
+        )
+        times = (START + 2020 * MINUTE, START + 2040 * MINUTE)
+        charger.database.connection.execute(delete, [charger.vehicle, *times])
 
 
 def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

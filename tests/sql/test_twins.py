@@ -1,4 +1,7 @@
-"""Twins: the SQL files of meters and of vehicles differ where the kinds differ, and nowhere else."""
+"""Twins: SQL files differ where their subjects differ, and nowhere else.
+
+Meters and vehicles are twins, and prices and grid intensities.
+"""
 
 from __future__ import annotations
 
@@ -60,6 +63,39 @@ DIFFERENCES: dict[str, str] = {
 NOT_TWINS = {"api/get_{}_status", "bi/{}", "bi/{}_current", "bi/{}_day"}
 """A vehicle's status has its meter's with it; the views of bi have the columns of their kind."""
 
+WORDS_OF_PRICES = {
+    "grid intensities": "prices",
+    "Grid intensities": "Prices",
+    "intensities": "prices",
+    "grid intensity": "price",
+    "grid_intensity": "price",
+    "meter_intensity": "meter_price",
+    "co2_g_per_kwh": "price_per_kwh",
+    "(CO2 in g/kWh, from 0 to 10000)": "(currency/kWh, from -1000000 to 1000000; currency as an ISO 4217 code)",
+    "BETWEEN 0 AND 10000": "BETWEEN -1000000 AND 1000000",
+    "from 0 to 10000 g/kWh": "from -1000000 to 1000000",
+    "g CO2/kWh": "currency/kWh",
+    "CO2 emitted for the energy, g/kWh": "Price in currency/kWh; it may be negative",
+}
+"""A word of grid intensities -> the word of prices in the same place."""
+WORD_OF_PRICES = re.compile("|".join(map(re.escape, WORDS_OF_PRICES)))
+
+ONLY_OF_PRICES = re.compile(
+    r"^ *p_currency text,\n|^ *p\.currency,\n|^COMMENT ON COLUMN [\w.]+\.currency IS .*\n"
+    r"|^ *IF NOT coalesce\(p_currency (?:.*\n)+?.*END IF;\n"
+    r"|, currency = p_currency|, currency(?: text)?(?=\))|, p_currency|, p\.currency"
+    r"|(?<=numeric, )text, (?=text, timestamptz)",
+    re.MULTILINE,
+)
+"""The currency, which grid intensities lack."""
+
+PRICES = {
+    "ops/set_price": "ops/set_grid_intensity",
+    "ops/remove_price": "ops/remove_grid_intensity",
+    "telemetry/list_prices": "telemetry/list_intensities",
+    "telemetry/meter_price": "telemetry/meter_intensity",
+}
+
 
 def without_line_breaks_in_comments(text: str) -> str:
     return re.sub(r"(?<=\S)\n *-- (?=\S)", " ", re.sub(r"^ *-- ", "-- ", text, flags=re.MULTILINE))
@@ -84,6 +120,25 @@ def test_state_of_charge_stands_wherever_the_battery_temperature_does(pair: str)
     code = code.replace("telemetry.is_negligible(s.battery_temp)", "")  # of averages only
     counts = [len(re.findall(rf"(?:\b|p_){name}\b", code)) for name in ("soc", "battery_?[Tt]emp")]
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(("price", "intensity"), PRICES.items())
+def test_prices_and_grid_intensities_differ_in_the_currency_alone(price: str, intensity: str) -> None:
+    # from the code on, as the comment before it need not be repeated
+    prices, intensities = ((SQL / f"{name}.sql").read_text().partition("CREATE")[2] for name in (price, intensity))
+    in_words_of_prices = WORD_OF_PRICES.sub(lambda word: WORDS_OF_PRICES[word[0]], intensities)
+    assert ONLY_OF_PRICES.sub("", prices).splitlines() == in_words_of_prices.splitlines()
+
+
+def test_every_pair_of_prices_is_looked_at() -> None:
+    names = {path.relative_to(SQL).with_suffix("").as_posix() for path in SQL.glob("*/*.sql")}
+    assert {name for name in names if re.match("(?:ops|telemetry)/.*(?:price|intensit)", name)} - {
+        "ops/import_prices",  # a file has both
+        "ops/set_price_zone",
+        "telemetry/price_energy",
+        "telemetry/price_segments",
+        "telemetry/price_time_zone",
+    } == {*PRICES, *PRICES.values()}
 
 
 def test_every_pair_of_files_is_looked_at() -> None:

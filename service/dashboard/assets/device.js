@@ -114,10 +114,12 @@ export async function devicePage({ kind, signal, id, query, tiles, figures, card
   return {
     title: `${NAMES[kind]} ${id}`,
     element,
-    /** Show the range of these parameters of the address: its name at once, its figures when they come. */
+    /** Show the range of these parameters of the address: its name and its links at once, its figures when they come. */
     async show(parameters) {
       asked = parameters;
-      bar.update(rangeOf(parameters));
+      shown = rangeOf(parameters);
+      bar.update(shown);
+      keepRange(element, shown);
       element.setAttribute("aria-busy", "true");
       try {
         await load();
