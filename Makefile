@@ -5,7 +5,7 @@
 # make proof  the database against the oracle, and whatever a client may send, for long; PROOF_EXAMPLES=1000 of each
 # make faults break things under load, on a server of its own: PG_BIN=/path/to/postgresql/bin; ARGS="-k name" for a part
 # make screenshots  the pictures in docs/images, of the dashboard that `make demo` serves
-# make lint   formatting, lint and types
+# make lint   formatting, lint, types, and the links of the documents
 # make docs   write what is generated anew: docs/sql-api.md, the columns in docs/bi.md and docs/bi/superset, the help in
 #             docs/cli.md, and the schema of a fresh installation in tests/support/schema.txt
 # make docs-site   the documents as a site, in .site/html; docs-serve shows it as it is now, on http://127.0.0.1:8000
@@ -69,6 +69,7 @@ lint: $(VENV)/dev
 	$(BIN)/pgspot --append --ignore PS001 --ignore PS016 sql/migrations/*.sql $(FUNCTIONS)
 	$(BIN)/squawk --assume-in-transaction -e require-lock-timeout -e require-statement-timeout sql/migrations/*.sql
 	cd sql/migrations && sha256sum --check --quiet SHA256SUMS
+	$(BIN)/pytest -q --no-header tests/docs/test_docs.py::test_every_relative_link_leads_to_a_file_and_every_anchor_to_a_heading
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .
