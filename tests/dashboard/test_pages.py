@@ -338,7 +338,7 @@ async def test_what_is_wrong_comes_first_and_leads_to_its_devices(
     filters = "--kind meter --code value_out_of_range --since 24h"
     commands = [f"energy rejected list {filters}", f"energy rejected replay {filters}"]
     assert await row.locator("code.command").all_inner_texts() == commands
-    stored = table.get_by_role("row", name="stored without the measure")
+    stored = table.get_by_role("row", name="stored without the measure vehicle")
     assert len(await stored.locator("code.command").all()) == 1  # there is nothing to send again
     await tile.get_by_role("link", name="Low efficiency").click()
     await shown(page, "Vehicles")

@@ -103,16 +103,22 @@ def refresh(connection: psycopg.Connection[Any]) -> None:
 
 
 def aggregates(connection: psycopg.Connection[Any]) -> dict[str, list[tuple]]:
-    """Every row of every relation that BI people read; floats to their ninth digit, as sums depend on their order."""
+    """Every row of every relation that BI people read; floats to their ninth digit, as sums depend on their order.
+
+    But for alerts, which a job opens at any moment, and the ids of sessions, which their first refresh decides.
+    """
     connection.execute("SET TimeZone = 'UTC'")
     names = connection.execute(
-        "SELECT relname::text FROM pg_class WHERE relnamespace = 'bi'::regnamespace AND relkind = 'v' ORDER BY 1"
+        "SELECT relname::text FROM pg_class"
+        " WHERE relnamespace = 'bi'::regnamespace AND relkind = 'v' AND relname <> 'alert' ORDER BY 1"
     ).fetchall()
     assert len(names) > 9
     return {
         name: sorted(
             [
-                tuple(float(f"{value:.9g}") if isinstance(value, float) else value for value in row)
+                tuple(float(f"{value:.9g}") if isinstance(value, float) else value for value in row)[
+                    name.startswith("charging_session") :
+                ]
                 for row in connection.execute(f"SELECT * FROM bi.{name}").fetchall()
             ],
             key=str,
@@ -184,8 +190,8 @@ def test_a_restored_database_has_all_of_it_and_goes_on_working(
             for name in CONTENTS:
                 assert found[name] == expected[name], name
             assert {job[4] for job in found["jobs"]} == {"energy_owner"}
-            # 2 refresh, 8 compress, 7 drop
-            assert len(found["jobs"]) == 18
+            # 2 refresh, 8 compress, 8 drop; one evaluates alerts, one watches BI sessions
+            assert len(found["jobs"]) == 20
             assert connection.execute("SELECT * FROM ops.apply_policies()").fetchall() == []
         with psycopg.connect(restored, autocommit=True) as connection:
             database = EnergyDatabase(connection)
@@ -248,5 +254,9 @@ def test_a_restored_database_answers_as_before_and_its_own_jobs_keep_it_so(
         assert aggregates(connection) == expected
         assert connection.execute("SELECT count(*) FROM bi.stale_range").fetchone() == (0,)
         connection.execute("SELECT alter_job(job_id, scheduled => TRUE) FROM timescaledb_information.jobs")
+        if (
+            state == "oldest days dropped"
+        ):  # by hand, which doctor takes for a fault until somebody says that it is none
+            connection.execute("SELECT ops.accept_drift()")
         result = run_command("doctor", DATABASE_URL=restored)
         assert result.returncode == 0, result.stdout
