@@ -145,5 +145,5 @@ async def test_a_device_whose_clock_is_years_off_is_told_so_and_moves_nothing(
     assert later.status_code == 201
     query = "SELECT kwh_consumed_ac FROM telemetry.meter_telemetry_history WHERE meter_id = $1 ORDER BY counted_at"
     assert [row[0] for row in await owner.fetch(query, pair.meter)] == [1.0, 3.0]
-    kept = "SELECT count(*) FROM telemetry.rejected_reading WHERE payload::text LIKE '% || $1 || %'"
+    kept = "SELECT count(*) FROM telemetry.rejected_reading WHERE payload::text LIKE '%' || $1 || '%'"
     assert await owner.fetchval(kept, pair.meter) == 2

@@ -235,7 +235,7 @@ class Pair:
 
 
 def new_pair() -> Pair:
-    name = f"{_RUN}-{next(_numbers)}"
+    name = f"{_RUN}-{next(_numbers):05}"  # of one length: no name is in another
     return Pair(f"V{name}", f"M{name}")
 
 
