@@ -134,7 +134,7 @@ class Advisories:
         default_factory=lambda: defaultdict(list)
     )
     newest: dict[str, str] = field(default_factory=dict)
-    """When the newest advisory of each ecosystem was modified, RFC 3339."""
+    """Ecosystem -> time of the last change of its newest advisory, RFC 3339."""
 
     def read(self, path: Path) -> None:
         """Add the advisories of a folder or a zip file."""

@@ -19,7 +19,7 @@ SECONDS = 30 * 60
 """At least one quarter hour begins, ends, is refreshed and is judged."""
 MOST_CORES = 1.5
 MOST_US = MOST_CORES / NEEDED * 1e6
-"""Of service and database together, for a reading, so that a million of each kind need `MOST_CORES`."""
+"""Most processor time of service and database for a reading: with it, a million of each kind need `MOST_CORES`."""
 JOBS = """
     SELECT
         p.procedure, sum(s.total_runs)::int, sum(s.total_failures)::int,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -13,26 +13,24 @@ from service.database.pool import Database
 from service.embedded.install import ensure_charts
 from service.settings import Settings
 from tests.dashboard.browser import find_chromium
-from tests.support import Api, Owner, TestDatabase, owner_of, pools_of, run_migrated_database, served
+from tests.support import Api, Owner, TestDatabase, own_pools, served
 
 
 @pytest.fixture(scope="package")
-def own_database(test_database: TestDatabase) -> Iterator[TestDatabase]:
+async def own(test_database: TestDatabase) -> AsyncIterator[tuple[Database, Owner]]:
     """A database of these tests alone: a page lists the worst and the silent few, and other tests leave many."""
-    with run_migrated_database(test_database) as another:
-        yield another
+    async with own_pools(test_database) as own:
+        yield own
 
 
 @pytest.fixture(scope="package")
-async def database(own_database: TestDatabase) -> AsyncIterator[Database]:
-    async with pools_of(own_database) as opened:
-        yield opened
+def database(own: tuple[Database, Owner]) -> Database:
+    return own[0]
 
 
 @pytest.fixture(scope="package")
-async def owner(own_database: TestDatabase, database: Database) -> AsyncIterator[Owner]:
-    async with owner_of(own_database, database) as owner:
-        yield owner
+def owner(own: tuple[Database, Owner]) -> Owner:
+    return own[1]
 
 
 @pytest.fixture(scope="package")

@@ -75,7 +75,7 @@ def judge_efficiency(ac: Samples, dc: Samples, end: datetime, rule: Rule, interv
 
 
 def judge_completeness(times: Sequence[datetime], end: datetime, rule: Rule) -> bool | None:
-    """Whether a device without a declared interval lost too many readings; None for one that is new, back or silent.
+    """True if a device without a declared interval lost too many readings; None for one that is new, back or silent.
 
     A gap lost readings if it is longer than the shorter of the two gaps before it, and of the two after it.
     """

@@ -74,7 +74,7 @@ def _stamps(draw: st.DrawFn, begin: datetime) -> list[datetime]:
 
 @st.composite
 def _registers(draw: st.DrawFn, profile: Profile, energies: list[float]) -> list[float]:
-    """What the device sends for these energies; one with a register at times anything."""
+    """Values that the device sends for these energies; a register is at times any value."""
     if profile.energy_kind == "interval":
         return energies
     if draw(st.booleans()):

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from time import monotonic
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 
 from service.database.pool import Database
 from service.readings.model import METER, VEHICLE
-from tests.support import NOW, Owner, Pair, TestDatabase, owner_of, pools_of, run_migrated_database
+from tests.support import NOW, Owner, Pair, TestDatabase, own_pools
 
 pytestmark = pytest.mark.long
 
@@ -20,22 +20,20 @@ END = NOW.replace(hour=0, minute=0)
 
 
 @pytest.fixture(scope="module")
-def own_database(test_database: TestDatabase) -> Iterator[TestDatabase]:
+async def own(test_database: TestDatabase) -> AsyncIterator[tuple[Database, Owner]]:
     """A database of these tests alone: their 60,000 devices would be in the way of others."""
-    with run_migrated_database(test_database) as another:
-        yield another
+    async with own_pools(test_database) as own:
+        yield own
 
 
 @pytest.fixture(scope="module")
-async def database(own_database: TestDatabase) -> AsyncIterator[Database]:
-    async with pools_of(own_database) as opened:
-        yield opened
+def database(own: tuple[Database, Owner]) -> Database:
+    return own[0]
 
 
 @pytest.fixture(scope="module")
-async def owner(own_database: TestDatabase, database: Database) -> AsyncIterator[Owner]:
-    async with owner_of(own_database, database) as owner:
-        yield owner
+def owner(own: tuple[Database, Owner]) -> Owner:
+    return own[1]
 
 
 async def store_days(owner: Owner, pair: Pair, days: range) -> None:

@@ -195,17 +195,20 @@ async def owner_of(test_database: TestDatabase, database: Database) -> AsyncIter
 
 
 @contextlib.asynccontextmanager
-async def own_service(test_database: TestDatabase) -> AsyncIterator[tuple[Owner, Api]]:
-    """The owner of a database that some tests have for themselves, and the service on it."""
+async def own_pools(test_database: TestDatabase) -> AsyncIterator[tuple[Database, Owner]]:
+    """The pools of a database that some tests have for themselves, and its owner."""
     with contextlib.ExitStack() as stack:
         # in a thread: a migration of a server runs a loop of its own
         another = await asyncio.to_thread(stack.enter_context, run_migrated_database(test_database))
-        async with (
-            pools_of(another) as database,
-            owner_of(another, database) as owner,
-            served(database, Settings()) as api,
-        ):
-            yield owner, api
+        async with pools_of(another) as database, owner_of(another, database) as owner:
+            yield database, owner
+
+
+@contextlib.asynccontextmanager
+async def own_service(test_database: TestDatabase) -> AsyncIterator[tuple[Owner, Api]]:
+    """The owner of a database that some tests have for themselves, and the service on it."""
+    async with own_pools(test_database) as (database, owner), served(database, Settings()) as api:
+        yield owner, api
 
 
 class WithoutNotices:

@@ -81,7 +81,7 @@ def test_a_service_goes_on_while_a_newer_version_migrates_and_starts_again_on_it
 
 
 def is_within(old: Any, new: Any) -> bool:
-    """Whether an answer has every field of another, to any depth; of a list the first item is compared."""
+    """True if an answer has every field of another, to any depth; of a list the first item is compared."""
     if isinstance(old, dict):
         return isinstance(new, dict) and all(key in new and is_within(old[key], new[key]) for key in old)
     if isinstance(old, list):

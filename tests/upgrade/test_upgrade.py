@@ -80,7 +80,7 @@ def contents(
 
 
 def is_fresh(connection: Connection) -> bool:
-    """Whether the schema is that of a fresh installation.
+    """True if the schema is that of a fresh installation.
 
     The settings of its jobs may be the fleet's own, and a view keeps chunks from being dropped while they are archived.
     """
